@@ -1,0 +1,161 @@
+"""Every setting of a node, grouped as the house is, with unit, default and reason.
+
+Frozen, checked once at the door (``check``), trusted inside. Where a setting comes from (flag,
+environment, file) is the command line's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from meshq.errors import ConfigError
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipConfig:
+    """SWIM with Lifeguard; the defaults are memberlist's LAN profile (reference: membership.md 1.1)."""
+
+    probe_interval_s: float = 1.0
+    probe_timeout_s: float = 0.5
+    """Wait for a direct ack before asking relays; about three round trips on a bad day."""
+    relays: int = 3
+    """Members asked to ping for us (k of the paper)."""
+    suspicion_mult: int = 4
+    """Least suspicion: suspicion_mult * max(1, log10 N) * probe_interval_s."""
+    suspicion_max_mult: int = 6
+    """Longest suspicion, without confirmations, as a multiple of the least."""
+    health_max: int = 8
+    """Local health counts from 0 to health_max - 1 and stretches the probe interval and its waits."""
+    gossip_interval_s: float = 0.2
+    gossip_fanout: int = 3
+    retransmit_mult: int = 4
+    """Copies of a rumour per node: retransmit_mult * ceil(log10(N + 1))."""
+    rumours_max: int = 4096
+    """Rumours waiting to be passed on; beyond it the most often sent goes first."""
+    repair_interval_s: float = 30.0
+    """A full exchange with a random member at least this often; differing digests start one sooner."""
+    rejoin_interval_s: float = 5.0
+    """One of the dead, or a seed, is tried this often across the mesh: partitions heal by it."""
+    seed_retry_min_s: float = 0.5
+    seed_retry_max_s: float = 15.0
+    alone_after_s: float = 3.0
+    """Without an answer from any seed for this long a node says it is alone and serves."""
+    members_max: int = 10_000
+    dead_max: int = 10_000
+    """Dead and left members remembered, oldest forgotten first."""
+    exchange_timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingConfig:
+    """Catalog and interest."""
+
+    barrier_s: float = 1.0
+    announce_retry_s: float = 0.1
+    topics_max: int = 10_000
+    channels_max: int = 100
+    """Channels of one topic."""
+    tombstones_max: int = 100_000
+    tombstone_s: float = 30 * 86_400.0
+    ephemeral_linger_s: float = 10.0
+    """How long an #ephemeral channel outlives its last consumer."""
+    repair_quiet_s: float = 1.0
+    """A head that differs for this long is asked for what it has; at most one repair a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerConfig:
+    """Topics, channels, logs, credit."""
+
+    message_bytes_max: int = 1 * MIB
+    batch_bytes_max: int = 256 * KIB
+    """A batch is at most this large unless one message is larger."""
+    batch_messages_max: int = 256
+    """Publishes of one turn are joined up to this many messages."""
+    publish_bytes_max: int = 5 * MIB
+    """Largest publish of one call (NSQ's max-body-size)."""
+    memory_bytes_max: int = 512 * MIB
+    """Bodies held by this node as origin; beyond it publishes are refused."""
+    topic_messages_max: int = 10_000_000
+    delay_max_s: float = 365 * 86_400.0
+    message_timeout_s: float = 60.0
+    requeue_delay_max_s: float = 3_600.0
+    window_s: float = 10.0
+    """Recent batches kept for channels that are heard of late."""
+    window_topic_bytes_max: int = 16 * MIB
+    window_bytes_max: int = 64 * MIB
+    first_channels_s: float = 10.0
+    """Channels created this soon after a topic's first start where the first started."""
+    max_in_flight: int = 2_500
+    """Default of a consumer."""
+    max_in_flight_max: int = 1_000_000
+    in_flight_bytes_max: int = 64 * MIB
+    """Default bytes that a consumer may hold."""
+    unacknowledged_fins_max: int = 100_000
+    """Spans finished but not yet acknowledged by their origin, per origin and channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkConfig:
+    """Streams between nodes, and between clients and nodes."""
+
+    frame_bytes_max: int = 8 * MIB
+    hello_timeout_s: float = 5.0
+    heartbeat_s: float = 1.0
+    silent_s: float = 5.0
+    """A link without a byte for this long is dead: its leases go back."""
+    idle_close_s: float = 60.0
+    """A link without leases, messages or unacknowledged FINs for this long is closed."""
+    write_buffer_bytes: int = 256 * KIB
+    """Extents stay in the broker while the transport holds more than this."""
+    links_max: int = 4096
+    clients_max: int = 4096
+    redial_min_s: float = 0.1
+    redial_max_s: float = 5.0
+    asks_max: int = 1024
+    """Questions outstanding on one link."""
+    publish_messages: int = 65_536
+    """Credit of one client for unconfirmed messages."""
+    publish_bytes: int = 32 * MIB
+    subscriptions_max: int = 1024
+    events_max: int = 1024
+    """Events waiting for one listener; beyond it they are dropped and counted (Lost)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One node's settings."""
+
+    name: str
+    label: str = "meshq"
+    zone: str = ""
+    seeds: tuple[str, ...] = ()
+    http_port: int = 0
+    """Told to other members; 0: no HTTP door."""
+    nsq_port: int = 0
+    membership: MembershipConfig = field(default_factory=MembershipConfig)
+    routing: RoutingConfig = field(default_factory=RoutingConfig)
+    broker: BrokerConfig = field(default_factory=BrokerConfig)
+    link: LinkConfig = field(default_factory=LinkConfig)
+
+    def check(self) -> Config:
+        """Itself, if no setting contradicts another; else ConfigError naming the setting."""
+        for what, wrong in (
+            ("label: give 1 to 64 characters", not 0 < len(self.label) <= 64),
+            ("zone: give at most 64 characters", len(self.zone) > 64),
+            (
+                "membership.probe_timeout_s must be less than probe_interval_s",
+                self.membership.probe_timeout_s >= self.membership.probe_interval_s,
+            ),
+            ("link.silent_s must be more than twice heartbeat_s", self.link.silent_s <= 2 * self.link.heartbeat_s),
+            (
+                "link.frame_bytes_max must hold broker.publish_bytes_max",
+                self.link.frame_bytes_max < self.broker.publish_bytes_max + 4096,
+            ),
+        ):
+            if wrong:
+                raise ConfigError(what)
+        return self

@@ -1,0 +1,101 @@
+"""What a machine may ask of the world, as values; a driver carries them out in order.
+
+Both drivers (the asyncio runtime and the simulator) interpret exactly these. Leaves to the
+driver how a thing is done, to the machines when and why.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+Address: TypeAlias = tuple[str, int]
+"""A numeric IP address and a port."""
+
+
+class SendDatagram(NamedTuple):
+    """Send one UDP packet; it may be lost."""
+
+    to: Address
+    data: bytes
+
+
+class Dial(NamedTuple):
+    """Open a TCP stream under the number ``stream``; answered by ``connected`` or ``closed``."""
+
+    stream: int
+    to: Address
+
+
+class Write(NamedTuple):
+    """Write ``chunks`` to a stream, in order; ignored when the stream is gone."""
+
+    stream: int
+    chunks: list[bytes]
+
+
+class Close(NamedTuple):
+    """End a stream: after its buffered bytes are written, or at once when ``abort``.
+
+    ``closed`` is not reported for a stream that the engine closed itself.
+    """
+
+    stream: int
+    abort: bool = False
+
+
+class Resolve(NamedTuple):
+    """Look up every address of ``host``; answered by ``resolved`` (an empty list when none)."""
+
+    query: int
+    host: str
+    port: int
+
+
+class Store(NamedTuple):
+    """Keep ``rows`` durably; answered by ``stored(token)`` once the level is reached."""
+
+    token: int
+    rows: list[Any]
+
+
+class Emit(NamedTuple):
+    """Tell whoever listens that something happened (one of ``meshq.machine.events``)."""
+
+    event: Any
+
+
+class Stop(NamedTuple):
+    """The node has ended: it left, or was refused, or fenced. ``error`` is None after a clean leave.
+
+    ``messages_left`` are the unfinished messages that went with it.
+    """
+
+    error: Exception | None
+    messages_left: int = 0
+
+
+class SendPacket(NamedTuple):
+    """From a gossip machine to the engine: this packet as a datagram; it may be lost."""
+
+    to: Address
+    packet: bytes
+
+
+class StreamPacket(NamedTuple):
+    """From a gossip machine to the engine: this packet over the link to that member, or a short stream.
+
+    Answers come back with a handle; when no stream can be had, nothing comes back.
+    """
+
+    to: Address
+    packet: bytes
+
+
+class ReplyPacket(NamedTuple):
+    """From a gossip machine to the engine: this packet on the stream behind the handle ``via``."""
+
+    via: int
+    packet: bytes
+
+
+Effect: TypeAlias = SendDatagram | Dial | Write | Close | Resolve | Store | Emit | Stop

@@ -1,0 +1,167 @@
+"""What happened, as values: one union for Python's ``events()``, the log, JSON lines and checkers.
+
+Past tense, keyword fields, plain types. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """A member became alive in this node's view (new, or a later epoch of a known name)."""
+
+    name: str
+    address: str
+    epoch_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSuspected:
+    """A member failed its probes, or somebody says so."""
+
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecovered:
+    """A suspected member refuted."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFailed:
+    """A member's suspicion ran out: it is held dead."""
+
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft:
+    """A member said goodbye."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedFailed:
+    """A seed could not be reached; it is tried again in ``retry_s``."""
+
+    seed: str
+    reason: str
+    retry_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The link to another node works."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The link to another node ended; its leases went back."""
+
+    name: str
+    reason: str
+    leases: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicCreated:
+    """A topic came into use, here or elsewhere."""
+
+    topic: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDeleted:
+    """A topic was deleted, here or elsewhere."""
+
+    topic: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCreated:
+    """A channel came into use, here or elsewhere."""
+
+    topic: str
+    channel: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDeleted:
+    """A channel was deleted, here or elsewhere."""
+
+    topic: str
+    channel: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """No seed answered in time; the node serves on its own and keeps trying."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something an operator should know; nothing was lost by it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The listener was too slow: this many events were dropped here."""
+
+    count: int
+
+
+Event: TypeAlias = (
+    MemberJoined
+    | MemberSuspected
+    | MemberRecovered
+    | MemberFailed
+    | MemberLeft
+    | SeedFailed
+    | LinkUp
+    | LinkDown
+    | TopicCreated
+    | TopicDeleted
+    | ChannelCreated
+    | ChannelDeleted
+    | Alone
+    | Trouble
+    | Lost
+)
+
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Event.__args__}
+
+
+def to_map(event: Event) -> dict[str, Any]:
+    """The event as a flat map with its kind under ``event``, for JSON and for the wire."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+def from_map(fields: dict[str, Any]) -> Event | None:
+    """The event that ``to_map`` described; None for a kind this version does not know."""
+    kind = _KINDS.get(fields.get("event", ""))
+    if kind is None:
+        return None
+    known = {name: fields[name] for name in kind.__dataclass_fields__ if name in fields}
+    try:
+        event: Event = kind(**known)
+    except TypeError:
+        return None
+    return event

@@ -1,0 +1,88 @@
+"""What things are called, and which names are allowed.
+
+Decides the form of topic, channel and node names and the identities built from them: the epoch
+of a node, the log of a topic, the number of a message. Leaves to others what the names stand for.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from meshq.errors import InvalidName
+
+EPHEMERAL: Final = "#ephemeral"
+NAME_CHARACTERS_MAX: Final = 64
+
+_QUEUE_NAME = re.compile(r"[.a-zA-Z0-9_-]+(#ephemeral)?")
+_NODE_NAME = re.compile(r"[.a-zA-Z0-9_-]+")
+
+
+class Epoch(NamedTuple):
+    """One start of a node. A later start compares greater; ``nonce`` breaks ties between clocks."""
+
+    ms: int
+    nonce: int
+
+
+class LogId(NamedTuple):
+    """The name of a log: one writer, one order, numbered from 1.
+
+    ``origin`` and the epoch say who opened it, ``generation`` of which life of the topic it is,
+    ``lane`` which priority class. Within one topic the name is unique for ever.
+    """
+
+    origin: str
+    epoch_ms: int
+    epoch_nonce: int
+    generation: int
+    lane: int
+
+
+class ChannelKey(NamedTuple):
+    """One life of a channel: what frames between nodes are addressed to."""
+
+    topic: str
+    channel: str
+    generation: int
+
+
+def check_topic(name: str) -> str:
+    """``name`` if it may name a topic (NSQ's rule L-01), else InvalidName."""
+    return _check(name, _QUEUE_NAME, "topic", "BAD_TOPIC", "; '#ephemeral' may end it")
+
+
+def check_channel(name: str) -> str:
+    """``name`` if it may name a channel (NSQ's rule L-01), else InvalidName."""
+    return _check(name, _QUEUE_NAME, "channel", "BAD_CHANNEL", "; '#ephemeral' may end it")
+
+
+def check_node(name: str) -> str:
+    """``name`` if it may name a node, else InvalidName."""
+    return _check(name, _NODE_NAME, "node", "BAD_NAME", "")
+
+
+def is_ephemeral(name: str) -> bool:
+    """Whether a topic or channel of this name lives in interest alone."""
+    return name.endswith(EPHEMERAL)
+
+
+def message_id(log: LogId, number: int) -> str:
+    """The 16 hex digits shown to people: 24 bits of a hash of the log's opener, 40 bits of number."""
+    return f"{_opener(log):06x}{number & 0xFF_FFFF_FFFF:010x}"
+
+
+def _opener(log: LogId) -> int:
+    text = f"{log.origin} {log.epoch_ms} {log.epoch_nonce}".encode()
+    return int.from_bytes(blake2b(text, digest_size=3).digest(), "big")
+
+
+def _check(name: str, form: re.Pattern[str], what: str, code: str, more: str) -> str:
+    if not isinstance(name, str) or len(name) > NAME_CHARACTERS_MAX or not form.fullmatch(name):
+        shown = repr(name)[:80]
+        raise InvalidName(
+            f"{shown} is no {what} name: use 1 to {NAME_CHARACTERS_MAX} of a-z A-Z 0-9 . _ -{more}",
+            code=code,
+        )
+    return name

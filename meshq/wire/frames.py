@@ -1,0 +1,465 @@
+"""The frames of a link: one CBOR array each, behind a four-byte length.
+
+     0            4
+    +------------+------------------------------------------+
+    | length, BE | [kind, field, field, ..., {options}]      |
+    +------------+------------------------------------------+
+
+A stream opens with the four bytes of MAGIC. Fields are positional; the last element is a map with
+text keys for what later versions add, and is carried on. Times are whole milliseconds for durations
+and nanoseconds for timestamps. ``flow`` says what a frame is about: between nodes a ChannelKey, between
+a client and its node the number of a subscription.
+
+Decides shape and type of every field; who may send what and when is for ``link`` and above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from meshq.errors import RemoteProtocolError
+from meshq.names import ChannelKey, Epoch, LogId
+from meshq.wire import strict
+
+MAGIC: Final = b"\xf1MQ1"
+VERSION: Final = 1
+LENGTH_BYTES: Final = 4
+NO_OPTIONS: Final[dict[str, Any]] = {}
+
+Flow: TypeAlias = ChannelKey | int
+Span: TypeAlias = tuple[LogId, int, int]
+"""Messages ``start`` to ``stop`` (exclusive) of a log."""
+
+
+class Hello(NamedTuple):
+    """First frame of either side. ``role``: node, client or gossip. ``addresses``: purpose -> (host, port)."""
+
+    version: int
+    least: int
+    features: list[str]
+    label: str
+    role: str
+    name: str
+    epoch: Epoch
+    principal: str
+    addresses: dict[str, list[Any]]
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Goodbye(NamedTuple):
+    """Last frame before a side closes: why."""
+
+    code: str
+    text: str
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Ping(NamedTuple):
+    """Heartbeat; any frame counts as an answer, a Pong is sent all the same."""
+
+    number: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Pong(NamedTuple):
+    """Answer to the Ping of that number."""
+
+    number: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Ask(NamedTuple):
+    """A question; answered once by Answer with the same number, or never (the asker has the deadline)."""
+
+    number: int
+    kind: str
+    arguments: dict[str, Any]
+    deadline_ms: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Answer(NamedTuple):
+    """``code`` empty: ``value`` is the answer. Else ``value`` is a text that says why not."""
+
+    number: int
+    code: str
+    value: Any
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Gossip(NamedTuple):
+    """One gossip packet (without datagram prefix) over a stream: repair, probe fallback, deltas."""
+
+    packet: bytes
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Ready(NamedTuple):
+    """Origin: messages wait and the credit cannot carry the first, of ``least`` bytes. Hands all credit back."""
+
+    flow: Flow
+    least: int
+    back_messages: int
+    back_bytes: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Grant(NamedTuple):
+    """Receiver: adds to the origin's credit."""
+
+    flow: Flow
+    messages: int
+    bytes: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Deliver(NamedTuple):
+    """Messages ``start`` to ``stop`` of a log, lent. ``attempts``: [start, stop, n] where n > 0 earlier ones count."""
+
+    flow: Flow
+    log: LogId
+    start: int
+    stop: int
+    accepted_ns: int
+    attempts: list[list[int]]
+    body: bytes
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Recall(NamedTuple):
+    """Receiver: give back the credit that is not used."""
+
+    flow: Flow
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Recalled(NamedTuple):
+    """Origin: this much was not used and is given back."""
+
+    flow: Flow
+    messages: int
+    bytes: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Fin(NamedTuple):
+    """Finished spans; ``number`` counts the Fin frames of this flow and session from 1."""
+
+    flow: Flow
+    number: int
+    spans: list[Span]
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class FinAck(NamedTuple):
+    """Origin: every Fin up to ``number`` is applied."""
+
+    flow: Flow
+    number: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Req(NamedTuple):
+    """Not finished, deliver again. ``reason``: requeue, timeout or departed. ``delay_ms``: wait first."""
+
+    flow: Flow
+    log: LogId
+    start: int
+    stop: int
+    delay_ms: int
+    reason: str
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Return(NamedTuple):
+    """Lent, never handed over: deliver to somebody else; counts nothing."""
+
+    flow: Flow
+    log: LogId
+    start: int
+    stop: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Audit(NamedTuple):
+    """Receiver, with the heartbeat: per log how many messages came in this session, how many are held."""
+
+    flow: Flow
+    counts: list[tuple[LogId, int, int]]
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Publish(NamedTuple):
+    """Client: ``messages`` messages for ``topic``; answered by Confirmed or Refused with ``request``.
+
+    Options: ``delay_ms``, ``level``.
+    """
+
+    request: int
+    topic: str
+    messages: int
+    body: bytes
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Confirmed(NamedTuple):
+    """The messages of ``request`` are numbers ``first`` and following of ``log``, kept at ``level``."""
+
+    request: int
+    log: LogId
+    first: int
+    level: str
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Refused(NamedTuple):
+    """Nothing was done for ``request`` (a publish or a subscription)."""
+
+    request: int
+    code: str
+    text: str
+    limit: str
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Subscribe(NamedTuple):
+    """Client: become a consumer under the number ``flow``, holding at most ``messages`` and ``bytes``.
+
+    Options: ``again`` (true: a reconnect's resubscription, which creates nothing), ``barrier_ms``,
+    ``timeout_ms`` (message timeout).
+    """
+
+    flow: int
+    topic: str
+    channel: str
+    messages: int
+    bytes: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Subscribed(NamedTuple):
+    """The barrier is over: ``answered`` of ``asked`` live members know the channel."""
+
+    flow: int
+    answered: int
+    asked: int
+    generation: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Capacity(NamedTuple):
+    """Client: hold at most this much from now on; what is above comes back by Return or when settled."""
+
+    flow: int
+    messages: int
+    bytes: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Unsubscribe(NamedTuple):
+    """Client: the consumer leaves; what it holds is requeued at once. Answered by Ended."""
+
+    flow: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Ended(NamedTuple):
+    """The subscription is over; ``code`` is empty when the client asked for it."""
+
+    flow: int
+    code: str
+    text: str
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Touch(NamedTuple):
+    """Client: start the message timeout of these messages again (also: the application took them now)."""
+
+    flow: int
+    spans: list[Span]
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Watch(NamedTuple):
+    """Client: send Happened for each event from now on (``on``), or stop."""
+
+    on: bool
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Happened(NamedTuple):
+    """One event, as ``machine.events.to_map`` writes it."""
+
+    event: dict[str, Any]
+    options: dict[str, Any] = NO_OPTIONS
+
+
+Frame: TypeAlias = (
+    Hello | Goodbye | Ping | Pong | Ask | Answer | Gossip
+    | Ready | Grant | Deliver | Recall | Recalled | Fin | FinAck | Req | Return | Audit
+    | Publish | Confirmed | Refused | Subscribe | Subscribed | Capacity | Unsubscribe | Ended | Touch
+    | Watch | Happened
+)  # fmt: skip
+
+_Reader: TypeAlias = Callable[[Any], Any]
+
+
+def _whole(value: Any) -> int:
+    if type(value) is int and 0 <= value < 1 << 64:
+        return value
+    raise ValueError("a whole number below 2^64 was expected")
+
+
+def _text(value: Any) -> str:
+    if type(value) is str and len(value) <= 1024:
+        return value
+    raise ValueError("text of at most 1024 characters was expected")
+
+
+def _bytes(value: Any) -> bytes:
+    if type(value) is bytes:
+        return value
+    raise ValueError("bytes were expected")
+
+
+def _bool(value: Any) -> bool:
+    if type(value) is bool:
+        return value
+    raise ValueError("true or false was expected")
+
+
+def _map(value: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise ValueError("a map was expected")
+    if value:
+        strict.check_plain(value)
+    return value
+
+
+def _any(value: Any) -> Any:
+    strict.check_plain(value)
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if type(value) is list and len(value) <= 64:
+        return [_text(entry) for entry in value]
+    raise ValueError("at most 64 texts were expected")
+
+
+def _addresses(value: Any) -> dict[str, list[Any]]:
+    for address in _map(value).values():
+        if type(address) is not list or len(address) != 2:
+            raise ValueError("an address is [host, port]")
+        _text(address[0])
+        if _whole(address[1]) > 65535:
+            raise ValueError("a port is at most 65535")
+    return value  # type: ignore[no-any-return]
+
+
+def _epoch(value: Any) -> Epoch:
+    if type(value) is list and len(value) == 2:
+        return Epoch(_whole(value[0]), _whole(value[1]))
+    raise ValueError("an epoch is two numbers")
+
+
+def _log(value: Any) -> LogId:
+    if type(value) is list and len(value) == 5 and type(value[0]) is str and len(value[0]) <= 64:
+        origin, ms, nonce, generation, lane = value
+        if type(ms) is type(nonce) is type(generation) is type(lane) is int and min(ms, nonce, generation, lane) >= 0:
+            return LogId(origin, ms, nonce, generation, lane)
+    raise ValueError("a log is [origin, epoch ms, epoch nonce, generation, lane]")
+
+
+def _flow(value: Any) -> Flow:
+    if type(value) is int and value >= 0:
+        return value
+    if type(value) is list and len(value) == 3 and type(value[0]) is type(value[1]) is str and type(value[2]) is int:
+        return ChannelKey(value[0], value[1], value[2])
+    raise ValueError("a flow is a subscription's number or [topic, channel, generation]")
+
+
+def _spans(value: Any) -> list[Span]:
+    if type(value) is not list:
+        raise ValueError("a list of spans was expected")
+    spans: list[Span] = []
+    for entry in value:
+        if type(entry) is not list or len(entry) != 3:
+            raise ValueError("a span is [log, start, stop]")
+        start, stop = _whole(entry[1]), _whole(entry[2])
+        if not 0 < start < stop:
+            raise ValueError(f"no messages from {start} to {stop}")
+        spans.append((_log(entry[0]), start, stop))
+    return spans
+
+
+def _counts(value: Any) -> list[tuple[LogId, int, int]]:
+    if type(value) is not list:
+        raise ValueError("a list of counts was expected")
+    for entry in value:
+        if type(entry) is not list or len(entry) != 3:
+            raise ValueError("a count is [log, received, held]")
+    return [(_log(entry[0]), _whole(entry[1]), _whole(entry[2])) for entry in value]
+
+
+def _attempts(value: Any) -> list[list[int]]:
+    if type(value) is not list:
+        raise ValueError("a list of attempts was expected")
+    for entry in value:
+        if type(entry) is not list or len(entry) != 3:
+            raise ValueError("attempts are [start, stop, number]")
+        for number in entry:
+            _whole(number)
+    return value
+
+
+_READERS: Final[dict[str, _Reader]] = {
+    "int": _whole, "str": _text, "bytes": _bytes, "bool": _bool, "Any": _any, "Flow": _flow, "LogId": _log,
+    "Epoch": _epoch, "list[str]": _texts, "list[Span]": _spans, "list[list[int]]": _attempts,
+    "list[tuple[LogId, int, int]]": _counts, "dict[str, Any]": _map, "dict[str, list[Any]]": _addresses,
+}  # fmt: skip
+
+# The numbers are the wire's: never reuse one.
+KINDS: Final[dict[int, type[Any]]] = {
+    1: Hello, 2: Goodbye, 3: Ping, 4: Pong, 5: Ask, 6: Answer, 7: Gossip,
+    16: Ready, 17: Grant, 18: Deliver, 19: Recall, 20: Recalled, 21: Fin, 22: FinAck, 23: Req, 24: Return, 25: Audit,
+    32: Publish, 33: Confirmed, 34: Refused, 35: Subscribe, 36: Subscribed, 37: Capacity, 38: Unsubscribe,
+    39: Ended, 40: Touch, 41: Watch, 42: Happened,
+}  # fmt: skip
+_NUMBERS: Final[dict[type[Any], int]] = {frame: number for number, frame in KINDS.items()}
+_SHAPES: Final[dict[int, tuple[type[Any], tuple[_Reader, ...]]]] = {
+    number: (frame, tuple(_READERS[field.__forward_arg__] for field in frame.__annotations__.values()))
+    for number, frame in KINDS.items()
+}
+
+
+def encode(frame: Frame) -> bytes:
+    """The frame with its length, ready for the stream."""
+    payload = strict.encode((_NUMBERS[type(frame)], *frame))
+    return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+
+
+def decode(payload: bytes) -> Frame | None:
+    """The frame in ``payload`` (without length); None for a kind that a later version brought.
+
+    Raises RemoteProtocolError (BAD_FRAME, BAD_CBOR) for anything malformed.
+    """
+    fields = strict.decode(payload)
+    if type(fields) is not list or not fields or type(fields[0]) is not int:
+        raise RemoteProtocolError("a frame is an array that starts with its kind", code="BAD_FRAME")
+    shape = _SHAPES.get(fields[0])
+    if shape is None:
+        return None
+    frame, readers = shape
+    if len(fields) != len(readers) + 1:
+        raise RemoteProtocolError(
+            f"{frame.__name__} has {len(readers)} fields, not {len(fields) - 1}", code="BAD_FRAME"
+        )
+    try:
+        read: Frame = frame(*[reader(field) for reader, field in zip(readers, fields[1:], strict=True)])
+    except ValueError as exc:
+        raise RemoteProtocolError(f"{frame.__name__}: {exc}", code="BAD_FRAME") from exc
+    if type(read) is Deliver and not 0 < read.start < read.stop:
+        raise RemoteProtocolError("Deliver without messages", code="BAD_FRAME")
+    return read
