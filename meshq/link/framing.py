@@ -1,0 +1,67 @@
+"""Cutting a stream of bytes into frame payloads.
+
+Decides where a frame ends and which lengths are refused; what is inside is for ``wire.frames``.
+"""
+
+from __future__ import annotations
+
+from meshq.errors import RemoteProtocolError
+from meshq.wire.frames import LENGTH_BYTES, MAGIC
+
+
+class Framing:
+    """Collects bytes and hands out whole payloads; keeps only an unfinished frame.
+
+    While ``one`` is set, ``feed`` stops behind the first payload, so that what the first one says
+    (``limit_bytes``) holds for the second.
+    """
+
+    __slots__ = ("_greeted", "_rest", "limit_bytes", "one")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.one = True
+        self._rest = b""
+        self._greeted = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads completed by ``data``. Raises RemoteProtocolError: BAD_MAGIC, TOO_BIG.
+
+        After an error the stream cannot be read any further.
+        """
+        if self._rest:
+            data = self._rest + data
+        at = 0
+        if not self._greeted:
+            at = self._greet(data)
+            if not self._greeted:
+                self._rest = data
+                return []
+        payloads: list[bytes] = []
+        end = len(data)
+        while end - at >= LENGTH_BYTES:
+            size = int.from_bytes(data[at : at + LENGTH_BYTES], "big")
+            if size > self.limit_bytes:
+                raise RemoteProtocolError(
+                    f"a frame of {size} bytes; at most {self.limit_bytes} are allowed (frame_bytes_max)", code="TOO_BIG"
+                )
+            if end - at - LENGTH_BYTES < size:
+                break
+            at += LENGTH_BYTES
+            payloads.append(data[at : at + size])
+            at += size
+            if self.one:
+                break
+        self._rest = data[at:]
+        return payloads
+
+    def _greet(self, data: bytes) -> int:
+        """How many bytes the magic took; zero while it is not complete."""
+        if not data.startswith(MAGIC):
+            if MAGIC.startswith(data):
+                return 0
+            raise RemoteProtocolError(
+                "this is a meshq port: the stream does not begin as a link does", code="BAD_MAGIC"
+            )
+        self._greeted = True
+        return len(MAGIC)
