@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 from meshq.errors import InvalidName
 
+RELEASE: Final = "0.1.0"
+"""This version of meshq; other members and clients see it."""
 EPHEMERAL: Final = "#ephemeral"
 NAME_CHARACTERS_MAX: Final = 64
 
