@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshq.errors import RemoteProtocolError
-from meshq.names import ChannelKey, Epoch, LogId
+from meshq.names import NAME_CHARACTERS_MAX, ChannelKey, Epoch, LogId
 from meshq.wire import strict
 
 MAGIC: Final = b"\xf1MQ1"
@@ -365,7 +365,7 @@ def _epoch(value: Any) -> Epoch:
 
 
 def _log(value: Any) -> LogId:
-    if type(value) is list and len(value) == 5 and type(value[0]) is str and len(value[0]) <= 64:
+    if type(value) is list and len(value) == 5 and type(value[0]) is str and len(value[0]) <= NAME_CHARACTERS_MAX:
         origin, ms, nonce, generation, lane = value
         if type(ms) is type(nonce) is type(generation) is type(lane) is int and min(ms, nonce, generation, lane) >= 0:
             return LogId(origin, ms, nonce, generation, lane)
@@ -375,8 +375,11 @@ def _log(value: Any) -> LogId:
 def _flow(value: Any) -> Flow:
     if type(value) is int and value >= 0:
         return value
-    if type(value) is list and len(value) == 3 and type(value[0]) is type(value[1]) is str and type(value[2]) is int:
-        return ChannelKey(value[0], value[1], value[2])
+    if type(value) is list and len(value) == 3:
+        topic, channel, generation = value
+        texts = type(topic) is type(channel) is str and max(len(topic), len(channel)) <= NAME_CHARACTERS_MAX
+        if texts and type(generation) is int and generation >= 0:
+            return ChannelKey(topic, channel, generation)
     raise ValueError("a flow is a subscription's number or [topic, channel, generation]")
 
 

@@ -2,7 +2,8 @@
 
 cbor2's own ``loads`` ignores trailing bytes, turns tags into dates, addresses and compiled
 patterns, and takes the last of duplicate keys. Here a value is numbers, text, bytes, arrays, maps
-with text keys, booleans and null, or it is refused. What the values mean is decided above.
+with text keys, booleans and null, or it is refused. An empty array costs its sender one byte and us
+seventy, so what is large is counted before it is built. What the values mean is decided above.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ from cbor2 import CBORDecodeError, CBORDecoder, CBOREncodeError, dumps
 
 from meshq.errors import LocalProtocolError, RemoteProtocolError
 
-DEPTH_MAX: Final = 8
+DEPTH_MAX: Final = 12
+"""The deepest of ours, the statistics of a whole mesh in an Answer, nests eight deep."""
+UNCOUNTED_BYTES_MAX: Final = 64 * 1024
+"""Data of at most this size is decoded at once: it can't become more than about 5 MB."""
+ITEMS_MAX: Final = 262_144
+"""Values in one larger piece of data: about 20 MB when every one is an empty map."""
 _PLAIN: Final = (int, str, bytes, bool, float, type(None))
 # The tags that cbor2 would decode by itself; every other tag reaches tag_hook.
 _BUILT_IN_TAGS: Final = (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000)
@@ -24,9 +30,7 @@ def _refuse(*_: Any) -> NoReturn:
     raise CBORDecodeError("tags are not allowed")
 
 
-_DECODER: Final[dict[str, Any]] = {
-    # One byte at a time, so that the position tells where the value ended.
-    "read_size": 1,
+PLAIN_ONLY: Final[dict[str, Any]] = {
     "max_depth": DEPTH_MAX,
     "allow_indefinite": False,
     "allow_duplicate_keys": False,
@@ -34,6 +38,9 @@ _DECODER: Final[dict[str, Any]] = {
     "tag_hook": _refuse,
     "semantic_decoders": dict.fromkeys((*_BUILT_IN_TAGS, 55799), _refuse),
 }
+"""What cbor2's ``loads`` is told to leave out; it still ignores trailing bytes."""
+# One byte at a time, so that the position tells where the value ended.
+_DECODER: Final = {**PLAIN_ONLY, "read_size": 1}
 
 
 def encode(value: Any) -> bytes:
@@ -46,6 +53,8 @@ def encode(value: Any) -> bytes:
 
 def decode(data: bytes) -> Any:
     """The one value that ``data`` holds. Raises RemoteProtocolError; nothing else."""
+    if len(data) > UNCOUNTED_BYTES_MAX:
+        _count_items(data)
     stream = BytesIO(data)
     try:
         value = CBORDecoder(stream, **_DECODER).decode()
@@ -54,6 +63,24 @@ def decode(data: bytes) -> Any:
     if stream.tell() != len(data):
         raise RemoteProtocolError(f"{len(data) - stream.tell()} bytes after the value", code="BAD_CBOR")
     return value
+
+
+def _count_items(data: bytes) -> None:
+    """Refuse data of more than ITEMS_MAX values; what else is wrong with it is left to the decoder."""
+    at, end, items = 0, len(data) - UNCOUNTED_BYTES_MAX, 0
+    while at < end:
+        items += 1
+        if items > ITEMS_MAX:
+            raise RemoteProtocolError(f"more than {ITEMS_MAX} values", code="BAD_CBOR")
+        head = data[at]
+        at += 1
+        size = head & 0x1F
+        if 23 < size < 28:
+            width = 1 << (size - 24)
+            size = int.from_bytes(data[at : at + width], "big")
+            at += width
+        if 0x40 <= head < 0x80:  # a byte string or text: its content is no value
+            at += size
 
 
 def check_plain(value: Any) -> None:

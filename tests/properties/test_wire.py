@@ -1,0 +1,235 @@
+"""Laws of the wire: there and back for whatever can be said; for whatever comes in, an answer or a refusal.
+
+A parser returns or raises RemoteProtocolError (a door's check: InvalidMessage) and nothing else. Bytes are
+drawn at random, as CBOR of any shape, and as valid frames with bytes changed, cut, doubled or swapped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cbor2 import dumps
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshq.errors import InvalidMessage, RemoteProtocolError
+from meshq.names import ChannelKey, Epoch, LogId
+from meshq.wire import bodies, frames, strict
+from meshq.wire.frames import KINDS, LENGTH_BYTES, Deliver, Frame
+from meshq.wire.prefix import Prefix
+from tests.wire.samples import FRAMES
+
+LIMIT = 5000
+whole = st.one_of(st.integers(0, 30), st.integers(0, 2**64 - 1))
+text = st.text(st.characters(codec="utf-8"), max_size=40)
+name = st.text(st.characters(codec="utf-8"), max_size=64)
+plain = st.recursive(
+    st.one_of(st.none(), st.booleans(), whole, text, st.binary(max_size=40), st.floats(allow_nan=False)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(text, inner, max_size=4)),
+    max_leaves=8,
+)
+maps = st.dictionaries(text, st.one_of(st.none(), whole, text, st.lists(whole, max_size=3)), max_size=4)
+logs = st.builds(LogId, name, whole, whole, whole, whole)
+steps = st.tuples(st.integers(1, 2**63), st.integers(1, 2**62))
+spans = st.builds(lambda log, step: (log, step[0], step[0] + step[1]), logs, steps)
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "int": whole,
+    "str": text,
+    "bytes": st.binary(max_size=300),
+    "bool": st.booleans(),
+    "Any": plain,
+    "Flow": st.one_of(whole, st.builds(ChannelKey, name, name, whole)),
+    "LogId": logs,
+    "Epoch": st.builds(Epoch, whole, whole),
+    "list[str]": st.lists(text, max_size=5),
+    "list[Span]": st.lists(spans, max_size=5),
+    "list[list[int]]": st.lists(st.lists(whole, min_size=3, max_size=3), max_size=5),
+    "list[tuple[LogId, int, int]]": st.lists(st.tuples(logs, whole, whole), max_size=5),
+    "dict[str, Any]": maps,
+    "dict[str, list[Any]]": st.dictionaries(text, st.tuples(text, st.integers(0, 65535)).map(list), max_size=4),
+}
+
+
+def frame_of(kind: type[Any]) -> st.SearchStrategy[Frame]:
+    """Frames of one kind; a Deliver holds at least one message."""
+    fields = st.fixed_dictionaries({n: FIELDS[hint.__forward_arg__] for n, hint in kind.__annotations__.items()})
+    if kind is Deliver:
+        fields = st.builds(lambda f, step: {**f, "start": step[0], "stop": sum(step)}, fields, steps)
+    return fields.map(lambda values: kind(**values))
+
+
+any_frame = st.sampled_from(list(KINDS.values())).flatmap(frame_of)
+sizes = st.one_of(st.integers(1, 30), st.integers(250, 260), st.integers(1, LIMIT))
+headers = st.dictionaries(text, text, max_size=5)
+messages = st.builds(
+    lambda size, fill, more: bodies.item(bytes([fill]) * size, more, size_bytes_max=LIMIT),
+    sizes,
+    st.integers(0, 255),
+    st.one_of(st.just({}), st.just({}), headers),
+)
+batches = st.lists(messages, min_size=1, max_size=40)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, valid: st.SearchStrategy[bytes]) -> bytes:
+    """Valid bytes with a few of them changed, cut out, doubled or put elsewhere."""
+    data = bytearray(draw(valid))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        length = draw(st.integers(0, 8))
+        match draw(st.integers(0, 4)):
+            case 0:
+                data[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
+            case 1:
+                del data[at : at + length]
+            case 2:
+                data[at:at] = data[at : at + length]
+            case 3:
+                data[at:at] = draw(st.binary(max_size=9))
+            case 4:
+                data = data[:at]
+    return bytes(data)
+
+
+def reads_or_refuses(data: bytes) -> None:
+    """The law of a parser."""
+    try:
+        frame = frames.decode(data)
+    except RemoteProtocolError:
+        return
+    if frame is not None:
+        again = frames.encode(frame)[LENGTH_BYTES:]
+        assert repr(frames.decode(again)) == repr(frame)  # repr, for NaN is not itself
+
+
+@given(any_frame)
+def test_every_frame_comes_back_as_it_went(frame: Frame) -> None:
+    decoded = frames.decode(frames.encode(frame)[LENGTH_BYTES:])
+    assert decoded == frame
+    assert type(decoded) is type(frame)
+
+
+@given(any_frame)
+def test_every_truncation_of_a_frame_is_refused(frame: Frame) -> None:
+    data = frames.encode(frame)[LENGTH_BYTES:]
+    for length in range(len(data)):
+        try:
+            assert frames.decode(data[:length]) is None
+        except RemoteProtocolError:
+            continue
+        raise AssertionError(length)
+
+
+@given(mutated(st.sampled_from(FRAMES).map(lambda frame: frames.encode(frame)[LENGTH_BYTES:])))
+def test_a_changed_frame_is_read_or_refused(data: bytes) -> None:
+    reads_or_refuses(data)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_read_or_refused(data: bytes) -> None:
+    reads_or_refuses(data)
+
+
+@given(st.sampled_from(list(KINDS)), st.lists(plain, max_size=11))
+def test_any_plain_fields_are_read_or_refused(kind: int, fields: list[Any]) -> None:
+    reads_or_refuses(strict.encode([kind, *fields]))
+
+
+@given(plain)
+def test_every_plain_value_comes_back_as_it_went(value: Any) -> None:
+    assert strict.decode(strict.encode(value)) == value
+
+
+@given(st.one_of(st.binary(max_size=100), mutated(plain.map(dumps))))
+def test_any_bytes_are_one_value_or_refused(data: bytes) -> None:
+    try:
+        value = strict.decode(data)
+        strict.check_plain(value)
+    except RemoteProtocolError:
+        return
+    assert repr(strict.decode(strict.encode(value))) == repr(value)
+
+
+@given(st.binary(max_size=30), st.text(min_size=1, max_size=5), st.text(min_size=1, max_size=5))
+def test_a_packet_is_read_under_its_own_label_only(packet: bytes, ours: str, other: str) -> None:
+    data = Prefix(ours).wrap(packet)
+    assert Prefix(ours).unwrap(data) == packet
+    if other != ours:
+        try:
+            Prefix(other).unwrap(data)
+        except RemoteProtocolError:
+            return
+        raise AssertionError(other)
+
+
+@given(mutated(st.binary(max_size=30).map(Prefix("meshq").wrap)))
+def test_any_datagram_is_unwrapped_or_refused(data: bytes) -> None:
+    try:
+        packet = Prefix("meshq").unwrap(data)
+    except RemoteProtocolError:
+        return
+    assert Prefix("meshq").wrap(packet) == data
+
+
+@given(batches)
+def test_what_is_encoded_is_accepted_and_comes_back(batch: list[bodies.Item]) -> None:
+    body = bodies.encode(batch)
+    bodies.check(body, len(batch), LIMIT)
+    assert bodies.decode(body) == batch
+
+
+@given(st.one_of(mutated(batches.map(bodies.encode)), st.binary(max_size=40)), st.integers(0, 40))
+def test_what_is_accepted_is_what_encoding_makes_and_nothing_else(data: bytes, count: int) -> None:
+    try:
+        bodies.check(data, count, LIMIT)
+    except InvalidMessage:
+        return
+    items = bodies.decode(data)
+    assert len(items) == count
+    assert bodies.encode(items) == data
+
+
+@given(st.lists(plain, max_size=4))
+def test_any_array_is_a_body_exactly_when_every_entry_is_a_message(entries: list[Any]) -> None:
+    body = dumps(entries)
+    accepted = bool(entries)
+    try:
+        bodies.check(body, len(entries), LIMIT)
+    except InvalidMessage:
+        accepted = False
+    assert accepted == (bool(entries) and all(is_message(entry) for entry in entries))
+
+
+def is_message(entry: Any) -> bool:
+    """Whether a value is ``bytes`` or ``[bytes, {text: text}]``, not empty: the model of the check."""
+    match entry:
+        case bytes():
+            return len(entry) > 0
+        case [bytes() as body, dict() as more]:
+            return len(body) > 0 and all(isinstance(value, str) for value in more.values())
+    return False
+
+
+@given(st.one_of(st.binary(max_size=60), mutated(batches.map(bodies.encode)), plain.map(dumps)))
+def test_any_bytes_are_decoded_to_messages_or_refused(data: bytes) -> None:
+    try:
+        items = bodies.decode(data)
+    except RemoteProtocolError:
+        return
+    for item in items:
+        assert type(item) is bytes or (type(item) is list and type(item[0]) is bytes and type(item[1]) is dict)
+    bodies.encode(items)
+
+
+@given(st.lists(batches, min_size=1, max_size=8))
+def test_joining_bodies_is_encoding_their_messages_together(parts: list[list[bodies.Item]]) -> None:
+    merged = bodies.merge([bodies.encode(part) for part in parts], [len(part) for part in parts])
+    assert merged == bodies.encode([item for part in parts for item in part])
+
+
+@given(batches, st.data())
+def test_parts_joined_are_the_whole(batch: list[bodies.Item], data: st.DataObject) -> None:
+    body = bodies.encode(batch)
+    at = data.draw(st.integers(0, len(batch)))
+    parts = [bodies.split(body, 0, at), bodies.split(body, at, len(batch))]
+    assert bodies.merge(parts, [at, len(batch) - at]) == body
