@@ -147,6 +147,8 @@ Event: TypeAlias = (
 )
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Event.__args__}
+# The fields' types by the name under which they are annotated; a whole float may come back as an int.
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int)}
 
 
 def to_map(event: Event) -> dict[str, Any]:
@@ -155,13 +157,16 @@ def to_map(event: Event) -> dict[str, Any]:
 
 
 def from_map(fields: dict[str, Any]) -> Event | None:
-    """The event that ``to_map`` described; None for a kind this version does not know."""
-    kind = _KINDS.get(fields.get("event", ""))
+    """The event that ``to_map`` described; None for a kind or a shape this version does not know."""
+    name = fields.get("event")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         return None
-    known = {name: fields[name] for name in kind.__dataclass_fields__ if name in fields}
-    try:
-        event: Event = kind(**known)
-    except TypeError:
-        return None
+    known: dict[str, Any] = {}
+    for field, type_name in kind.__annotations__.items():
+        value = fields.get(field)
+        if type(value) not in _TYPES[type_name]:
+            return None
+        known[field] = value
+    event: Event = kind(**known)
     return event
