@@ -1,0 +1,497 @@
+"""One node: membership, routing, broker and streams introduced to each other.
+
+A driver feeds inputs (datagrams, stream bytes, time) and calls ``effects()`` once for all that came
+since the last time: that call *is* the turn. Publishes of one turn to one topic, from any connection,
+become one batch; settlements of one turn leave in one frame.
+
+Composition only. What happens to messages, members and names is decided by the machines below; this
+file says who is told what, in which order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from meshq.broker import effects as broker_effects
+from meshq.broker.broker import Broker
+from meshq.config import Config
+from meshq.engine.doors import Doors
+from meshq.engine.greeting import Greeting
+from meshq.engine.hearsay import Hearsay
+from meshq.engine.links import Links
+from meshq.engine.questions import Questions
+from meshq.engine.streams import Role, Stream, Streams
+from meshq.engine.views import Views
+from meshq.errors import RemoteProtocolError
+from meshq.machine import events
+from meshq.machine.effects import (
+    Address,
+    Effect,
+    Emit,
+    ReplyPacket,
+    Resolve,
+    SendDatagram,
+    SendPacket,
+    Stop,
+    Store,
+    StreamPacket,
+)
+from meshq.machine.rng import Rng
+from meshq.membership import effects as membership_effects
+from meshq.membership.member import Member, State
+from meshq.membership.membership import Membership
+from meshq.names import Epoch
+from meshq.routing import effects as routing_effects
+from meshq.routing.routing import Routing
+from meshq.wire import strict
+from meshq.wire.frames import Ask, Gossip, Hello
+from meshq.wire.prefix import Prefix
+
+ROUNDS_MAX: Final = 100
+"""How often the machines may answer each other within a turn; what is left waits for the next."""
+DRAIN_CHECK_S: Final = 0.05
+CATALOG_RETRY_S: Final = 1.0
+CALL_KIND: Final = 64
+"""Engine's own packet: [64, name, {}]: "I cannot dial you; please dial me"."""
+LIVE: Final = (State.ALIVE, State.SUSPECT)
+
+
+class Engine:
+    """A node without a world. See ``meshq.machine.effects`` for what it asks of one."""
+
+    def __init__(
+        self, config: Config, epoch: Epoch, rng: Rng, *, bound: Address, advertised: Address | None = None
+    ) -> None:
+        self.config = config
+        self.epoch = epoch
+        self._out: list[Effect] = []
+        self._now = 0.0
+        self._prefix = Prefix(config.label)
+        self._by_address: dict[Address, str] = {}
+        self._more = False
+        self._ready = False
+        self._opened = False
+        self._catalog_at = 0.0
+        self._drain_until: float | None = None
+        self._check_at = 0.0
+        self._stopped = False
+        self.counters = {"datagrams_bad": 0, "frames_bad": 0}
+        self.membership = Membership(config, epoch, rng, bound=bound, advertised=advertised)
+        self.routing = Routing(config, epoch, rng)
+        self.broker = Broker(config, epoch, rng)
+        self._streams = Streams(config.link)
+        self._greeting = Greeting(config, epoch, self.membership)
+        self._hearsay = Hearsay(self._streams, self._greeting, self._gossip)
+        self.links = Links(config, rng, self._streams, self._greeting, self.membership, self.broker, self._emit)
+        self._doors = Doors(config, self._streams, self._refusing, self.broker, self.routing)
+        self._views = Views(
+            config, self.membership, self.routing, self.broker, self.links, self._streams, self.counters
+        )
+        self._questions = Questions(config, self._streams, self.links, self.membership, self._kinds())
+        self._introduce()
+
+    # inputs
+
+    @property
+    def ready(self) -> bool:
+        """Whether publishes are accepted: the catalog of another member is here, or there is none."""
+        if not self._ready:
+            self._ready = self.membership.alone or self.routing.ready or not self.config.seeds
+        return self._ready
+
+    @property
+    def messages_left(self) -> int:
+        """Messages that this node owns and that some channel has not finished."""
+        return self.broker.messages_left()
+
+    def start(self, now: float, wall_ns: int) -> None:
+        """Begin: join by the seeds, or be alone."""
+        self._now = now
+        self._views.started_at = now
+        self.wall(now, wall_ns)
+        self.membership.start(now)
+
+    def wall(self, now: float, wall_ns: int) -> None:
+        """It is ``wall_ns`` since 1970 now; said at start and whenever that moved against ``now``."""
+        self._now = now
+        self._wall_offset_ns = wall_ns - round(now * 1e9)
+        self.broker.wall(now, wall_ns)
+        self.routing.wall(now, wall_ns)
+
+    def datagram(self, now: float, data: bytes, source: Address) -> None:
+        """A UDP packet; a bad one is counted and costs nothing else."""
+        self._now = now
+        try:
+            packet = self._prefix.unwrap(data)
+        except RemoteProtocolError:
+            self.counters["datagrams_bad"] += 1
+            return
+        self._gossip(now, packet, source, None)
+
+    def accepted(self, now: float, source: Address) -> int:
+        """A stream came in; returns its number."""
+        self._now = now
+        return self._streams.accept(now, source).number
+
+    def connected(self, now: float, stream: int, local: Address, peer: Address) -> None:
+        """A dial succeeded."""
+        self._now = now
+        found = self._streams.get(stream)
+        if found is not None and found.role is not None and not found.over:
+            found.role.connected(now, found)
+
+    def received(self, now: float, stream: int, data: bytes) -> None:
+        """Bytes of a stream; bad ones cost their sender the stream."""
+        self._now = now
+        found = self._streams.get(stream)
+        if found is None or found.over or found.session is None:
+            return
+        try:
+            for frame in found.session.receive(now, data):
+                if found.over:
+                    return
+                if type(frame) is Hello:
+                    self._greet(now, found, frame)
+                elif found.role is not None:
+                    found.role.frame(now, found, frame)
+        except RemoteProtocolError as exc:
+            self.counters["frames_bad"] += 1
+            self._streams.end(now, found, exc.code, str(exc))
+        self._streams.touch(found)
+
+    def closed(self, now: float, stream: int, reason: str) -> None:
+        """A stream is gone, or its dial failed: eof, reset, refused, timeout, unreachable, error."""
+        self._now = now
+        self._streams.lost(now, stream, reason)
+
+    def buffered(self, now: float, stream: int, size_bytes: int) -> None:
+        """So much waits in the stream's transport; above the limit, messages stay in the broker."""
+        self._now = now
+        found = self._streams.get(stream)
+        if found is not None:
+            found.blocked = size_bytes >= self.config.link.write_buffer_bytes
+
+    def resolved(self, now: float, query: int, addresses: list[Address]) -> None:
+        """The addresses of a name; none when it does not resolve."""
+        self._now = now
+        self.membership.resolved(now, query, addresses)
+
+    def stored(self, now: float, token: int) -> None:
+        """What a Store effect asked for is kept at its level."""
+        self._now = now
+        self.broker.stored(now, token)
+
+    def tick(self, now: float) -> None:
+        """Time passed: do what is due."""
+        self._now = now
+        for machine in (self.membership, self.routing, self.broker, self._streams, self.links, self._hearsay):
+            machine.tick(now)
+        self._questions.tick(now)
+        self._check_catalog(now)
+        self._check_drain(now)
+
+    def drain(self, now: float, timeout_s: float) -> None:
+        """Refuse publishes, wait until the messages are gone or the time is over, then leave."""
+        self._now = now
+        if self._drain_until is None:
+            self._drain_until = now + timeout_s
+        self._check_drain(now)
+
+    def stop(self, now: float) -> None:
+        """Leave at once; ends in a Stop effect that says how many messages went with the node."""
+        self._now = now
+        if self._stopped:
+            return
+        self._stopped = True
+        left = self.broker.messages_left()
+        self._settle()
+        self.membership.leave(now)
+        self._settle()
+        self._doors.goodbye(now, "LEAVING", f"{self.config.name} is leaving the mesh")
+        for stream in self._streams.all():
+            self._streams.end(now, stream, "LEAVING", f"{self.config.name} is leaving the mesh")
+        self._settle()
+        self._out += self._streams.output(now)
+        self._out.append(Stop(None, left))
+
+    # outputs
+
+    def effects(self) -> list[Effect]:
+        """End the turn: everything that is to be done, in order."""
+        self._more = False
+        self._settle()
+        if not self._opened and self.ready:
+            self._check_catalog(self._now)
+            self._settle()
+        self._pull()
+        out, self._out = self._out, []
+        out += self._streams.output(self._now)
+        return out
+
+    def deadline(self) -> float | None:
+        """When ``tick`` wants to be called; at once when the turn left something undone."""
+        if self._more:
+            return self._now
+        deadlines = [
+            machine.deadline()
+            for machine in (self.membership, self.routing, self.broker, self._streams, self.links, self._hearsay)
+        ]
+        deadlines.append(self._questions.deadline())
+        if self._drain_until is not None and not self._stopped:
+            deadlines.append(self._check_at)
+        if not self.ready:
+            deadlines.append(self._catalog_at)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def view(self) -> dict[str, Any]:
+        """A snapshot for checkers: plain values, nothing shared."""
+        return {
+            "members": {
+                name: (member.state.name, tuple(member.epoch), member.incarnation)
+                for name, member in self.membership.members.items()
+            },
+            "topics": self.routing.topics(),
+            "queues": self.broker.stats(),
+            "links": sorted(link.name for link in self.links.all()),
+            "ready": self.ready,
+        }
+
+    # the turn
+
+    def _settle(self) -> None:
+        """Let the machines answer each other until none has anything to say."""
+        for _ in range(ROUNDS_MAX):
+            busy = False
+            for broker_effect in self.broker.effects():
+                busy = True
+                self._from_broker(broker_effect)
+            for routing_effect in self.routing.effects():
+                busy = True
+                self._from_routing(routing_effect)
+            for membership_effect in self.membership.effects():
+                busy = True
+                self._from_membership(membership_effect)
+            if not busy:
+                return
+        self._more = True
+
+    def _pull(self) -> None:
+        """The writers pull: what fits their transports leaves the broker, the rest stays in it."""
+        room_bytes = self.config.link.write_buffer_bytes
+        for link in self.links.all():
+            if link.stream.blocked or not self.broker.wants_pull(link.name):
+                continue
+            for frame in self.broker.pull(self._now, link.name, room_bytes):
+                self._streams.send(link.stream, frame)
+            if self.broker.wants_pull(link.name):
+                self._more = True
+
+    def _from_broker(self, effect: Any) -> None:
+        now = self._now
+        match effect:
+            case broker_effects.Hand():
+                self._doors.hand(effect)
+            case broker_effects.Confirmed():
+                self._doors.confirmed(effect)
+            case broker_effects.ToPeer(peer, frame):
+                self.links.send(peer, frame)
+            case broker_effects.WantLink(peer):
+                self.links.want(now, peer)
+            case broker_effects.BreakSession(peer, why):
+                self.links.broken(now, peer, why)
+            case broker_effects.ConsumerEnded():
+                self._doors.ended(now, effect)
+            case Store():
+                self._out.append(effect)
+            case Emit(event):
+                self._emit(event)
+
+    def _from_routing(self, effect: Any) -> None:
+        now = self._now
+        match effect:
+            case SendPacket() | StreamPacket() | ReplyPacket():
+                self._send(effect)
+            case routing_effects.ChannelBorn(topic, channel, generation, age_s, local):
+                self.broker.channel_born(now, topic, channel, generation, age_s, local)
+            case routing_effects.ChannelEnded(topic, channel, generation):
+                self.broker.channel_ended(now, topic, channel, generation)
+            case routing_effects.TopicBorn(topic, generation):
+                self.broker.topic_born(now, topic, generation)
+            case routing_effects.TopicEnded(topic, generation):
+                self.broker.topic_ended(now, topic, generation)
+            case routing_effects.InterestChanged(topic, channel):
+                self.broker.interest(now, topic, channel, self._peers(topic, channel))
+            case routing_effects.BarrierDone(token, answered, asked):
+                self._doors.barrier_done(token, answered, asked)
+            case routing_effects.HeadMoved():
+                self.membership.set_head(now, self.routing.own_head())
+            case Emit(event):
+                self._emit(event)
+
+    def _from_membership(self, effect: Any) -> None:
+        now = self._now
+        match effect:
+            case SendPacket() | StreamPacket() | ReplyPacket():
+                self._send(effect)
+            case membership_effects.MemberChanged(member, before):
+                self._member_changed(now, member, before)
+            case membership_effects.HeadChanged(member):
+                self.routing.head(now, member.name, member.head)
+            case membership_effects.MemberForgotten(name):
+                self.routing.member_forgotten(now, name)
+            case Emit(event):
+                self._emit(event)
+            case Resolve():
+                self._out.append(effect)
+            case Stop():
+                self._stopped = True
+                self._doors.goodbye(now, "FENCED", str(effect.error))
+                self._out += self._streams.output(now)
+                self._out.append(effect._replace(messages_left=self.broker.messages_left()))
+
+    def _member_changed(self, now: float, member: Member, before: State | None) -> None:
+        name = member.name
+        if name == self.config.name:
+            return
+        if member.state in LIVE:
+            self._by_address[member.address] = name
+            self.links.superseded(now, name, member.epoch)
+            self.routing.member_up(now, name, member.epoch, member.address)
+            self.routing.head(now, name, member.head)
+            self._check_catalog(now)
+        elif before in LIVE or before is None:
+            self.links.gone(now, name)
+            self.routing.member_down(now, name)
+            if member.state is State.DEAD:
+                self.broker.peer_died(now, name, member.epoch)
+
+    def _send(self, effect: SendPacket | StreamPacket | ReplyPacket) -> None:
+        match effect:
+            case SendPacket(to, packet):
+                self._out.append(SendDatagram(to, self._prefix.wrap(packet)))
+            case StreamPacket(to, packet):
+                name = self._by_address.get(to)
+                if name is None or not self.links.send(name, Gossip(packet)):
+                    self._hearsay.send(self._now, to, packet)
+            case ReplyPacket(via, packet):
+                stream = self._streams.get(via)
+                if stream is not None:
+                    self._streams.send(stream, Gossip(packet))
+
+    # streams
+
+    def _greet(self, now: float, stream: Stream, hello: Hello) -> None:
+        assert stream.session is not None
+        self._greeting.check(hello)
+        if stream.role is None:
+            role: Role = {"node": self.links, "client": self._doors, "gossip": self._hearsay}[hello.role]
+            if not self._stopped:
+                stream.session.welcome(self._greeting.welcome(hello, stream.address))
+            stream.role = role
+        stream.role.greeted(now, stream, hello)
+
+    def _gossip(self, now: float, data: bytes, source: Address, via: int | None) -> None:
+        """One gossip packet, by datagram or stream; routed by its kind, a bad one counted."""
+        try:
+            packet = strict.decode(data)
+            if type(packet) is not list or not packet or type(packet[0]) is not int:
+                raise RemoteProtocolError("a packet is an array that starts with its kind", code="BAD_PACKET")
+            if packet[0] < 32:
+                self.membership.packet(now, packet, source, via)
+            elif packet[0] < CALL_KIND:
+                self.routing.packet(now, packet, self._by_address.get(source), source, via)
+            elif packet[0] == CALL_KIND:
+                self._called(now, source)
+        except RemoteProtocolError:
+            self.counters["datagrams_bad"] += 1
+
+    def _call(self, now: float, name: str) -> None:
+        """We cannot dial that member: ask it to dial us."""
+        member = self.membership.members.get(name)
+        if member is not None:
+            packet = strict.encode([CALL_KIND, self.config.name, {}])
+            self._out.append(SendDatagram(member.address, self._prefix.wrap(packet)))
+
+    def _called(self, now: float, source: Address) -> None:
+        name = self._by_address.get(source)
+        if name is not None:
+            self.links.want(now, name)
+
+    # when
+
+    def _check_catalog(self, now: float) -> None:
+        """A newcomer asks members for their catalog until one has answered."""
+        if self._opened:
+            return
+        if self.ready:
+            self._opened = True
+            self._doors.opened(now)
+            return
+        if now < self._catalog_at:
+            return
+        members = self.membership.alive()
+        self._catalog_at = now + CATALOG_RETRY_S
+        if members:
+            self.routing.want_catalog(now, members[round(now) % len(members)].address)
+
+    def _check_drain(self, now: float) -> None:
+        if self._drain_until is None or self._stopped:
+            return
+        self._check_at = now + DRAIN_CHECK_S
+        if now >= self._drain_until or self.broker.messages_left() == 0:
+            self.stop(now)
+
+    # what is said
+
+    def _refusing(self) -> str:
+        """The code with which publishes are refused, or nothing."""
+        if self._drain_until is not None or self._stopped:
+            return "DRAINING"
+        self._doors.wall_ns = self._wall_offset_ns + round(self._now * 1e9)
+        return "" if self.ready else "STARTING"
+
+    def _emit(self, event: events.Event) -> None:
+        self._out.append(Emit(event))
+        self._doors.happened(event)
+
+    def _peers(self, topic: str, channel: str) -> tuple[tuple[str, int], ...]:
+        return tuple((name, self._nearness(name)) for name in self.routing.interested(topic, channel))
+
+    def _nearness(self, name: str) -> int:
+        if name == self.config.name:
+            return 0
+        member = self.membership.members.get(name)
+        zone = self.config.zone
+        return 1 if zone and member is not None and member.zone == zone else 2
+
+    def _kinds(self) -> dict[str, Any]:
+        views = self._views
+        return {
+            "members": views.members,
+            "topics": views.topics,
+            "stats": views.stats,
+            "config": views.config,
+            "ping": views.ping,
+            "create": views.create,
+            "delete": views.delete,
+            "drain": self._drain_asked,
+        }
+
+    def _drain_asked(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        timeout_s = arguments.get("timeout_s", 5)
+        if type(timeout_s) not in (int, float) or not 0 <= timeout_s <= 3600:
+            raise RemoteProtocolError("timeout_s is 0 to 3600", code="BAD_ARGUMENT")
+        left = self.broker.messages_left()
+        self.drain(now, timeout_s)
+        return {"messages": left}
+
+    def _introduce(self) -> None:
+        self.links.on_gossip = self._gossip
+        self.links.on_ask = self._asked
+        self.links.on_answer = self._questions.answer
+        self.links.on_up = self._questions.link_up
+        self.links.on_call = self._call
+        self._doors.on_ask = self._asked
+
+    def _asked(self, now: float, stream: Stream, ask: Ask) -> None:
+        self._questions.ask(now, stream, ask)

@@ -1,0 +1,88 @@
+"""Gossip over streams: repair, probe fallback and deltas that do not fit a datagram.
+
+Decides which stream carries such a packet: the link to that node when it is up, else a short stream with
+the role ``gossip``, closed when nothing came over it for a while. What packets say is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from meshq.engine.greeting import Greeting
+from meshq.engine.streams import Stream, Streams
+from meshq.errors import RemoteProtocolError
+from meshq.machine.effects import Address
+from meshq.machine.timers import Timers
+from meshq.wire.frames import Frame, Goodbye, Gossip, Hello
+
+SHORT_STREAMS_MAX = 64
+QUEUED_MAX = 64
+IDLE_CLOSE_S = 3.0
+
+PacketIn = Callable[[float, bytes, Address, int], None]
+
+
+class Hearsay:
+    """The short gossip streams of a node. A packet over the limits is dropped and counted: gossip repeats."""
+
+    def __init__(self, streams: Streams, greeting: Greeting, packet_in: PacketIn) -> None:
+        self._streams = streams
+        self._greeting = greeting
+        self._packet_in = packet_in
+        self._dialled: dict[Address, Stream] = {}
+        self._queued: dict[int, list[bytes]] = {}
+        self._idle: Timers[int] = Timers()
+        self.dropped = 0
+
+    def send(self, now: float, to: Address, packet: bytes) -> None:
+        """Send over a short stream to ``to``, dialling it when there is none."""
+        stream = self._dialled.get(to)
+        if stream is None:
+            if len(self._dialled) >= SHORT_STREAMS_MAX:
+                self.dropped += 1
+                return
+            stream = self._dialled[to] = self._streams.dial(now, to, self)
+            self._queued[stream.number] = []
+        self._idle.arm(stream.number, now + IDLE_CLOSE_S)
+        queued = self._queued.get(stream.number)
+        if queued is None:
+            self._streams.send(stream, Gossip(packet))
+        elif len(queued) < QUEUED_MAX:
+            queued.append(packet)
+        else:
+            self.dropped += 1
+
+    def connected(self, now: float, stream: Stream) -> None:
+        self._streams.open(now, stream, self._greeting.hello("gossip", stream.address))
+
+    def greeted(self, now: float, stream: Stream, hello: Hello) -> None:
+        stream.name = hello.name
+        self._idle.arm(stream.number, now + IDLE_CLOSE_S)
+        for packet in self._queued.pop(stream.number, ()):
+            self._streams.send(stream, Gossip(packet))
+
+    def frame(self, now: float, stream: Stream, frame: Frame) -> None:
+        if type(frame) is Gossip:
+            self._idle.arm(stream.number, now + IDLE_CLOSE_S)
+            self._packet_in(now, frame.packet, stream.address, stream.number)
+        elif type(frame) is Goodbye:
+            self._streams.end(now, stream, "", "")
+        else:
+            raise RemoteProtocolError(f"{type(frame).__name__} on a gossip stream", code="BAD_FRAME")
+
+    def closed(self, now: float, stream: Stream, reason: str) -> None:
+        self._idle.cancel(stream.number)
+        self._queued.pop(stream.number, None)
+        if self._dialled.get(stream.address) is stream:
+            del self._dialled[stream.address]
+
+    def tick(self, now: float) -> None:
+        """Close the streams over which nothing came for a while."""
+        for number in self._idle.due(now):
+            stream = self._streams.get(number)
+            if stream is not None:
+                self._streams.end(now, stream, "IDLE", "nothing more to say")
+
+    def deadline(self) -> float | None:
+        """When ``tick`` has something to do."""
+        return self._idle.deadline()

@@ -1,0 +1,123 @@
+"""Questions that one side of a stream asks the other, and the fan-out of one to the whole mesh.
+
+Decides which kinds exist, their bounds and deadlines. The answers are plain maps made by ``views``.
+A fan-out names those that did not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from meshq.config import Config
+from meshq.engine.links import Links
+from meshq.engine.streams import Stream, Streams
+from meshq.errors import MeshError
+from meshq.machine.timers import Timers
+from meshq.membership.membership import Membership
+from meshq.wire.frames import Answer, Ask
+
+Answerer = Callable[[float, dict[str, Any]], Any]
+
+DEADLINE_MS_MAX: Final = 60_000
+FANS_MAX: Final = 256
+
+
+class Fan:
+    """One question to all members, on its way."""
+
+    __slots__ = ("arguments", "asked", "kind", "missing", "number", "results", "stream")
+
+    def __init__(self, stream: Stream, ask: Ask, own: dict[str, Any]) -> None:
+        self.stream = stream
+        self.number = ask.number
+        self.kind = ask.kind
+        self.arguments = {key: value for key, value in ask.arguments.items() if key != "mesh"}
+        self.results = own
+        self.missing: dict[str, None] = {}
+        self.asked: dict[str, None] = {}
+
+
+class Questions:
+    """Answers clients and nodes. ``kinds`` maps each kind to what answers it here."""
+
+    def __init__(
+        self, config: Config, streams: Streams, links: Links, membership: Membership, kinds: dict[str, Answerer]
+    ) -> None:
+        self._config = config
+        self._streams = streams
+        self._links = links
+        self._membership = membership
+        self._kinds = kinds
+        self._fans: dict[int, Fan] = {}
+        self._numbers = 0
+        self._timers: Timers[int] = Timers()
+
+    def ask(self, now: float, stream: Stream, ask: Ask) -> None:
+        """Somebody asks us, or through us the whole mesh (argument ``mesh``)."""
+        answerer = self._kinds.get(ask.kind)
+        if answerer is None:
+            known = ", ".join(sorted(self._kinds))
+            self._streams.send(stream, Answer(ask.number, "UNKNOWN", f"no question {ask.kind[:32]!r}; known: {known}"))
+            return
+        try:
+            value = answerer(now, ask.arguments)
+        except MeshError as exc:
+            self._streams.send(stream, Answer(ask.number, exc.code, str(exc)))
+            return
+        if ask.arguments.get("mesh") is True and len(self._fans) < FANS_MAX:
+            self._fan_out(now, Fan(stream, ask, {self._config.name: value}), ask.deadline_ms)
+        else:
+            self._streams.send(stream, Answer(ask.number, "", value))
+
+    def answer(self, now: float, name: str, answer: Answer) -> None:
+        """A member answers what we asked it for somebody."""
+        fan = self._fans.get(answer.number)
+        if fan is None or name not in fan.missing:
+            return
+        if not answer.code:
+            del fan.missing[name]
+            fan.results[name] = answer.value
+        if not fan.missing:
+            self._finish(answer.number, fan)
+
+    def link_up(self, now: float, name: str) -> None:
+        """A link is up: send what waited for it."""
+        for number, fan in self._fans.items():
+            if name in fan.missing and name not in fan.asked:
+                self._put(number, fan, name)
+
+    def tick(self, now: float) -> None:
+        """Answer the fan-outs whose time is over with what came."""
+        for number in self._timers.due(now):
+            fan = self._fans.get(number)
+            if fan is not None:
+                self._finish(number, fan)
+
+    def deadline(self) -> float | None:
+        """When ``tick`` has something to do."""
+        return self._timers.deadline()
+
+    def _fan_out(self, now: float, fan: Fan, deadline_ms: int) -> None:
+        self._numbers += 1
+        number = self._numbers
+        self._fans[number] = fan
+        self._timers.arm(number, now + min(deadline_ms, DEADLINE_MS_MAX) / 1000 * 0.8)
+        fan.missing = dict.fromkeys(member.name for member in self._membership.alive())
+        for name in list(fan.missing):
+            if self._links.get(name) is not None:
+                self._put(number, fan, name)
+            else:
+                self._links.want(now, name)
+        if not fan.missing:
+            self._finish(number, fan)
+
+    def _put(self, number: int, fan: Fan, name: str) -> None:
+        fan.asked[name] = None
+        self._links.send(name, Ask(number, fan.kind, fan.arguments, DEADLINE_MS_MAX))
+
+    def _finish(self, number: int, fan: Fan) -> None:
+        del self._fans[number]
+        self._timers.cancel(number)
+        value = {"nodes": fan.results, "missing": list(fan.missing)}
+        self._streams.send(fan.stream, Answer(fan.number, "", value))

@@ -1,0 +1,120 @@
+"""What a node tells of itself, as plain maps: the answers to members, topics, stats and the like.
+
+Decides the shape of the answers; every figure is read from the counters of the machine that keeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from meshq.broker.broker import Broker
+from meshq.config import Config
+from meshq.engine.links import Links
+from meshq.engine.streams import Streams
+from meshq.errors import MeshError
+from meshq.membership.member import Member
+from meshq.membership.membership import Membership
+from meshq.names import RELEASE, check_channel, check_topic
+from meshq.routing.routing import Routing
+
+
+class Views:
+    """Answers questions about one node."""
+
+    def __init__(
+        self,
+        config: Config,
+        membership: Membership,
+        routing: Routing,
+        broker: Broker,
+        links: Links,
+        streams: Streams,
+        counters: dict[str, int],
+    ) -> None:
+        self._config = config
+        self._membership = membership
+        self._routing = routing
+        self._broker = broker
+        self._links = links
+        self._streams = streams
+        self._counters = counters
+        self.started_at = 0.0
+
+    def members(self, now: float, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+        """Every member known, this node first, then by name."""
+        me = self._membership.me
+        others = [member for name, member in sorted(self._membership.members.items()) if name != me.name]
+        return [self._member(now, member) for member in (me, *others)]
+
+    def topics(self, now: float, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+        """The catalog with who consumes what."""
+        topics: list[dict[str, Any]] = self._routing.topics()
+        return topics
+
+    def stats(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """This node's topics, channels, links and counters."""
+        return {
+            "node": self._config.name,
+            "name": self._config.name,
+            "version": RELEASE,
+            "uptime_s": round(now - self.started_at, 3),
+            "level": "memory",
+            "topics": self._broker.stats(),
+            "links": [link.name for link in self._links.all()],
+            "connections": len(self._streams),
+            "memory_bytes": self._broker.memory_bytes,
+            "memory_bytes_max": self._config.broker.memory_bytes_max,
+            "counters": dict(self._counters),
+        }
+
+    def config(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The settings in force."""
+        return asdict(self._config)
+
+    def ping(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Nothing, quickly."""
+        return {}
+
+    def create(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Create a topic, or a channel of one, as use would."""
+        topic, channel = _names(arguments)
+        if channel:
+            return {"generation": self._routing.use_channel(now, topic, channel)}
+        return {"generation": self._routing.use_topic(now, topic)}
+
+    def delete(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Delete a topic or a channel, everywhere; what it holds is gone."""
+        topic, channel = _names(arguments)
+        if self._routing.known(topic, channel or None) is None:
+            raise MeshError(f"there is no {topic}{'/' if channel else ''}{channel}", code="NOT_FOUND")
+        if channel:
+            self._routing.delete_channel(now, topic, channel)
+        else:
+            self._routing.delete_topic(now, topic)
+        return {}
+
+    def _member(self, now: float, member: Member) -> dict[str, Any]:
+        host, port = member.address
+        return {
+            "name": member.name,
+            "state": member.state.name.lower(),
+            "host": host,
+            "port": port,
+            "http_port": member.http_port,
+            "nsq_port": member.nsq_port,
+            "epoch_ms": member.epoch.ms,
+            "incarnation": member.incarnation,
+            "version": member.version,
+            "zone": member.zone,
+            "self": member.name == self._config.name,
+            "since_s": round(max(0.0, now - member.since), 3),
+        }
+
+
+def _names(arguments: dict[str, Any]) -> tuple[str, str]:
+    topic, channel = arguments.get("topic", ""), arguments.get("channel", "")
+    check_topic(topic)
+    if channel:
+        check_channel(channel)
+    return topic, channel
