@@ -1,0 +1,46 @@
+"""Imports go down only, and what is pure stays pure; import-linter reads the contracts in pyproject.toml."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+from tests.architecture.source import PACKAGE, REPOSITORY, below_the_runtime, floors, pyproject, sources
+
+HEAVY = ("aiohttp", "asyncio", "cbor2", "rich", "typer", "uvloop")
+
+
+def test_the_contracts_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    status = lint_imports(config_filename=str(REPOSITORY / "pyproject.toml"), no_cache=True)
+    assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+def test_every_room_has_a_floor_and_every_floor_its_rooms() -> None:
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert rooms - {"__init__", "__main__"} == {room for floor in floors() for room in floor}
+
+
+def test_the_pure_rooms_are_all_those_below_the_runtime() -> None:
+    contract = pyproject()["tool"]["importlinter"]["contracts"][1]
+    assert sorted(contract["source_modules"]) == sorted(f"meshq.{room}" for room in below_the_runtime())
+
+
+def test_nobody_inside_imports_the_package_root() -> None:
+    found = [
+        source.at(node)
+        for source in sources(PACKAGE)
+        for node in ast.walk(source.tree)
+        if (isinstance(node, ast.ImportFrom) and (node.module == "meshq" or node.level))
+        or (isinstance(node, ast.Import) and any(name.name == "meshq" for name in node.names))
+    ]
+    assert not found, "import from the room itself, by its full name"
+
+
+def test_importing_the_package_loads_no_library() -> None:
+    code = f"import sys, meshq; print([name for name in {HEAVY!r} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
