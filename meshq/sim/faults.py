@@ -1,0 +1,209 @@
+"""Faults as values: what befalls whom, when and for how long; a plan is a list of them.
+
+A fault says itself (``str``) and can be written down again (``repr``), so that a failing plan can be printed,
+repeated and made smaller. Decides nothing about what must hold under faults; that is the checkers'. Plans from
+chance are drawn in ``swarm``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from meshq.sim.disk import Fate
+from meshq.sim.mesh import Mesh
+from meshq.sim.network import Weather
+
+Undo: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault(ABC):
+    """Something from ``at_s`` on, for ``for_s`` seconds (0: it happens once)."""
+
+    at_s: float
+    for_s: float = 0.0
+
+    @abstractmethod
+    def begin(self, mesh: Mesh) -> Undo | None:
+        """Let it happen; returns what ends it, if anything does."""
+
+    def __str__(self) -> str:
+        until = f" for {self.for_s:.2f} s" if self.for_s else ""
+        return f"at {self.at_s:7.3f} s: {self.what()}{until}"
+
+    def what(self) -> str:
+        """In words."""
+        fields = (name for name in self.__dataclass_fields__ if name not in ("at_s", "for_s"))
+        return f"{type(self).__name__} " + ", ".join(f"{name}={getattr(self, name)!r}" for name in fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition(Fault):
+    """Nothing passes between the groups."""
+
+    groups: tuple[tuple[str, ...], ...]
+
+    def begin(self, mesh: Mesh) -> Undo:
+        return mesh.partition(*self.groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneWay(Fault):
+    """Nothing passes from ``source`` to ``target``; the other way is open."""
+
+    source: str
+    target: str
+
+    def begin(self, mesh: Mesh) -> Undo:
+        return mesh.one_way(self.source, self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storm(Fault):
+    """Bad weather, on the path from ``source`` to ``target`` or (None) on all."""
+
+    weather: Weather
+    source: str | None = None
+    target: str | None = None
+
+    def begin(self, mesh: Mesh) -> Undo:
+        return mesh.spell(self.weather, self.source, self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(Fault):
+    """The process stands still (SIGSTOP, a long collection, a VM moved)."""
+
+    node: str
+
+    def begin(self, mesh: Mesh) -> Undo:
+        host = mesh.hosts[self.node]
+        host.pause()
+        return lambda: host.resume() if host.paused else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starve(Fault):
+    """The process reads its input between ``least_s`` and ``most_s`` late, its timers are on time."""
+
+    node: str
+    least_s: float
+    most_s: float
+
+    def begin(self, mesh: Mesh) -> Undo:
+        host = mesh.hosts[self.node]
+        host.lag_s = (self.least_s, self.most_s)
+
+        def end() -> None:
+            host.lag_s = (0.0, 0.0)
+
+        return end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slow(Fault):
+    """Each turn of the node comes ``turn_s`` after its input."""
+
+    node: str
+    turn_s: float
+
+    def begin(self, mesh: Mesh) -> Undo:
+        host = mesh.hosts[self.node]
+        host.turn_s = self.turn_s
+
+        def end() -> None:
+            host.turn_s = type(host).turn_s
+
+        return end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash(Fault):
+    """The process dies, or the whole ``host``; it starts again after ``for_s`` with what ``disk`` leaves."""
+
+    node: str
+    host: bool = False
+    disk: Fate = "kept"
+
+    def begin(self, mesh: Mesh) -> Undo | None:
+        mesh.crash(self.node, host=self.host)
+        return (lambda: mesh.restart(self.node, self.disk)) if self.for_s else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkCut(Fault):
+    """The streams between two nodes are reset, or half-open from now on (``silently``). New ones work."""
+
+    one: str
+    other: str
+    silently: bool = False
+
+    def begin(self, mesh: Mesh) -> None:
+        mesh.cut_streams(self.one, self.other, silently=self.silently)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flap(Fault):
+    """The streams between two nodes are reset every ``every_s``."""
+
+    one: str
+    other: str
+    every_s: float
+
+    def begin(self, mesh: Mesh) -> Undo:
+        going = [True]
+
+        def cut() -> None:
+            if going:
+                mesh.cut_streams(self.one, self.other)
+                mesh.world.after(self.every_s, cut)
+
+        cut()
+        return going.clear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skew(Fault):
+    """The wall clock of ``node`` is off by ``offset_s`` from now on, and gains ``drift`` seconds a second."""
+
+    node: str
+    offset_s: float
+    drift: float = 0.0
+
+    def begin(self, mesh: Mesh) -> None:
+        mesh.hosts[self.node].skew(self.offset_s, self.drift)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain(Fault):
+    """``node`` is asked to drain for at most ``timeout_s``; it starts again after ``for_s``."""
+
+    node: str
+    timeout_s: float = 5.0
+
+    def begin(self, mesh: Mesh) -> Undo | None:
+        host = mesh.hosts[self.node]
+        if host.running:
+            host.call("drain", self.timeout_s)
+        return (lambda: mesh.restart(self.node)) if self.for_s else None
+
+
+def schedule(mesh: Mesh, plan: Sequence[Fault], from_s: float) -> None:
+    """Let the plan happen, its times counted from ``from_s`` on the world's clock."""
+    for fault in plan:
+        mesh.world.at(from_s + fault.at_s, _begin, mesh, fault)
+
+
+def _begin(mesh: Mesh, fault: Fault) -> None:
+    mesh.world.note("fault", f"{fault.what()}{f' for {fault.for_s:.2f} s' if fault.for_s else ''}")
+    undo = fault.begin(mesh)
+    if undo is not None and fault.for_s:
+        mesh.world.after(fault.for_s, _end, mesh, fault, undo)
+
+
+def _end(mesh: Mesh, fault: Fault, undo: Undo) -> None:
+    mesh.world.note("fault", f"end of {fault.what()}")
+    undo()

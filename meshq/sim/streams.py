@@ -1,0 +1,482 @@
+"""Streams between hosts, as TCP gives them: ordered bytes, and every way in which they end or hang.
+
+Decides when bytes, connections and resets arrive; what the two ends say to each other is theirs. A stream is
+two ``Way``s, each with a window: what the reader does not read holds the writer up. A cut path stalls a
+way, which tries again with growing pauses, as a retransmission would. A process that dies resets its streams; a
+host that dies says nothing, and whoever writes to it later, once it is up again, is reset then.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+from typing import Final, Protocol
+
+from meshq.machine.effects import Address
+from meshq.sim.network import LOOPBACK_S, Paths
+from meshq.sim.world import World
+
+WINDOW_BYTES: Final = 256 * 1024
+"""Bytes that leave the writer before the reader has read: both sockets' buffers together."""
+SEGMENT_BYTES: Final = 64 * 1024
+RETRY_S_MIN: Final = 0.2
+RETRY_S_MAX: Final = 10.0
+GIVE_UP_S: Final = 900.0
+DIAL_S_MAX: Final = 5.0
+SPLIT_SHARE: Final = 0.1
+"""Share of reads that return only part of what has arrived."""
+PIPE: Final[Address] = ("", 0)
+"""The address of an in-process client."""
+
+
+class Owner(Protocol):
+    """Whoever holds an end. Told in the order in which things happen at its host."""
+
+    def stream_accepted(self, end: End) -> None: ...
+
+    def stream_connected(self, end: End) -> None: ...
+
+    def stream_readable(self, end: End) -> None:
+        """Bytes wait, or the end (``end.ended``): call ``end.read()`` now or later."""
+
+    def stream_buffered(self, end: End, size_bytes: int) -> None:
+        """The write buffer crossed the end's ``mark_bytes``, or is empty again."""
+
+
+class End:
+    """One end of a stream."""
+
+    def __init__(self, number: int, host: str, local: Address, peer: Address, owner: Owner) -> None:
+        self.number = number
+        self.host = host
+        self.local = local
+        self.peer = peer
+        self.owner = owner
+        self.out: Way
+        self.tag: int | None = None
+        """The owner's own name for it."""
+        self.mark_bytes = 256 * 1024
+        self.connected = False
+        self.gone = False
+        """Closed here, or its process died: nothing is reported any more."""
+        self.ended: str | None = None
+        """Why no more bytes will come, known once what came before has been read."""
+        self.unread: deque[bytes] = deque()
+        self.noticed = False
+        self._over_mark = False
+        self._last: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<End {self.number} {self.local} -> {self.peer} {self.ended or ('gone' if self.gone else 'open')}>"
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes written and not yet taken by the transport."""
+        return self.out.waiting_bytes
+
+    def write(self, chunks: list[bytes]) -> None:
+        """Send ``chunks`` in order; what is written to an end that is over vanishes."""
+        if not self.gone and self.ended is None:
+            self.out.write(b"".join(chunks) if len(chunks) != 1 else chunks[0])
+            self.tell_buffered()
+
+    def close(self, abort: bool = False) -> None:
+        """End it: after what is buffered, or at once with a reset."""
+        if self.gone:
+            return
+        self.gone = True
+        self.unread.clear()
+        self.out.finish(abort or not self.connected)
+
+    def read(self, rng: Random) -> bytes:
+        """What has arrived, or part of it; b"" when nothing waits (see ``ended``)."""
+        self.noticed = False
+        if not self.unread:
+            self.ended = self._last
+            return b""
+        data = b"".join(self.unread) if len(self.unread) > 1 else self.unread[0]
+        self.unread.clear()
+        if len(data) > 1 and rng.random() < SPLIT_SHARE:
+            at = rng.randrange(1, len(data))
+            self.unread.append(data[at:])
+            data = data[:at]
+        if not self.unread:
+            self.ended = self._last
+        self.out.back.read(len(data))
+        return data
+
+    @property
+    def waiting(self) -> bool:
+        """Whether another ``read`` would bring bytes or the end."""
+        return bool(self.unread) or (self._last is not None and self.ended is None)
+
+    def arrived(self, data: bytes) -> None:
+        """The network brings bytes."""
+        if self._last is None:
+            self.unread.append(data)
+            self.notice()
+
+    def over(self, reason: str, *, forget: bool = False) -> None:
+        """The network says that nothing more comes; ``forget``: not even what has not been read."""
+        if self.gone or self._last is not None:
+            return
+        self._last = reason
+        if forget:
+            self.unread.clear()
+        if reason != "eof":
+            self.out.drop()
+        self.notice()
+
+    def notice(self) -> None:
+        """Tell the owner once that it may read."""
+        if not self.noticed and not self.gone:
+            self.noticed = True
+            self.owner.stream_readable(self)
+
+    def tell_buffered(self) -> None:
+        """Tell the owner when the write buffer crossed the mark, or drained."""
+        size = self.out.waiting_bytes
+        over = size > self.mark_bytes
+        if over != self._over_mark or (self._over_mark and not size):
+            self._over_mark = over
+            if not self.gone and self.ended is None:
+                self.owner.stream_buffered(self, size)
+
+
+_ACCEPT: Final = b"<accept>"
+_EOF: Final = b""
+
+
+class Way:
+    """One direction of a stream, from the writer's buffer to the reader's."""
+
+    def __init__(self, streams: Streams, writer: End, reader: End) -> None:
+        self.back: Way
+        self.waiting_bytes = 0
+        self.blackholed = False
+        self._streams = streams
+        self._world = streams.world
+        self._paths = streams.paths
+        self._writer = writer
+        self._reader = reader
+        self._waiting: deque[bytes] = deque()
+        self._travelling: deque[bytes] = deque()
+        self._unread_bytes = 0
+        self._freed_bytes = 0
+        self._arrives_at = 0.0
+        self._turn = 0
+        self._stalled_s = 0.0
+        self._retry_s = RETRY_S_MIN
+        self._retrying = False
+        self._settling = False
+        self._finished = False
+
+    def write(self, data: bytes) -> None:
+        if data and not self._finished:
+            self._waiting.append(data)
+            self.waiting_bytes += len(data)
+            self._pump()
+
+    def accept(self) -> None:
+        """The dialler's last step of the handshake: the listener learns of the stream in order with its bytes."""
+        self._waiting.appendleft(_ACCEPT)
+        self._pump()
+
+    def finish(self, abort: bool) -> None:
+        """The writer closed."""
+        if self._finished:
+            return
+        self._finished = True
+        if abort:
+            self.drop()
+            self.reset()
+        else:
+            self._waiting.append(_EOF)
+            self._pump()
+
+    def drop(self) -> None:
+        """Forget what has not arrived."""
+        self._finished = True
+        self._turn += 1
+        self._waiting.clear()
+        self._travelling.clear()
+        self.waiting_bytes = 0
+
+    def reset(self) -> None:
+        """Tell the reader that the writer is no more, if the path lets it through now."""
+        if self._is_open():
+            self._world.at(self._next_arrival(0), self._reader.over, "reset")
+
+    def read(self, size_bytes: int) -> None:
+        """The reader took bytes: the window opens once the way back lets that through."""
+        self._freed_bytes += size_bytes
+        if not self._settling:
+            self._settle(RETRY_S_MIN)
+
+    def _settle(self, retry_s: float) -> None:
+        self._settling = not self.back._is_open()
+        if self._settling:
+            if not self._writer.gone:
+                self._world.after(retry_s, self._settle, min(2 * retry_s, RETRY_S_MAX))
+            return
+        self._unread_bytes -= self._freed_bytes
+        self._freed_bytes = 0
+        if self._waiting:
+            self._pump()
+            self._writer.tell_buffered()
+
+    def _is_open(self) -> bool:
+        return not self.blackholed and self._paths.is_open(self._writer.host, self._reader.host)
+
+    def _pump(self) -> None:
+        while self._waiting and not self._retrying and self._writer.connected:
+            room = WINDOW_BYTES - self._unread_bytes
+            if room <= 0:
+                return
+            if not self._is_open():
+                self._stall()
+                return
+            self._send(self._segment(min(room, SEGMENT_BYTES)))
+
+    def _segment(self, room: int) -> bytes:
+        first = self._waiting.popleft()
+        if first is _ACCEPT or first is _EOF:
+            return first
+        parts = [first]
+        size = len(first)
+        while size < room and self._waiting and self._waiting[0] and self._waiting[0] is not _ACCEPT:
+            parts.append(self._waiting.popleft())
+            size += len(parts[-1])
+        data = b"".join(parts) if len(parts) > 1 else first
+        if size > room:
+            self._waiting.appendleft(data[room:])
+            data = data[:room]
+        self.waiting_bytes -= len(data)
+        self._unread_bytes += len(data)
+        return data
+
+    def _send(self, segment: bytes) -> None:
+        self._travelling.append(segment)
+        self._world.at(self._next_arrival(len(segment)), self._arrive, self._turn)
+
+    def _next_arrival(self, size_bytes: int) -> float:
+        """When a segment sent now arrives: after all before it, later for each time that it is lost."""
+        rng = self._streams.rng
+        if self._writer.host == self._reader.host:
+            delay = LOOPBACK_S
+        else:
+            weather = self._paths.between(self._writer.host, self._reader.host)
+            delay = weather.latency_s + weather.jitter_s * rng.random()
+            retry_s = RETRY_S_MIN
+            while weather.loss and rng.random() < weather.loss and retry_s < RETRY_S_MAX:
+                delay += retry_s
+                retry_s *= 2
+            if weather.bandwidth_bytes_s:
+                spare = max(self._arrives_at - self._world.now - delay, 0.0)
+                delay += spare + size_bytes / weather.bandwidth_bytes_s
+        self._arrives_at = max(self._arrives_at, self._world.now + delay)
+        return self._arrives_at
+
+    def _arrive(self, turn: int) -> None:
+        if turn != self._turn:
+            return
+        if self.blackholed or not self._paths.is_up(self._reader.host):
+            self._stall()
+            return
+        if self._reader.gone:
+            self._unheard()
+            return
+        self._retry_s, self._stalled_s = RETRY_S_MIN, 0.0
+        segment = self._travelling.popleft()
+        if segment is _ACCEPT:
+            self._streams.deliver_accept(self._reader)
+        elif segment is _EOF:
+            self._reader.over("eof")
+        else:
+            self._world.trace(segment)
+            self._reader.arrived(segment)
+
+    def _unheard(self) -> None:
+        """Nobody is there any more: a reset comes back, unless the way back is cut."""
+        if self.back._is_open():
+            self.drop()
+            self._world.at(self.back._next_arrival(0), self._writer.over, "reset")
+        else:
+            self._stall()
+
+    def _stall(self) -> None:
+        """Nothing gets through: put back what travels and try again later."""
+        self._turn += 1
+        size = sum(len(segment) for segment in self._travelling if segment is not _ACCEPT)
+        self._waiting.extendleft(reversed(self._travelling))
+        self._travelling.clear()
+        self.waiting_bytes += size
+        self._unread_bytes -= size
+        if not self._retrying:
+            self._retrying = True
+            self._world.after(self._retry_s, self._retry)
+
+    def _retry(self) -> None:
+        self._retrying = False
+        self._stalled_s += self._retry_s
+        if self._stalled_s > GIVE_UP_S:
+            self.drop()
+            self._writer.over("timeout")
+            return
+        self._retry_s = min(2 * self._retry_s, RETRY_S_MAX)
+        self._pump()
+        self._writer.tell_buffered()
+
+
+@dataclass(slots=True)
+class StreamCounters:
+    """What became of streams."""
+
+    dialled: int = 0
+    connected: int = 0
+    refused: int = 0
+    timed_out: int = 0
+    reset: int = 0
+
+
+class Streams:
+    """All streams of the world: dialling, listening, and what faults do to them."""
+
+    def __init__(self, world: World, paths: Paths) -> None:
+        self.world = world
+        self.paths = paths
+        self.rng = world.rng("streams")
+        self.counters = StreamCounters()
+        self._numbers = count(1)
+        self._ports = count(20_000)
+        self._listening: dict[Address, Owner] = {}
+        self._ends: dict[str, dict[int, End]] = {}
+
+    def listen(self, address: Address, owner: Owner) -> None:
+        """Streams dialled to ``address`` are given to ``owner.stream_accepted``."""
+        assert address not in self._listening, f"{address} is in use"
+        self._listening[address] = owner
+
+    def unlisten(self, address: Address) -> None:
+        """Whoever dials ``address`` from now on is refused."""
+        self._listening.pop(address, None)
+
+    def dial(self, host: str, to: Address, owner: Owner, tag: int | None = None) -> End:
+        """Open a stream from ``host``; ``owner`` hears ``stream_connected`` or that it ended (refused, timeout)."""
+        self.counters.dialled += 1
+        end = self._end(host, (host, 20_000 + next(self._ports) % 40_000), to, owner)
+        end.tag = tag
+        far = End(next(self._numbers), to[0], to, end.local, owner)
+        _join(self, end, far)
+        self._knock(end, far, 1.0, self.world.now + DIAL_S_MAX)
+        return end
+
+    def pipe(self, host: str, server: Owner, client: Owner) -> End:
+        """An in-process stream to ``host``'s process; the returned end is the client's."""
+        near = End(next(self._numbers), host, PIPE, PIPE, client)
+        far = self._end(host, PIPE, PIPE, server)
+        _join(self, near, far)
+        near.connected = True
+        near.out.accept()
+        return near
+
+    def between(self, one: str, other: str) -> list[End]:
+        """The ends at host ``one`` of its streams with host ``other``, oldest first."""
+        return [end for end in self._ends.get(one, {}).values() if end.peer[0] == other and not end.gone]
+
+    def reset_between(self, one: str, other: str) -> int:
+        """Reset every stream between two hosts, at both ends; how many."""
+        ends = self.between(one, other) + self.between(other, one)
+        for end in ends:
+            end.over("reset", forget=self.rng.random() < 0.5)
+        self.counters.reset += len(ends)
+        return len(ends)
+
+    def blackhole_between(self, one: str, other: str) -> int:
+        """Make every stream between two hosts half-open: nothing passes, nobody is told. New ones work."""
+        ends = self.between(one, other) + self.between(other, one)
+        for end in ends:
+            end.out.blackholed = end.out.back.blackholed = True
+        return len(ends)
+
+    def process_died(self, host: str) -> None:
+        """The kernel resets every stream of the host's process."""
+        for end in self._ends.pop(host, {}).values():
+            end.close(abort=True)
+
+    def host_died(self, host: str) -> None:
+        """Every stream of the host is gone without a word (in-process clients see a reset all the same)."""
+        for end in self._ends.pop(host, {}).values():
+            end.gone = True
+            end.out.drop()
+            if end.peer == PIPE:
+                _other(end).over("reset")
+
+    def deliver_accept(self, end: End) -> None:
+        """The handshake is complete: hand the stream to whoever listens by now, or reset it."""
+        owner = end.owner if end.peer == PIPE else self._listening.get(end.local)
+        if owner is None:
+            end.gone = True
+            end.out.reset()
+            return
+        end.owner = owner
+        end.connected = True
+        self._keep(end)
+        self.counters.connected += 1
+        owner.stream_accepted(end)
+
+    def forget(self, end: End) -> None:
+        """The owner has seen the end of it."""
+        end.gone = True
+        self._ends.get(end.host, {}).pop(end.number, None)
+
+    def _end(self, host: str, local: Address, peer: Address, owner: Owner) -> End:
+        end = End(next(self._numbers), host, local, peer, owner)
+        self._keep(end)
+        return end
+
+    def _keep(self, end: End) -> None:
+        ends = self._ends.setdefault(end.host, {})
+        if len(ends) > 64:
+            self._ends[end.host] = ends = {number: kept for number, kept in ends.items() if not kept.gone}
+        ends[end.number] = end
+
+    def _knock(self, end: End, far: End, again_s: float, until: float) -> None:
+        """One SYN, and the next if no answer came."""
+        if end.gone or end.connected or end.ended:
+            return
+        if self.world.now >= until:
+            self.counters.timed_out += 1
+            end.over("timeout")
+            return
+        if self.paths.is_open(end.host, far.host):
+            self.world.at(end.out._next_arrival(0), self._knocked, end, far)
+        self.world.after(again_s, self._knock, end, far, 2 * again_s, until)
+
+    def _knocked(self, end: End, far: End) -> None:
+        if not self.paths.is_open(far.host, end.host):
+            return
+        answer = self._opened if far.local in self._listening else self._refused
+        self.world.at(far.out._next_arrival(0), answer, end)
+
+    def _opened(self, end: End) -> None:
+        if not end.gone and not end.connected:
+            end.connected = True
+            end.out.accept()
+            end.owner.stream_connected(end)
+
+    def _refused(self, end: End) -> None:
+        if not end.connected:
+            self.counters.refused += 1
+            end.over("refused")
+
+
+def _join(streams: Streams, one: End, other: End) -> None:
+    one.out, other.out = Way(streams, one, other), Way(streams, other, one)
+    one.out.back, other.out.back = other.out, one.out
+
+
+def _other(end: End) -> End:
+    return end.out._reader

@@ -1,0 +1,95 @@
+"""Faults happen when they say, end when they say, and a plan is repeated from its words."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from meshq.sim import faults, swarm
+from meshq.sim.faults import Crash, Fault, Flap, LinkCut, OneWay, Partition, Pause, Skew, Slow, Starve, Storm
+from meshq.sim.network import Weather
+from tests.sim.parrot import parrot, parrots
+
+EVERY = (
+    Partition(at_s=1.0, for_s=1.0, groups=(("a",), ("b",))),
+    OneWay(at_s=1.0, for_s=1.0, source="a", target="b"),
+    Storm(at_s=1.0, for_s=1.0, weather=Weather(loss=1.0)),
+    Pause(at_s=1.0, for_s=1.0, node="b"),
+    Starve(at_s=1.0, for_s=1.0, node="b", least_s=0.9, most_s=1.0),
+    Slow(at_s=1.0, for_s=1.0, node="b", turn_s=0.9),
+    Crash(at_s=1.0, for_s=1.0, node="b"),
+    Crash(at_s=1.0, for_s=1.0, node="b", host=True, disk="lost"),
+)
+
+
+@pytest.mark.parametrize("fault", EVERY, ids=lambda fault: type(fault).__name__)
+def test_a_fault_is_felt_while_it_lasts_and_not_before_or_after(fault: Fault) -> None:
+    mesh = parrots()
+    start = mesh.world.now
+    faults.schedule(mesh, [fault], start)
+    heard = []
+    for when in (0.5, 1.5, 4.5):
+        mesh.world.run_until(start + when)
+        machine = parrot(mesh, "b") if mesh.hosts["b"].running else None
+        before = len(machine.datagrams()) if machine else 0
+        mesh.hosts["a"].call("send", mesh.address("b"), b"x")
+        mesh.world.run_until(start + when + 0.3)
+        heard.append(len(machine.datagrams()) - before if machine else 0)
+    assert heard == [1, 0, 1]
+
+
+def test_a_link_cut_resets_and_a_silent_one_does_not() -> None:
+    for silently, ends in ((False, ["reset"]), (True, [])):
+        mesh = parrots()
+        mesh.hosts["a"].call("dial", 100, mesh.address("b"))
+        faults.schedule(mesh, [LinkCut(at_s=1.0, one="a", other="b", silently=silently)], 0.0)
+        mesh.world.run_until(5.0)
+        assert parrot(mesh, "a").ends_of(100) == ends
+
+
+def test_a_flap_cuts_again_and_again_until_it_ends() -> None:
+    mesh = parrots()
+    faults.schedule(mesh, [Flap(at_s=1.0, for_s=1.0, one="a", other="b", every_s=0.1)], 0.0)
+    for number in range(40):
+        mesh.world.at(0.5 + 0.1 * number, mesh.hosts["a"].call, "dial", 100 + number, mesh.address("b"))
+    mesh.world.run_until(6.0)
+    cut = [number for number in range(40) if parrot(mesh, "a").ends_of(100 + number) == ["reset"]]
+    assert cut[0] == 0
+    assert 14 <= len(cut) <= 16
+
+
+def test_a_skew_moves_the_wall_clock() -> None:
+    mesh = parrots()
+    faults.schedule(mesh, [Skew(at_s=1.0, node="a", offset_s=60.0)], 0.0)
+    mesh.world.run_until(2.0)
+    assert "wall" in parrot(mesh, "a").kinds()
+    assert "wall" not in parrot(mesh, "b").kinds()
+
+
+def test_calming_down_ends_every_fault_that_lasts() -> None:
+    mesh = parrots()
+    for fault in EVERY[:6]:
+        fault.begin(mesh)
+    mesh.calm_down()
+    mesh.hosts["a"].call("send", mesh.address("b"), b"x")
+    mesh.world.run_until(1.0)
+    assert parrot(mesh, "b").datagrams() == [b"x"]
+
+
+def test_a_drawn_plan_is_the_seeds_and_can_be_written_down() -> None:
+    def plan(seed: int) -> list[Fault]:
+        rng = Random(seed)
+        return swarm.draw(rng, "abcde", swarm.KINDS, count=60, within_s=30.0)
+
+    assert plan(1) == plan(1) != plan(2)
+    assert plan(1) == sorted(plan(1), key=lambda fault: fault.at_s)
+    names = {**vars(faults), "Weather": Weather}
+    assert [eval(repr(fault), names) for fault in plan(1)] == plan(1)
+    assert all(str(fault).startswith("at ") for fault in plan(1))
+
+
+def test_a_swarm_takes_some_kinds_and_over_many_seeds_all() -> None:
+    swarms = [swarm.kinds(Random(seed)) for seed in range(100)]
+    assert all(1 <= len(kinds) <= 4 for kinds in swarms)
+    assert {kind for kinds in swarms for kind in kinds} == set(swarm.KINDS)
