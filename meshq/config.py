@@ -16,9 +16,10 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipConfig:
-    """SWIM with Lifeguard; the defaults are memberlist's LAN profile (reference: membership.md 1.1)."""
+    """SWIM with Lifeguard; the defaults are memberlist's LAN profile."""
 
     probe_interval_s: float = 1.0
+    """One member is probed in each; the round through all of them is shuffled."""
     probe_timeout_s: float = 0.5
     """Wait for a direct ack before asking relays; about three round trips on a bad day."""
     relays: int = 3
@@ -30,7 +31,9 @@ class MembershipConfig:
     health_max: int = 8
     """Local health counts from 0 to health_max - 1 and stretches the probe interval and its waits."""
     gossip_interval_s: float = 0.2
+    """Rumours leave this often while there are any, besides those that ride on probes."""
     gossip_fanout: int = 3
+    """Members told in each of them."""
     retransmit_mult: int = 4
     """Copies of a rumour per node: retransmit_mult * ceil(log10(N + 1))."""
     rumours_max: int = 4096
@@ -40,13 +43,17 @@ class MembershipConfig:
     rejoin_interval_s: float = 5.0
     """One of the dead, or a seed, is tried this often across the mesh: partitions heal by it."""
     seed_retry_min_s: float = 0.5
+    """Wait before a seed is tried again, doubled each time ..."""
     seed_retry_max_s: float = 15.0
+    """... up to this; a seed is tried for ever."""
     alone_after_s: float = 3.0
     """Without an answer from any seed for this long a node says it is alone and serves."""
     members_max: int = 10_000
+    """Live members known; a joiner beyond it is refused."""
     dead_max: int = 10_000
     """Dead and left members remembered, oldest forgotten first."""
     exchange_timeout_s: float = 10.0
+    """A join or repair over a stream that takes longer is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +61,17 @@ class RoutingConfig:
     """Catalog and interest."""
 
     barrier_s: float = 1.0
+    """How long subscribe waits for live members to acknowledge a new channel."""
     announce_retry_s: float = 0.1
+    """Until then those that did not answer are told again this often."""
     topics_max: int = 10_000
+    """Live topics; beyond it a new one is refused."""
     channels_max: int = 100
     """Channels of one topic."""
     tombstones_max: int = 100_000
+    """Deleted names remembered; beyond it the oldest is forgotten early."""
     tombstone_s: float = 30 * 86_400.0
+    """How long they are remembered: a node away for longer takes the mesh's catalog."""
     ephemeral_linger_s: float = 10.0
     """How long an #ephemeral channel outlives its last consumer."""
     repair_quiet_s: float = 1.0
@@ -71,6 +83,7 @@ class BrokerConfig:
     """Topics, channels, logs, credit."""
 
     message_bytes_max: int = 1 * MIB
+    """Largest message, headers not counted (NSQ's max-msg-size)."""
     batch_bytes_max: int = 256 * KIB
     """A batch is at most this large unless one message is larger."""
     batch_messages_max: int = 256
@@ -80,18 +93,25 @@ class BrokerConfig:
     memory_bytes_max: int = 512 * MIB
     """Bodies held by this node as origin; beyond it publishes are refused."""
     topic_messages_max: int = 10_000_000
+    """Unfinished messages of one topic at this node; beyond it publishes are refused."""
     delay_max_s: float = 365 * 86_400.0
+    """Longest deferral of a publish."""
     message_timeout_s: float = 60.0
+    """A message handed over and neither finished nor touched for this long is requeued."""
     requeue_delay_max_s: float = 3_600.0
+    """Longest delay of a requeue; a longer one is shortened to it."""
     window_s: float = 10.0
     """Recent batches kept for channels that are heard of late."""
     window_topic_bytes_max: int = 16 * MIB
+    """The same in bytes, of one topic ..."""
     window_bytes_max: int = 64 * MIB
+    """... and of the node; the oldest batches go first."""
     first_channels_s: float = 10.0
     """Channels created this soon after a topic's first start where the first started."""
     max_in_flight: int = 2_500
     """Default of a consumer."""
     max_in_flight_max: int = 1_000_000
+    """The most messages that a consumer may ask for."""
     in_flight_bytes_max: int = 64 * MIB
     """Default bytes that a consumer may hold."""
     unacknowledged_fins_max: int = 100_000
@@ -103,8 +123,11 @@ class LinkConfig:
     """Streams between nodes, and between clients and nodes."""
 
     frame_bytes_max: int = 8 * MIB
+    """Largest frame; a longer one ends the stream before it is read."""
     hello_timeout_s: float = 5.0
+    """A stream whose hello has not come by then is closed."""
     heartbeat_s: float = 1.0
+    """A ping leaves when nothing else did for this long."""
     silent_s: float = 5.0
     """A link without a byte for this long is dead: its leases go back."""
     idle_close_s: float = 60.0
@@ -112,15 +135,21 @@ class LinkConfig:
     write_buffer_bytes: int = 256 * KIB
     """Extents stay in the broker while the transport holds more than this."""
     links_max: int = 4096
+    """Streams from other nodes; beyond it a new one is refused."""
     clients_max: int = 4096
+    """Streams from clients; beyond it a new one is refused."""
     redial_min_s: float = 0.1
+    """Wait before a link is dialled again, doubled each time ..."""
     redial_max_s: float = 5.0
+    """... up to this."""
     asks_max: int = 1024
     """Questions outstanding on one link."""
     publish_messages: int = 65_536
     """Credit of one client for unconfirmed messages."""
     publish_bytes: int = 32 * MIB
+    """The same in bytes; the client waits when it is used up."""
     subscriptions_max: int = 1024
+    """Of one client."""
     events_max: int = 1024
     """Events waiting for one listener; beyond it they are dropped and counted (Lost)."""
 
@@ -130,12 +159,17 @@ class Config:
     """One node's settings."""
 
     name: str
+    """Unique in the mesh."""
     label: str = "meshq"
+    """The mesh's name: nodes of different labels never meet."""
     zone: str = ""
+    """Where the node is; consumers in the same zone are preferred."""
     seeds: tuple[str, ...] = ()
+    """Where to find the mesh: host, host:port, [IPv6]:port or a DNS name with any number of addresses."""
     http_port: int = 0
     """Told to other members; 0: no HTTP door."""
     nsq_port: int = 0
+    """Told to other members; 0: no NSQ door."""
     membership: MembershipConfig = field(default_factory=MembershipConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     broker: BrokerConfig = field(default_factory=BrokerConfig)
