@@ -8,7 +8,8 @@ and joining bodies needs no decoding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from cbor2 import CBOREncodeError, CBORError, dumps, loads
@@ -85,6 +86,62 @@ def merge(bodies: Sequence[bytes], counts: Sequence[int]) -> bytes:
     parts = [_head(sum(counts))]
     parts += [body[_head_bytes(count) :] for body, count in zip(bodies, counts, strict=True)]
     return b"".join(parts)
+
+
+def content_bytes(body: bytes, count: int) -> int:
+    """What the ``count`` messages use of their body: unlike ``len(body)`` it adds up over cuts."""
+    return len(body) - _head_bytes(count)
+
+
+def offsets(body: bytes, count: int) -> Sequence[int]:
+    """Where each of ``count`` messages starts in the body, and where the last one ends.
+
+    Plain messages of one size are seen without decoding: when their common head stands at every stride,
+    each ends where the next begins. Raises RemoteProtocolError when the body does not hold ``count``.
+    """
+    start = _head_bytes(count)
+    stride, odd = divmod(len(body) - start, count)
+    if not odd and stride > 1 and body[start] >> 5 == 2:
+        head = _plain_head(stride)
+        if head and all(body[start + at :: stride] == head[at : at + 1] * count for at in range(len(head))):
+            return range(start, len(body) + 1, stride)
+    try:
+        found = list(_starts(body, start, count))
+    except (IndexError, InvalidMessage) as exc:
+        raise RemoteProtocolError(f"broken body: {exc}", code="BAD_BODY") from exc
+    if found[-1] != len(body):
+        raise RemoteProtocolError(f"broken body: not {count} messages", code="BAD_BODY")
+    return array("Q", found)
+
+
+def cut(body: bytes, starts: Sequence[int], start: int, stop: int) -> bytes:
+    """The body of the messages at positions ``start`` to ``stop``, by the ``offsets`` of their body."""
+    return _head(stop - start) + body[starts[start] : starts[stop]]
+
+
+def _plain_head(size_bytes: int) -> bytes:
+    """The CBOR head of a byte string that takes ``size_bytes`` with its head; empty if none does."""
+    for head_bytes in (1, 2, 3, 5):
+        length = size_bytes - head_bytes
+        if length > 0 and _head_bytes(length) == head_bytes:
+            head = bytearray(_head(length))
+            head[0] -= 0x40
+            return bytes(head)
+    return b""
+
+
+def _starts(body: bytes, at: int, count: int) -> Iterator[int]:
+    """Where each message starts, and where the last one ends."""
+    yield at
+    for _ in range(count):
+        kind = body[at]
+        if kind == 0x58:
+            at += 2 + body[at + 1]
+        elif kind == 0x59:
+            at += 3 + (body[at + 1] << 8 | body[at + 2])
+        else:
+            at = _walk(body, at, 1, len(body))
+        yield at
 
 
 def _walk(body: bytes, at: int, count: int, size_bytes_max: int) -> int:
