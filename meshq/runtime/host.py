@@ -214,6 +214,10 @@ class Host:
             raise Closed(f"node {self.name} has ended") from exc
         return near
 
+    def stop_now(self) -> None:
+        """End without asking the engine: no goodbyes; every stream still says its end."""
+        self._end(Stop(None))
+
     async def close(self) -> None:
         """Leave if that has not happened yet, and give every socket back. Idempotent."""
         if self._machine is None or not hasattr(self, "_life"):

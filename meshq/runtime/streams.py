@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from meshq.errors import Unreachable
 from meshq.machine.effects import Address
@@ -27,6 +28,7 @@ LINGER_S: Final = 5.0
 """How long a closed stream may take to write what it holds and to hear the peer's end."""
 CONNECT_TIMEOUT_S: Final = 5.0
 
+_NO_LINGER: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _REASON_OF: Final = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
@@ -120,7 +122,7 @@ class TcpStream(asyncio.BufferedProtocol):
             return
         if abort:
             self._closing = True
-            transport.abort()
+            self._reset(transport)
         elif not self._closing:
             self._closing = True
             self._linger = asyncio.get_running_loop().call_later(LINGER_S, self._abort)
@@ -129,8 +131,7 @@ class TcpStream(asyncio.BufferedProtocol):
     # What the loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         transport.set_write_buffer_limits(high=self._mark, low=0)
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family != getattr(socket, "AF_UNIX", None):
@@ -181,7 +182,14 @@ class TcpStream(asyncio.BufferedProtocol):
 
     def _abort(self) -> None:
         if self._transport is not None:
-            self._transport.abort()
+            self._reset(self._transport)
+
+    def _reset(self, transport: asyncio.Transport) -> None:
+        """Away with it, and let the peer know: without lingering off, the system would say a friendly end-of-file."""
+        connection = transport.get_extra_info("socket")
+        if connection is not None and not transport.is_closing():
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        transport.abort()
 
     def _end(self, which: str) -> Address:
         name = self._transport.get_extra_info(which) if self._transport is not None else None

@@ -1,0 +1,92 @@
+"""A machine that decides nothing: it writes down its inputs and asks for what a test tells it to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from meshq.machine.effects import Address, Effect
+
+
+class Recorder:
+    """``inputs`` has every input as (verb, now, arguments...); ``pending`` leaves with the next turn."""
+
+    def __init__(self) -> None:
+        self.inputs: list[tuple[Any, ...]] = []
+        self.pending: list[Effect] = []
+        self.alarms: list[float] = []
+        self.bytes: dict[int, bytearray] = {}
+        self.closes: dict[int, str] = {}
+        self.sources: dict[int, Address] = {}
+        self.turns = 0
+        self.ready = False
+        self.on_datagram: Callable[[float, bytes, Address], None] | None = None
+        self.on_received: Callable[[float, int, bytes], None] | None = None
+        self._accepted = 1_000
+
+    def named(self, verb: str) -> list[tuple[Any, ...]]:
+        """The inputs of one verb, without it."""
+        return [each[1:] for each in self.inputs if each[0] == verb]
+
+    def start(self, now: float, wall_ns: int) -> None:
+        self.inputs.append(("start", now, wall_ns))
+
+    def wall(self, now: float, wall_ns: int) -> None:
+        self.inputs.append(("wall", now, wall_ns))
+
+    def datagram(self, now: float, data: bytes, source: Address) -> None:
+        self.inputs.append(("datagram", now, data, source))
+        if self.on_datagram is not None:
+            self.on_datagram(now, data, source)
+
+    def accepted(self, now: float, source: Address) -> int:
+        self._accepted += 1
+        self.inputs.append(("accepted", now, self._accepted, source))
+        self.bytes[self._accepted] = bytearray()
+        self.sources[self._accepted] = source
+        return self._accepted
+
+    def connected(self, now: float, stream: int, local: Address, peer: Address) -> None:
+        self.inputs.append(("connected", now, stream, local, peer))
+        self.bytes[stream] = bytearray()
+
+    def received(self, now: float, stream: int, data: bytes) -> None:
+        self.inputs.append(("received", now, stream, len(data)))
+        self.bytes[stream] += data
+        if self.on_received is not None:
+            self.on_received(now, stream, data)
+
+    def closed(self, now: float, stream: int, reason: str) -> None:
+        self.inputs.append(("closed", now, stream, reason))
+        self.closes[stream] = reason
+
+    def buffered(self, now: float, stream: int, size_bytes: int) -> None:
+        self.inputs.append(("buffered", now, stream, size_bytes))
+
+    def resolved(self, now: float, query: int, addresses: list[Address]) -> None:
+        self.inputs.append(("resolved", now, query, addresses))
+
+    def stored(self, now: float, token: int) -> None:
+        self.inputs.append(("stored", now, token))
+
+    def tick(self, now: float) -> None:
+        due = [at for at in self.alarms if at <= now]
+        self.alarms = [at for at in self.alarms if at > now]
+        self.inputs.append(("tick", now, due))
+
+    def drain(self, now: float, timeout_s: float) -> None:
+        self.inputs.append(("drain", now, timeout_s))
+
+    def stop(self, now: float) -> None:
+        self.inputs.append(("stop", now))
+
+    def effects(self) -> list[Effect]:
+        self.turns += 1
+        out, self.pending = self.pending, []
+        return out
+
+    def deadline(self) -> float | None:
+        return min(self.alarms, default=None)
+
+    def view(self) -> dict[str, Any]:
+        return {}
