@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 
-from tests.architecture.source import TESTS, dotted, floors, sources
+import pytest
+
+from tests.architecture.source import TESTS, Source, dotted, floors, sources
 
 # Folders of tests that are no room of the package.
 OWN_FOLDERS = ("architecture", "conformance", "docs", "endtoend", "properties", "simulations")
 
 # Files in which something sleeps, with the reason why that is no guess.
 SLEEPERS: dict[str, str] = {}
+POLL_S = 0.1
 
 
 def test_every_folder_is_a_package() -> None:
@@ -27,29 +30,52 @@ def test_the_folders_mirror_the_package() -> None:
 
 def test_no_test_sleeps_as_a_guess() -> None:
     """A condition is awaited with a timeout; ``sleep(0)`` gives way and is no guess."""
-    found = [
-        source.at(node)
-        for source in sources(TESTS)
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call) and _sleeps(node) and source.path not in SLEEPERS
-    ]
+    found = [place for source in sources(TESTS) for place in _guesses(source) if source.path not in SLEEPERS]
     assert not found, "await a condition, or give the file its reason in SLEEPERS"
 
 
-def _sleeps(call: ast.Call) -> bool:
-    if dotted(call.func).split(".")[-1] != "sleep" or not call.args:
-        return False
-    length = call.args[0]
-    return not (isinstance(length, ast.Constant) and length.value == 0)
-
-
 def test_every_sleeper_still_sleeps() -> None:
-    sleeping = [
-        source.path
-        for source in sources(TESTS)
-        if any(isinstance(node, ast.Call) and _sleeps(node) for node in ast.walk(source.tree))
+    assert sorted(SLEEPERS) == [source.path for source in sources(TESTS) if _guesses(source)]
+
+
+def _guesses(source: Source) -> list[str]:
+    """Where a file sleeps; short sleeps of a loop that waits for a condition are polls and not counted."""
+    polls = {
+        call
+        for loop in ast.walk(source.tree)
+        if isinstance(loop, ast.While) and not isinstance(loop.test, ast.Constant)
+        for call in _sleeps(loop)
+        if isinstance(length := call.args[0], ast.Constant)
+        and isinstance(length.value, float)
+        and length.value <= POLL_S
+    }
+    return [source.at(call) for call in _sleeps(source.tree) if call not in polls]
+
+
+def _sleeps(tree: ast.AST) -> list[ast.Call]:
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and dotted(node.func).split(".")[-1] == "sleep"
+        and node.args
+        and not (isinstance(node.args[0], ast.Constant) and node.args[0].value == 0)
     ]
-    assert sorted(SLEEPERS) == sleeping
+
+
+@pytest.mark.parametrize(
+    ("code", "guesses"),
+    [
+        ("time.sleep(1)", 1),
+        ("await asyncio.sleep(delay)", 1),
+        ("await asyncio.sleep(0)", 0),
+        ("while not done(): time.sleep(0.01)", 0),
+        ("while True: time.sleep(0.01)", 1),
+        ("while not done(): time.sleep(2)", 1),
+    ],
+)
+def test_a_guess_is_told_from_a_poll(code: str, guesses: int) -> None:
+    assert len(_guesses(Source("x.py", code, ast.parse(code)))) == guesses
 
 
 def test_every_file_says_what_it_is_after() -> None:

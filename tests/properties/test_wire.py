@@ -233,3 +233,29 @@ def test_parts_joined_are_the_whole(batch: list[bodies.Item], data: st.DataObjec
     at = data.draw(st.integers(0, len(batch)))
     parts = [bodies.split(body, 0, at), bodies.split(body, at, len(batch))]
     assert bodies.merge(parts, [at, len(batch) - at]) == body
+
+
+equal = st.builds(lambda size, count: [b"x" * size] * count, sizes, st.integers(1, 40))
+
+
+@given(st.one_of(batches, equal), st.data())
+def test_a_cut_by_offsets_is_the_body_of_its_messages(batch: list[bodies.Item], data: st.DataObject) -> None:
+    body = bodies.encode(batch)
+    starts = bodies.offsets(body, len(batch))
+    assert len(starts) == len(batch) + 1
+    start = data.draw(st.integers(0, len(batch) - 1))
+    stop = data.draw(st.integers(start + 1, len(batch)))
+    part = bodies.cut(body, starts, start, stop)
+    assert part == bodies.encode(batch[start:stop])
+    assert bodies.content_bytes(part, stop - start) == starts[stop] - starts[start]
+
+
+@given(st.one_of(mutated(batches.map(bodies.encode)), st.binary(max_size=40)), st.integers(1, 40))
+def test_offsets_of_any_bytes_are_found_or_refused(data: bytes, count: int) -> None:
+    try:
+        starts = bodies.offsets(data, count)
+    except RemoteProtocolError:
+        return
+    assert len(starts) == count + 1
+    assert starts[-1] == len(data)
+    assert sorted({*starts}) == list(starts)
