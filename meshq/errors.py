@@ -9,6 +9,7 @@
     ├── InvalidMessage            a message is empty, too large or malformed; nothing was published
     ├── LevelUnavailable          the durability asked for cannot be given here; nothing was published
     ├── Overloaded                a limit said no (``limit`` names it); nothing was published
+    ├── PartlyPublished           of one large call ``confirmed`` messages were confirmed, the rest were not
     ├── Unconfirmed               sent, but the answer never came: it may or may not be published
     ├── Unreachable               no node could be reached; nothing was done
     ├── ChannelDeleted            the topic or channel was deleted while in use
@@ -78,6 +79,16 @@ class Overloaded(MeshError):
     def __init__(self, text: str, *, limit: str = "", code: str | None = None) -> None:
         super().__init__(text, code=code)
         self.limit = limit
+
+
+class PartlyPublished(MeshError):
+    """Of one large ``publish_many`` only ``confirmed`` messages were confirmed; ``__cause__`` says why not all."""
+
+    code = "PARTLY"
+
+    def __init__(self, text: str, *, confirmed: int = 0, code: str | None = None) -> None:
+        super().__init__(text, code=code)
+        self.confirmed = confirmed
 
 
 class Unconfirmed(MeshError):

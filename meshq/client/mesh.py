@@ -1,0 +1,282 @@
+"""The mesh as a program sees it: the verbs, whoever carries them.
+
+``connect`` makes a thin client of one node after the other; ``meshq.Node`` gives the same verbs over a node in
+this process. Composition only: each verb belongs to a desk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import socket
+from collections.abc import Generator, Iterable, Sequence
+from itertools import count
+from types import TracebackType
+from typing import Any, Final, Self
+
+from meshq.client.addresses import AddressBook
+from meshq.client.backoff import Backoff, Wait
+from meshq.client.connection import Connection, Dial, Identity
+from meshq.client.events import Events, EventStream
+from meshq.client.publishing import TIMEOUT_S, Headers, Publisher
+from meshq.client.questions import MemberView, Questions, TopicView
+from meshq.client.receipts import Receipt
+from meshq.client.registry import Subscriptions
+from meshq.client.subscription import Subscription, Terms
+from meshq.config import BrokerConfig, LinkConfig
+from meshq.errors import Closed, MeshError
+from meshq.machine.effects import Address
+from meshq.machine.rng import Rng
+from meshq.names import NAME_CHARACTERS_MAX, Epoch, check_channel, check_topic
+from meshq.runtime.addresses import split_address
+from meshq.runtime.contract import Stream, StreamOwner
+from meshq.runtime.epochs import next_epoch
+from meshq.runtime.streams import connect as dial_tcp
+
+SETTLE_S: Final = 1.0
+"""How long closing waits for the answers to what was published."""
+
+
+class Mesh:
+    """A mesh, reached through one of its nodes.
+
+    Made by ``meshq.connect`` (or as a ``meshq.Node``), and used as a context, or awaited and closed by hand::
+
+        async with meshq.connect("localhost") as mesh:
+            await mesh.publish("orders", b"...")
+
+    All calls belong to the event loop in which it was entered. When the connection is lost it
+    reconnects, to another node if need be, and subscribes again; nothing has to be done about it, except that
+    a publish whose answer was lost raises Unconfirmed.
+    """
+
+    def __init__(
+        self,
+        dial: Dial,
+        addresses: Sequence[Address],
+        *,
+        name: str,
+        label: str = "",
+        config: LinkConfig | None = None,
+        epoch: Epoch | None = None,
+        rng: Rng | None = None,
+    ) -> None:
+        """Over streams that ``dial`` opens to ``addresses``; ``connect`` and ``Node`` do this for you."""
+        link = config or LinkConfig()
+        self._rng: Rng = rng or random.Random()
+        identity = Identity(name, label, epoch or next_epoch())
+        numbers = count(1)
+        self._connection = Connection(dial, AddressBook(addresses), identity, link, self._rng)
+        self._publisher = Publisher(self._connection, numbers, self._rng)
+        self._subscriptions = Subscriptions(self._connection, numbers, self._publisher.refused)
+        self._questions = Questions(self._connection, link.asks_max)
+        self._events = Events(self._connection, link.events_max)
+        self._opening: asyncio.Future[None] | None = None
+        self._closing: asyncio.Future[None] | None = None
+
+    # opening and closing
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> Self:
+        if self._opening is not None:
+            await self._opening  # entered again: it is open, or it is not
+            return self
+        loop = asyncio.get_running_loop()
+        self._opening = loop.create_future()
+        self._publisher.start()
+        try:
+            await self._open()
+        except BaseException as exc:
+            self._connection.ended = exc if isinstance(exc, MeshError) else Closed("opening was cancelled")
+            self._opening.set_exception(self._connection.ended)
+            self._opening.exception()
+            raise
+        self._opening.set_result(None)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End, in order: answers to what was published, subscriptions, goodbye. Idempotent.
+
+        What was taken and not settled goes back at once. Publishes that are not answered within a second raise
+        Unconfirmed, what waits raises Closed, iterators end.
+        """
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+            return
+        self._closing = asyncio.get_running_loop().create_future()
+        try:
+            await self._close()
+        finally:
+            self._closing.set_result(None)
+
+    async def _open(self) -> None:
+        await self._connection.start()
+
+    async def _close(self) -> None:
+        if self._opening is None:
+            self._connection.ended = Closed("the mesh was closed")
+            return
+        if self._connection.session is not None:
+            try:
+                async with asyncio.timeout(SETTLE_S):
+                    await self._publisher.settled()
+            except TimeoutError:
+                pass
+        await self._connection.close(Closed("the mesh was closed"))
+
+    @property
+    def node_name(self) -> str:
+        """The name of the node at the other end; of the latest one while there is none."""
+        return self._connection.node
+
+    # publishing
+
+    async def publish(
+        self,
+        topic: str,
+        body: bytes,
+        *,
+        headers: Headers | None = None,
+        delay_s: float = 0.0,
+        level: str = "",
+        timeout_s: float = TIMEOUT_S,
+        retry: bool = False,
+    ) -> Receipt:
+        """Publish a message; returns when the node has confirmed it: from then on it reaches every channel.
+
+        ``headers`` are at most 64, 8 KiB together. ``delay_s`` holds the message back that long. ``level`` asks for a
+        durability (``memory`` is what there is). Calls made in the same turn of the loop travel together.
+
+        Raises InvalidName, InvalidMessage, LevelUnavailable: nothing was published. Overloaded: for ``timeout_s`` a
+        limit said no (``error.limit`` names it), nothing was published. Unreachable: so long there was no node, nothing
+        was published. Unconfirmed: the connection ended before the answer, it may or may not be published; with
+        ``retry`` it is published again on the next connection instead, possibly twice. An answer is waited for as long
+        as the connection lives. Cancelled before it was sent, it is not published.
+        """
+        return await self._publisher.add(topic, body, headers, delay_s, level, timeout_s, retry)
+
+    async def publish_many(
+        self,
+        topic: str,
+        messages: Iterable[bytes | tuple[bytes, Headers]],
+        *,
+        headers: Headers | None = None,
+        delay_s: float = 0.0,
+        level: str = "",
+        timeout_s: float = TIMEOUT_S,
+        retry: bool = False,
+    ) -> Receipt:
+        """Publish messages in order, each bytes or ``(bytes, headers)``; one receipt for all.
+
+        ``headers`` are for those that bring none. Raises what ``publish`` raises. Up to 256 messages of 256 KiB
+        together are published all or none; of more, some may be when others are refused: PartlyPublished.
+        """
+        return await self._publisher.add_many(topic, messages, headers, delay_s, level, timeout_s, retry)
+
+    # consuming
+
+    def subscribe(
+        self,
+        topic: str,
+        channel: str,
+        *,
+        max_in_flight: int = BrokerConfig().max_in_flight,
+        max_in_flight_bytes: int = BrokerConfig().in_flight_bytes_max,
+        backoff: Wait | None = None,
+        barrier_s: float | None = None,
+        message_timeout_s: float | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Subscription:
+        """A consumer of a channel; use it as a context, entering subscribes::
+
+            async with mesh.subscribe("orders", "billing", max_in_flight=256) as messages:
+                async for message in messages:
+                    async with message:
+                        handle(message.body)
+
+        ``max_in_flight`` (and ``_bytes``) bound what is here unsettled, what waits included. ``backoff`` maps attempts
+        to the seconds before a failed message comes again (1 s doubling up to 15 minutes, give or take 20 %).
+        ``barrier_s`` bounds the wait until the members of the mesh know the channel, ``message_timeout_s`` the time
+        from taking a message until it is given to somebody else; both are the node's to choose by default.
+
+        Raises InvalidName; entering raises Overloaded or Unreachable after ``timeout_s`` more than the barrier.
+        """
+        wait = backoff or Backoff(rng=self._rng)
+        terms = Terms(max_in_flight, max_in_flight_bytes, wait, barrier_s, message_timeout_s, timeout_s)
+        return self._subscriptions.make(topic, channel, terms)
+
+    # looking and changing
+
+    async def members(self, *, timeout_s: float = TIMEOUT_S) -> list[MemberView]:
+        """Every node that the node at the other end knows of, itself included."""
+        found: list[MemberView] = await self.ask("members", timeout_s=timeout_s)
+        return found
+
+    async def topics(self, *, timeout_s: float = TIMEOUT_S) -> list[TopicView]:
+        """Every topic of the mesh with its channels and their consumers."""
+        found: list[TopicView] = await self.ask("topics", timeout_s=timeout_s)
+        return found
+
+    async def stats(self, *, mesh: bool = False, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+        """The node's counters; with ``mesh`` those of all: ``{"nodes": {name: stats}, "missing": [name]}``."""
+        found: dict[str, Any] = await self.ask("stats", {"mesh": True} if mesh else {}, timeout_s=timeout_s)
+        return found
+
+    async def create(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Make a topic, or a channel of it, exist. Creating what exists changes nothing."""
+        await self.ask("create", _names(topic, channel), timeout_s=timeout_s)
+
+    async def delete(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Delete a topic, or a channel of it, with all its messages, everywhere. Its consumers get ChannelDeleted."""
+        await self.ask("delete", _names(topic, channel), timeout_s=timeout_s)
+
+    async def ask(self, kind: str, arguments: dict[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Any:
+        """Any other question to the node. Raises Unreachable (it was not asked), Unconfirmed (no answer came)."""
+        return await self._questions.ask(kind, arguments or {}, timeout_s)
+
+    def events(self) -> EventStream:
+        """What happens in the mesh from now on, as the node sees it: values of ``meshq.machine.events``."""
+        return self._events.listen()
+
+    async def drain(self, timeout_s: float = 5.0) -> int:
+        """Have the node at the other end leave: it refuses publishes and hands over for at most ``timeout_s``.
+
+        Returns how many messages went with it. The connection then moves on to another node, if it knows any.
+        """
+        answer = await self.ask("drain", {"timeout_s": timeout_s}, timeout_s=timeout_s + TIMEOUT_S)
+        left = answer.get("messages_left", 0) if isinstance(answer, dict) else 0
+        return left if type(left) is int else 0
+
+
+def connect(*addresses: str, name: str | None = None, label: str = "", config: LinkConfig | None = None) -> Mesh:
+    """A thin client of the node at the first of ``addresses`` that answers (``host`` or ``host:port``; ``localhost``).
+
+    The others are tried when it ends, and so are those that the node knows. ``name`` is shown by the node; ``label``,
+    if given, must be the mesh's. A plain call; awaiting or entering the result connects, and raises Unreachable.
+    """
+    given = [split_address(address) for address in addresses or ("localhost",)]
+    return Mesh(_dial, given, name=name or _own_name(), label=label, config=config)
+
+
+async def _dial(address: Address, owner: StreamOwner) -> Stream:
+    return await dial_tcp(address, owner)
+
+
+def _own_name() -> str:
+    host = re.sub(r"[^.a-zA-Z0-9_-]", "-", socket.gethostname())
+    return f"{host[: NAME_CHARACTERS_MAX - 16]}-{os.getpid()}"
+
+
+def _names(topic: str, channel: str | None) -> dict[str, Any]:
+    if channel is None:
+        return {"topic": check_topic(topic)}
+    return {"topic": check_topic(topic), "channel": check_channel(channel)}

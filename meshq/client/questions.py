@@ -1,0 +1,123 @@
+"""Questions to the node, and the shapes of its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, TypedDict
+
+from meshq.client.connection import Connection, again
+from meshq.client.session import LiveSession
+from meshq.errors import MeshError, Overloaded, Unconfirmed, refusal
+from meshq.wire.frames import Answer, Hello
+
+TIMEOUT_S: Final = 5.0
+GRACE_S: Final = 0.5
+"""An answer that the node sends at the deadline may take this much longer to arrive."""
+
+
+class MemberView(TypedDict, total=False):
+    """A node as another one sees it. Later versions may add keys."""
+
+    name: str
+    state: str
+    """ALIVE, SUSPECT, DEAD or LEFT."""
+    host: str
+    port: int
+    http_port: int
+    nsq_port: int
+    epoch_ms: int
+    incarnation: int
+    version: str
+    zone: str
+    self: bool
+    """Whether it is the node that answers."""
+    since_s: float
+    """How long it has been in this state."""
+    health: int
+    rtt_ms: float | None
+
+
+class ChannelView(TypedDict, total=False):
+    """A channel and its consumers per node."""
+
+    channel: str
+    generation: int
+    consumers: dict[str, int]
+
+
+class TopicView(TypedDict, total=False):
+    """A topic and its channels."""
+
+    topic: str
+    generation: int
+    channels: list[ChannelView]
+    messages: int
+
+
+class Questions:
+    """The desk of questions: one answer each, or an error by the deadline."""
+
+    def __init__(self, connection: Connection, asks_max: int) -> None:
+        self._connection = connection
+        self._asks_max = asks_max
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._number = 0
+        connection.add(self, {Answer: self._answered})
+
+    async def ask(self, kind: str, arguments: dict[str, Any], timeout_s: float) -> Any:
+        """The node's answer.
+
+        Raises Unreachable (nobody was asked), Unconfirmed (no answer came, it may have been done), Overloaded, or
+        what the node refused it with.
+        """
+        session = await self._connection.arrival(timeout_s)
+        if len(self._waiting) >= self._asks_max:
+            raise Overloaded(f"{len(self._waiting)} questions are open (asks_max)", limit="asks_max")
+        self._number += 1
+        number = self._number
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        session.machine.ask(number, kind, arguments, round(timeout_s * 1000))
+        self._connection.schedule()
+        try:
+            async with asyncio.timeout(timeout_s + GRACE_S):
+                return await future
+        except TimeoutError:
+            raise Unconfirmed(f"{self._connection.node} did not answer {kind!r} within {timeout_s:g} s") from None
+        finally:
+            self._waiting.pop(number, None)
+
+    def began(self, session: LiveSession, hello: Hello) -> None:
+        """A new session begins without questions."""
+
+    def turn(self, session: LiveSession | None) -> None:
+        """Questions are said at once."""
+
+    def lost(self, error: MeshError) -> None:
+        """No answer will come."""
+        self._fail(Unconfirmed(f"the answer did not come: {error}"))
+
+    def stop(self, error: MeshError) -> None:
+        """No answer will come."""
+        self._fail(error)
+
+    def leaving(self, session: LiveSession) -> None:
+        """Questions end with their own deadline."""
+
+    def idle(self) -> bool:
+        """Whether nothing is asked."""
+        return not self._waiting
+
+    def _answered(self, frame: Answer) -> None:
+        future = self._waiting.get(frame.number)
+        if future is None or future.done():
+            return
+        if frame.code:
+            future.set_exception(refusal(frame.code, str(frame.value)))
+        else:
+            future.set_result(frame.value)
+
+    def _fail(self, error: MeshError) -> None:
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(again(error))
