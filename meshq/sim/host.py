@@ -136,6 +136,8 @@ class Host:
     lag_s: tuple[float, float] = (0.0, 0.0)
     """Inputs are read this much late, while timers are on time: a starved reader."""
     counters: HostCounters = field(default_factory=HostCounters)
+    stops: list[tuple[Epoch, Stop]] = field(default_factory=list)
+    """Every end that a machine asked for, with the epoch of its start."""
 
     def __post_init__(self) -> None:
         self.address: Address = (self.ip, self.port)
@@ -173,6 +175,7 @@ class Host:
         self.wire.paths.power(self.ip, True)
         rng = self._rng("start", self.counters.starts)
         epoch = Epoch(self.disk.next_epoch(self.clock.wall_ns(world.now) // 1_000_000), rng.getrandbits(64))
+        self._epoch = epoch
         self.machine = self.build(Start(self.name, self.counters.starts, epoch, rng, self.address))
         self.wire.datagrams.bind(self.address, self._datagram)
         self.wire.streams.listen(self.address, self)
@@ -227,6 +230,10 @@ class Host:
     def pipe(self, client: Owner) -> End | None:
         """An in-process stream to the node's process; None when none runs."""
         return self.wire.streams.pipe(self.ip, self, client) if self.machine is not None else None
+
+    def open_ends(self) -> list[End]:
+        """The process's streams."""
+        return list(self._ends.values())
 
     def call(self, verb: str, *arguments: Any) -> None:
         """Give the machine an input of its own in its next turn: ``drain``, ``stop`` or a test's."""
@@ -415,6 +422,7 @@ class Host:
 
     def _stop(self, effect: Stop) -> None:
         self.stopped = effect
+        self.stops.append((self._epoch, effect))
         self._world.note(self.name, f"stops: {effect.error or 'a clean leave'}, {effect.messages_left} messages left")
         ends = list(self._ends.values())
         self._end_process()

@@ -1,0 +1,41 @@
+"""What a checker is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshq.sim.host import Host
+from meshq.sim.stage import Stage
+
+
+class Checker:
+    """Watches a stage. A subclass overrides what it needs; findings go to ``stage.find``."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._every = 1
+        self._turns = 0
+
+    def watch(self, every: int) -> None:
+        """Begin; ``look`` is called each ``every`` turns of any host."""
+        self._every = every
+        kind = type(self)
+        if kind.look is not Checker.look:
+            self.stage.mesh.on_turn.append(self._turned)
+        if kind.event is not Checker.event:
+            self.stage.mesh.on_event.append(self.event)
+
+    def look(self, host: Host) -> None:
+        """A host had a turn."""
+
+    def event(self, host: Host, event: Any) -> None:
+        """A machine emitted an event."""
+
+    def at_end(self, settled: bool) -> None:
+        """Faults are long over; ``settled``: nothing is under way any more."""
+
+    def _turned(self, host: Host) -> None:
+        self._turns += 1
+        if self._turns >= self._every:
+            self._turns = 0
+            self.look(host)

@@ -1,0 +1,217 @@
+"""Consumers: they take messages of one channel and settle them, each in its own way.
+
+Decides how well or badly a consumer behaves, by its habits. What it owes nobody and what is owed to it is the
+checkers'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from meshq.names import LogId
+from meshq.sim.clients import Client
+from meshq.sim.ledger import Ledger
+from meshq.sim.mesh import Mesh
+from meshq.wire import bodies
+from meshq.wire.frames import Deliver, Ended, Refused, Subscribed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerHabits:
+    """How a consumer works. Shares are of extents (or parts of them), the rest is finished."""
+
+    messages: int = 64
+    size_bytes: int = 1 << 20
+    handle_s: tuple[float, float] = (0.001, 0.05)
+    split: float = 0.3
+    """Share of extents handled in two parts."""
+    requeue: float = 0.0
+    requeue_ms_max: int = 500
+    give_back: float = 0.0
+    hold: float = 0.0
+    """Never settled: comes back by the message timeout."""
+    touch: float = 0.0
+    """Touched, then held for as long again as it takes to handle."""
+    leave_every_s: float = 0.0
+    """0: stays."""
+    away_s: float = 1.0
+    resize_every_s: float = 0.0
+    """Changes its capacity this often, between one and ``messages``."""
+    timeout_ms: int = 5_000
+    barrier_ms: int = 1_000
+
+
+class Consumer(Client):
+    """Consumes one channel: handles what it gets, and settles it in its own way."""
+
+    FLOW: Final = 1
+
+    def __init__(
+        self, mesh: Mesh, ledger: Ledger, name: str, node: str, topic: str, channel: str, habits: ConsumerHabits,
+        *, remote: bool = False, roaming: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(mesh, ledger, name, node, remote=remote, roaming=roaming)
+        self.topic = topic
+        self.channel = channel
+        self.subscribed = False
+        self.in_hand = 0
+        self.in_hand_max = 0
+        self.attempts_max = 0
+        self.behaving = True
+        """False: from now on everything is finished at once (so that a run can settle)."""
+        self._habits = habits
+        self._known = False
+        self._flow = 0
+        self._first: dict[LogId, int] = {}
+        self.out_of_order = 0
+        self._handlers = {Deliver: self._deliver, Subscribed: self._subscribed, Ended: self._ended, Refused: self._no}
+
+    def came_up(self) -> None:
+        self._subscribe()
+
+    def went_down(self) -> None:
+        self.subscribed = False
+        self.in_hand = 0
+        self._flow += 1
+
+    @property
+    def may_hold(self) -> int | None:
+        """Messages that it may hold at once; None when it lets some time out, which it cannot count."""
+        habits = self._habits
+        slow = habits.hold or 2000 * habits.handle_s[1] >= habits.timeout_ms
+        return None if slow else habits.messages
+
+    def change(self, **habits: Any) -> None:
+        """Take on other habits, by the fields of ``ConsumerHabits``; before the client starts."""
+        self._habits = replace(self._habits, **habits)
+
+    def settle_down(self) -> None:
+        """Stay, and finish everything from now on."""
+        self.behaving = False
+        if self.up and self._session.up:
+            self._session.capacity(self._flow, self._habits.messages, self._habits.size_bytes)
+            self._flush()
+
+    def _subscribe(self) -> None:
+        if not self.up:
+            return
+        habits = self._habits
+        self._flow += 1
+        self._session.subscribe(
+            self._flow, self.topic, self.channel, habits.messages, habits.size_bytes,
+            again=self._known, barrier_ms=habits.barrier_ms, timeout_ms=habits.timeout_ms,
+        )  # fmt: skip
+        self._flush()
+        for every_s, what in ((habits.leave_every_s, self._unsubscribe), (habits.resize_every_s, self._resize)):
+            if every_s:
+                self._world.after(every_s * self._rng.uniform(0.5, 1.5), what, self._flow)
+
+    def _subscribed(self, frame: Subscribed) -> None:
+        self.subscribed = self._known = True
+        self._ledger.subscribed(self._world.now, self.topic, self.channel, frame.answered, frame.asked)
+
+    def _ended(self, frame: Ended) -> None:
+        if frame.flow != self._flow:
+            return
+        self.subscribed = False
+        self.in_hand = 0
+        self._known = self._known and not frame.code
+        self._world.after(0.1 if frame.code else self._habits.away_s, self._back, self.connections)
+
+    def _no(self, frame: Refused) -> None:
+        if frame.code == "DELETED":
+            self._known = False
+        self._world.after(0.2, self._back, self.connections)
+
+    def _back(self, connection: int) -> None:
+        if connection == self.connections:
+            self._subscribe()
+
+    def _unsubscribe(self, flow: int) -> None:
+        if flow == self._flow and self.up and self.behaving:
+            self._session.unsubscribe(flow)
+            self.in_hand = 0
+            self._flush()
+
+    def _resize(self, flow: int) -> None:
+        if flow == self._flow and self.up and self.behaving:
+            self._session.capacity(flow, self._rng.randint(1, self._habits.messages), self._habits.size_bytes)
+            self._flush()
+            self._world.after(self._habits.resize_every_s, self._resize, flow)
+
+    def _deliver(self, frame: Deliver) -> None:
+        if frame.flow != self._flow:
+            return
+        names: list[Any] = bodies.decode(frame.body)
+        if len(names) != frame.stop - frame.start:
+            self._ledger.say(f"{self.name} got {len(names)} bodies for {frame.start} to {frame.stop} of {frame.log}")
+            return
+        for _, _, attempts in frame.attempts:
+            self.attempts_max = max(self.attempts_max, attempts)
+        self.in_hand += len(names)
+        self.in_hand_max = max(self.in_hand_max, self.in_hand)
+        self._hand(frame, names)
+        at = len(names)
+        if at > 1 and self._rng.random() < self._habits.split:
+            at = self._rng.randrange(1, at)
+        for start, stop in ((0, at), (at, len(names))):
+            if start < stop:
+                self._take(frame.log, frame.start + start, names[start:stop])
+
+    def _hand(self, frame: Deliver, names: list[Any]) -> None:
+        for number, name in enumerate(names, frame.start):
+            message = self._ledger.messages.get(name)
+            first = message is not None and not message.handed.get(self.channel)
+            self._ledger.handed(name, self.channel, frame.log, number)
+            if first:
+                self.out_of_order += number < self._first.get(frame.log, 0)
+                self._first[frame.log] = max(number, self._first.get(frame.log, 0))
+
+    def _take(self, log: LogId, start: int, names: list[bytes]) -> None:
+        habits, draw = self._habits, self._rng.random()
+        if self.behaving:
+            draw -= habits.hold
+            if draw < 0:
+                return
+        handle_s = self._rng.uniform(*habits.handle_s) if self.behaving else 0.0
+        self._world.after(handle_s, self._settle, self._flow, log, start, names, draw)
+
+    def _settle(self, flow: int, log: LogId, start: int, names: list[bytes], draw: float) -> None:
+        if flow != self._flow or not self.up:
+            return
+        habits, stop = self._habits, start + len(names)
+        if self.behaving:
+            draw -= habits.touch
+            if draw < 0:
+                self._session.touch(flow, log, start, stop)
+                self._flush()
+                self._world.after(self._rng.uniform(*habits.handle_s), self._settle, flow, log, start, names, 1.0)
+                return
+            draw -= habits.requeue
+            if draw < 0:
+                self._requeue(flow, log, start, stop)
+                return
+            draw -= habits.give_back
+            if draw < 0:
+                self._ledger.counters.returned += len(names)
+                self._session.give_back(flow, log, start, stop)
+                self._done(len(names))
+                return
+        self._finish(flow, log, start, names)
+
+    def _finish(self, flow: int, log: LogId, start: int, names: list[bytes]) -> None:
+        self._session.finish(flow, log, start, start + len(names))
+        for name in names:
+            self._ledger.finished(self._world.now, name, self.channel)
+        self._done(len(names))
+
+    def _requeue(self, flow: int, log: LogId, start: int, stop: int) -> None:
+        self._ledger.counters.requeued += stop - start
+        delay_ms = self._rng.randrange(self._habits.requeue_ms_max)
+        self._session.requeue(flow, log, start, stop, delay_ms, "requeue")
+        self._done(stop - start)
+
+    def _done(self, count: int) -> None:
+        self.in_hand -= count
+        self._flush()

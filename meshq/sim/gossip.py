@@ -1,0 +1,332 @@
+"""Membership alone, for many nodes: the machines of ``meshq.membership`` driven directly, without engines and
+streams.
+
+Decides what an engine would about packets: a datagram travels the simulated network; a stream packet arrives after
+a connect (or not at all, when the other end is down or cut off), and its answers find their way back. Everything
+that needs messages is in ``stage``; here a thousand nodes cost a second of a core per two of theirs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from meshq.config import Config
+from meshq.errors import RemoteProtocolError
+from meshq.machine.effects import Address, Emit, ReplyPacket, Resolve, SendPacket, Stop, StreamPacket
+from meshq.membership.effects import MemberChanged
+from meshq.membership.member import State
+from meshq.membership.membership import Membership
+from meshq.names import Epoch
+from meshq.sim.network import LAN, Datagrams, Paths, Weather
+from meshq.sim.world import Alarm, World
+from meshq.wire import strict
+
+PORT: Final = 4155
+EPOCH_MS: Final = 1_750_000_000_000
+CONNECT_TRIPS: Final = 3
+"""Latencies until the first packet over a new stream is read."""
+
+
+class Node:
+    """One member: its machine, its alarm, and what it reads late."""
+
+    __slots__ = ("_gossip", "_inbox", "address", "alarm", "joined_at", "lag_s", "machine", "name", "starts", "stopped")
+
+    def __init__(self, gossip: Gossip, name: str, ip: str) -> None:
+        self.name = name
+        self.address: Address = (ip, PORT)
+        self.machine: Membership | None = None
+        self.alarm = Alarm(gossip.world, self.tick)
+        self.lag_s: tuple[float, float] = (0.0, 0.0)
+        """Packets are read this much late, timers are on time."""
+        self.starts = 0
+        self.stopped: Stop | None = None
+        self._gossip = gossip
+        self._inbox: deque[tuple[float, list[Any], Address, int | None]] = deque()
+
+    def tick(self) -> None:
+        """Its deadline has come."""
+        machine = self.machine
+        if machine is not None:
+            machine.tick(self._gossip.world.now)
+            self._gossip.turn(self)
+
+    def datagram(self, data: bytes, source: Address) -> None:
+        """A packet from the network."""
+        self.packet(data, source, None)
+
+    def packet(self, data: bytes, source: Address, via: int | None) -> None:
+        """A packet, now or late."""
+        if self.machine is None:
+            return
+        try:
+            fields = strict.decode(data)
+        except RemoteProtocolError:
+            self._gossip.counters.bad += 1
+            return
+        if not self.lag_s[1]:
+            self.machine.packet(self._gossip.world.now, fields, source, via)
+            self._gossip.turn(self)
+            return
+        at = self._gossip.world.now + self._gossip.rng.uniform(*self.lag_s)
+        at = max(at, self._inbox[-1][0]) if self._inbox else at
+        self._inbox.append((at, fields, source, via))
+        self._gossip.world.at(at, self._read, self.starts)
+
+    def _read(self, start: int) -> None:
+        if start == self.starts and self.machine is not None and self._inbox:
+            _, fields, source, via = self._inbox.popleft()
+            self.machine.packet(self._gossip.world.now, fields, source, via)
+            self._gossip.turn(self)
+
+    def forget(self) -> None:
+        """The process is gone."""
+        self.machine = None
+        self.alarm.arm(None)
+        self._inbox.clear()
+
+
+@dataclass(slots=True)
+class GossipCounters:
+    """Traffic and verdicts of all nodes together."""
+
+    packets: int = 0
+    bytes: int = 0
+    stream_packets: int = 0
+    stream_bytes: int = 0
+    bad: int = 0
+    suspicions: int = 0
+    deaths: int = 0
+    false_deaths: int = 0
+    """Told of a member that runs, at the epoch at which it runs."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """When a node told of a change of state in a member."""
+
+    at_s: float
+    by: str
+    name: str
+    state: State
+
+
+class Gossip:
+    """Many members in one world."""
+
+    def __init__(
+        self,
+        seed: int,
+        count: int,
+        *,
+        config: Callable[[str], Config] = lambda name: Config(name=name),
+        weather: Weather = LAN,
+    ) -> None:
+        self.world = World(seed)
+        self.paths = Paths(weather)
+        self.datagrams = Datagrams(self.world, self.paths)
+        self.rng = self.world.rng("gossip")
+        self.counters = GossipCounters()
+        self.verdicts: list[Verdict] = []
+        """Every suspicion, death and recovery that any node told of, in order."""
+        self.on_event: list[Callable[[Node, Any], None]] = []
+        self.nodes: dict[str, Node] = {}
+        self._config = config
+        self._by_address: dict[Address, Node] = {}
+        self._vias: dict[int, Address] = {}
+        self._streams = 0
+        self._do: dict[type[Any], Callable[[Node, Any], None]] = {
+            SendPacket: self._send, StreamPacket: self._stream, ReplyPacket: self._reply,
+            MemberChanged: self._changed, Emit: self._emitted, Resolve: self._resolve, Stop: self._stopped,
+        }  # fmt: skip
+        for number in range(count):
+            ip = f"10.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
+            node = self.nodes[f"m{number}"] = Node(self, f"m{number}", ip)
+            self._by_address[node.address] = node
+
+    def start(self, name: str, *, at_s: float | None = None) -> None:
+        """Start a node, now or at ``at_s``; with a later epoch than before when it ran already."""
+        if at_s is not None:
+            self.world.at(at_s, self.start, name)
+            return
+        node = self._boot(name)
+        assert node.machine is not None
+        node.machine.start(self.world.now)
+        self.turn(node)
+
+    def start_knowing_each_other(self, names: Iterable[str] | None = None) -> None:
+        """Start nodes as members of a mesh that has been there for long: nobody joins."""
+        nodes = [self._boot(name) for name in (self.nodes if names is None else names)]
+        everybody = [node.machine.me for node in nodes if node.machine is not None]
+        for node in nodes:
+            assert node.machine is not None
+            node.machine.prefill(self.world.now, everybody)
+        for node in nodes:
+            assert node.machine is not None
+            node.machine.start(self.world.now)
+            self.turn(node)
+
+    def crash(self, name: str, *, at_s: float | None = None) -> None:
+        """The node's host falls silent."""
+        if at_s is not None:
+            self.world.at(at_s, self.crash, name)
+            return
+        node = self.nodes[name]
+        if node.machine is not None:
+            node.forget()
+            self.datagrams.unbind(node.address)
+
+    def leave(self, name: str) -> None:
+        """The node says goodbye, and is gone."""
+        node = self.nodes[name]
+        assert node.machine is not None
+        node.machine.leave(self.world.now)
+        self.turn(node)
+        self.crash(name)
+
+    @property
+    def running(self) -> list[Node]:
+        """Nodes that run, in the order in which they were made."""
+        return [node for node in self.nodes.values() if node.machine is not None]
+
+    def disagreement(self) -> str:
+        """Who holds what wrongly, in words; empty when every node that runs holds exactly those alive that run."""
+        running = {node.name: node.machine.me.epoch for node in self.running if node.machine is not None}
+        for node in self.running:
+            assert node.machine is not None
+            members = node.machine.members
+            for name, epoch in running.items():
+                member = members.get(name)
+                if member is None or member.state is not State.ALIVE or member.epoch != epoch:
+                    return f"{node.name} holds {name} to be {member and (member.state.name, member.epoch)}"
+            for name, member in members.items():
+                if member.live and name not in running:
+                    return f"{node.name} holds {name} to be {member.state.name}; it does not run"
+        return ""
+
+    def turn(self, node: Node) -> None:
+        """Carry out what a node's machine wants, and wait for its deadline."""
+        machine = node.machine
+        if machine is None:
+            return
+        for effect in machine.effects():
+            do = self._do.get(type(effect))
+            if do is not None:
+                do(node, effect)
+        if node.machine is machine:
+            node.alarm.arm(machine.deadline())
+
+    def _boot(self, name: str) -> Node:
+        node = self.nodes[name]
+        assert node.machine is None, f"{name} runs already"
+        node.starts += 1
+        rng = self.world.rng("node", name, node.starts)
+        epoch = Epoch(EPOCH_MS + int(self.world.now * 1000) + node.starts, rng.getrandbits(64))
+        node.machine = Membership(self._config(name), epoch, rng, bound=node.address, advertised=node.address)
+        self.datagrams.bind(node.address, node.datagram)
+        return node
+
+    def _send(self, node: Node, effect: SendPacket) -> None:
+        self.counters.packets += 1
+        self.counters.bytes += len(effect.packet)
+        self.datagrams.send(node.address, effect.to, effect.packet)
+
+    def _stream(self, node: Node, effect: StreamPacket) -> None:
+        self._over_stream(node, effect.to, effect.packet, CONNECT_TRIPS)
+
+    def _reply(self, node: Node, effect: ReplyPacket) -> None:
+        to = self._vias.get(effect.via)
+        if to is not None:
+            self._over_stream(node, to, effect.packet, 1)
+
+    def _over_stream(self, node: Node, to: Address, packet: bytes, trips: int) -> None:
+        self.counters.stream_packets += 1
+        self.counters.stream_bytes += len(packet)
+        if not self.paths.is_open(node.address[0], to[0]) or not self.paths.is_open(to[0], node.address[0]):
+            return
+        weather = self.paths.between(node.address[0], to[0])
+        delay_s = sum(weather.latency_s + weather.jitter_s * self.rng.random() for _ in range(trips))
+        self._streams += 1
+        self.world.after(delay_s, self._off_stream, self._streams, node.address, to, packet)
+
+    def _off_stream(self, via: int, source: Address, to: Address, packet: bytes) -> None:
+        node = self._by_address.get(to)
+        if node is not None and node.machine is not None:
+            self._vias[via] = source
+            self.world.trace(packet)
+            node.packet(packet, source, via)
+
+    def _changed(self, node: Node, effect: MemberChanged) -> None:
+        member = effect.member
+        if effect.before is None or member.state is effect.before or member.state is State.LEFT:
+            return
+        self.verdicts.append(Verdict(self.world.now, node.name, member.name, member.state))
+        if member.state is State.SUSPECT:
+            self.counters.suspicions += 1
+        elif member.state is State.DEAD:
+            self.counters.deaths += 1
+            accused = self.nodes.get(member.name)
+            runs = accused is not None and accused.machine is not None
+            if runs and accused is not None and accused.machine is not None:
+                self.counters.false_deaths += accused.machine.me.epoch == member.epoch
+
+    def _emitted(self, node: Node, effect: Emit) -> None:
+        for told in self.on_event:
+            told(node, effect.event)
+
+    def _resolve(self, node: Node, effect: Resolve) -> None:
+        found = self.nodes.get(effect.host)
+        addresses = [(found.address[0], effect.port)] if found is not None else []
+        self.world.after(0.005, self._resolved, node, node.starts, effect.query, addresses)
+
+    def _resolved(self, node: Node, start: int, query: int, addresses: list[Address]) -> None:
+        if node.machine is not None and node.starts == start:
+            node.machine.resolved(self.world.now, query, addresses)
+            self.turn(node)
+
+    def _stopped(self, node: Node, effect: Stop) -> None:
+        node.stopped = effect
+        self.crash(node.name)
+
+
+@dataclass(slots=True)
+class GossipResult:
+    """What a membership-only run came to."""
+
+    nodes: int
+    virtual_s: float
+    seed: int
+    events: int
+    counters: GossipCounters
+    disagreement: str
+    trace_hash: str
+    detected_s: float | None = None
+    """From a crash to the first verdict on it, if one was asked for."""
+    known_s: float | None = None
+    """From the crash until the last node knew."""
+    findings: list[str] = field(default_factory=list)
+
+
+def run_gossip(count: int, virtual_s: float, seed: int, *, crash_at_s: float | None = None) -> GossipResult:
+    """``count`` nodes that know each other, for ``virtual_s``; one of them may crash."""
+    gossip = Gossip(seed, count)
+    gossip.start_knowing_each_other()
+    victim = f"m{gossip.world.rng('victim').randrange(count)}"
+    if crash_at_s is not None:
+        gossip.crash(victim, at_s=crash_at_s)
+    gossip.world.run_until(virtual_s)
+    deaths = [verdict for verdict in gossip.verdicts if verdict.state is State.DEAD and verdict.name == victim]
+    return GossipResult(
+        nodes=count,
+        virtual_s=virtual_s,
+        seed=seed,
+        events=gossip.world.events,
+        counters=gossip.counters,
+        disagreement=gossip.disagreement(),
+        trace_hash=gossip.world.hash(),
+        detected_s=deaths[0].at_s - crash_at_s if deaths and crash_at_s is not None else None,
+        known_s=deaths[-1].at_s - crash_at_s if deaths and crash_at_s is not None else None,
+    )

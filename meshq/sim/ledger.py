@@ -1,0 +1,140 @@
+"""What clients saw: each message from publish to finish, and which channel owes it to whom.
+
+The ledger is the outside view that promises are made about; it knows nothing of nodes' insides. Checkers read it.
+A contradiction that needs no waiting (a message nobody published, a number used twice) is kept in ``wrong`` at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from meshq.names import LogId
+
+WRONG_MAX: Final = 20
+Place = tuple[LogId, int]
+
+
+class Message:
+    """One message, as publishers and consumers saw it."""
+
+    __slots__ = ("confirmed_at", "finished", "handed", "name", "node", "place", "sent_at", "topic")
+
+    def __init__(self, name: bytes, topic: str, node: str, sent_at: float) -> None:
+        self.name = name
+        self.topic = topic
+        self.node = node
+        self.sent_at = sent_at
+        self.confirmed_at: float | None = None
+        self.place: Place | None = None
+        """Its log and number, once confirmed or handed over."""
+        self.handed: dict[str, int] = {}
+        """How often it was handed to a consumer, per channel."""
+        self.finished: dict[str, float] = {}
+        """When a consumer first finished it, per channel."""
+
+    def __repr__(self) -> str:
+        return f"{self.name.decode()} ({self.topic}, sent at {self.sent_at:.3f} to {self.node}, {self.place})"
+
+
+@dataclass(slots=True)
+class LedgerCounters:
+    """Totals over all clients."""
+
+    sent: int = 0
+    confirmed: int = 0
+    refused: int = 0
+    unconfirmed: int = 0
+    handed: int = 0
+    finished: int = 0
+    requeued: int = 0
+    returned: int = 0
+    redelivered: int = 0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Every message, and every channel with the time from which everything is due to it."""
+
+    messages: dict[bytes, Message] = field(default_factory=dict)
+    owed_from: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When a barrier of the channel was first answered by all: what is sent from then on must arrive."""
+    barriers: list[tuple[float, str, str, int, int]] = field(default_factory=list)
+    """When, topic, channel, answered, asked."""
+    places: dict[Place, Message] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    counters: LedgerCounters = field(default_factory=LedgerCounters)
+
+    def sent(self, now: float, name: bytes, topic: str, node: str) -> None:
+        """A message leaves its publisher for ``node``."""
+        self.messages[name] = Message(name, topic, node, now)
+        self.counters.sent += 1
+
+    def refused(self, names: list[bytes]) -> None:
+        """Nothing was done about them."""
+        self.counters.refused += len(names)
+
+    def unconfirmed(self, names: list[bytes]) -> None:
+        """Their publisher will never know."""
+        self.counters.unconfirmed += len(names)
+
+    def confirmed(self, now: float, names: list[bytes], log: LogId, first: int) -> None:
+        """A node answers for them from now on."""
+        self.counters.confirmed += len(names)
+        for number, name in enumerate(names, first):
+            message = self.messages[name]
+            message.confirmed_at = now
+            self._place(message, log, number)
+
+    def subscribed(self, now: float, topic: str, channel: str, answered: int, asked: int) -> None:
+        """A barrier is over."""
+        self.barriers.append((now, topic, channel, answered, asked))
+        if answered == asked:
+            self.owed_from.setdefault((topic, channel), now)
+
+    def handed(self, name: bytes, channel: str, log: LogId, number: int) -> None:
+        """A consumer has it."""
+        message = self.messages.get(name)
+        if message is None:
+            self.say(f"{channel} got {name!r}, which nobody published")
+            return
+        self._place(message, log, number)
+        count = message.handed.get(channel, 0)
+        message.handed[channel] = count + 1
+        self.counters.handed += 1
+        self.counters.redelivered += count > 0
+
+    def finished(self, now: float, name: bytes, channel: str) -> None:
+        """A consumer has finished it."""
+        message = self.messages.get(name)
+        if message is not None and channel not in message.finished:
+            message.finished[channel] = now
+            self.counters.finished += 1
+
+    def owed(self) -> list[tuple[Message, str]]:
+        """Confirmed messages that a channel was due and that no consumer of it has finished."""
+        channels: dict[str, list[tuple[str, float]]] = {}
+        for (topic, channel), since in self.owed_from.items():
+            channels.setdefault(topic, []).append((channel, since))
+        return [
+            (message, channel)
+            for message in self.messages.values()
+            if message.confirmed_at is not None
+            for channel, since in channels.get(message.topic, ())
+            if message.sent_at >= since and channel not in message.finished
+        ]
+
+    def say(self, text: str) -> None:
+        """Note a contradiction; the first few are kept."""
+        if len(self.wrong) < WRONG_MAX:
+            self.wrong.append(text)
+
+    def _place(self, message: Message, log: LogId, number: int) -> None:
+        place = (log, number)
+        if message.place is None:
+            message.place = place
+            other = self.places.setdefault(place, message)
+            if other is not message:
+                self.say(f"{message} and {other} have the same number")
+        elif message.place != place:
+            self.say(f"{message} is also number {number} of {log}")

@@ -1,0 +1,103 @@
+"""Play a scenario for one seed under all checkers, and say what they found.
+
+Decides nothing about the run (``stage`` does) nor about what must hold (``checkers``): it puts them together, and turns
+findings and failures of a machine into a result that can be repeated.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from meshq.sim import scenarios as _scenarios
+from meshq.sim.checkers import STANDARD, Checker
+from meshq.sim.faults import Fault
+from meshq.sim.scenario import SCENARIOS, Scenario
+from meshq.sim.stage import Broken, Stage
+
+TIMELINE_LINES: Final = 120
+NAMES: Final = tuple(SCENARIOS)
+assert _scenarios is not None
+
+
+@dataclass(slots=True)
+class Result:
+    """What one run came to."""
+
+    scenario: str
+    nodes: int
+    seed: int
+    violations: list[str]
+    trace_hash: str
+    counters: dict[str, int]
+    virtual_s: float
+    events: int
+    plan: list[Fault] = field(default_factory=list)
+    timeline: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was violated."""
+        return not self.violations
+
+    def report(self) -> str:
+        """The whole story of a failure: how to repeat it, what befell, what happened last, what was violated."""
+        return "\n".join(
+            [
+                f"{self.scenario}, {self.nodes} nodes, seed {self.seed}: {len(self.violations)} violations",
+                f"repeat: python -m meshq.sim {self.scenario} --nodes {self.nodes} --seed {self.seed}",
+                "faults:",
+                *(f"  {fault}" for fault in self.plan),
+                "timeline:",
+                *(f"  {line}" for line in self.timeline),
+                "violations:",
+                *(f"  {violation}" for violation in self.violations),
+            ]
+        )
+
+
+def run(name: str, nodes: int = 5, seed: int = 1, *, check_every: int = 50) -> Result:
+    """Play a scenario. ``check_every``: turns between looks into the machines (1 in named regressions)."""
+    chosen = SCENARIOS[name]
+    stage = Stage(seed, nodes, chosen.settings())
+    makers = [maker for maker in STANDARD if maker not in chosen.without] + list(chosen.more)
+    checkers = [maker(stage) for maker in makers]
+    for checker in checkers:
+        checker.watch(check_every)
+    try:
+        _play(stage, chosen, checkers)
+    except Broken:
+        pass
+    except Exception:
+        stage.findings.append(f"at {stage.world.now:.4f} s: a machine failed:\n{traceback.format_exc()}")
+    return _result(stage, chosen, nodes, seed)
+
+
+def _play(stage: Stage, chosen: Scenario, checkers: Sequence[Checker]) -> None:
+    plan = chosen.prepare(stage)
+    if not stage.open():
+        stage.find("the mesh did not open: a node is not ready or a consumer not subscribed")
+    stage.play(plan, chosen.active_s)
+    stage.mend()
+    settled = stage.settle(chosen.settle_s)
+    for checker in checkers:
+        checker.at_end(settled)
+
+
+def _result(stage: Stage, chosen: Scenario, nodes: int, seed: int) -> Result:
+    ledger = stage.ledger
+    counters = {name: getattr(ledger.counters, name) for name in ledger.counters.__dataclass_fields__}
+    return Result(
+        scenario=chosen.name,
+        nodes=nodes,
+        seed=seed,
+        violations=[*stage.findings, *ledger.wrong],
+        trace_hash=stage.world.hash(),
+        counters=counters,
+        virtual_s=stage.world.now,
+        events=stage.world.events,
+        plan=stage.plan,
+        timeline=[str(note) for note in list(stage.world.notes)[-TIMELINE_LINES:]],
+    )

@@ -1,0 +1,391 @@
+"""The named scenarios. Each docstring says what happens and which plausible design it breaks.
+
+The first seven are weather of all kinds, drawn anew for each seed; the others aim at one wrong turn each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+from meshq.sim import swarm
+from meshq.sim.checkers import NoRepeats, Order
+from meshq.sim.checkers.attempts import NoAttempts
+from meshq.sim.checkers.calm import NobodyAccused
+from meshq.sim.checkers.fencing import OneOfAName
+from meshq.sim.consumer import ConsumerHabits
+from meshq.sim.faults import Crash, Drain, Fault, Flap, OneWay, Partition, Pause, Skew, Slow, Starve, Storm
+from meshq.sim.network import Weather
+from meshq.sim.publisher import PublisherHabits
+from meshq.sim.scenario import scenario
+from meshq.sim.stage import Settings, Stage
+
+TEN_YEARS_S = 315_360_000.0
+
+
+def crowd(
+    stage: Stage,
+    *,
+    topics: Sequence[str] = ("orders",),
+    channels: Sequence[str] = ("billing", "audit"),
+    consumers: int = 2,
+    every_s: float = 0.1,
+    habits: ConsumerHabits | None = None,
+    delay_share: float = 0.0,
+) -> None:
+    """A publisher at every node, and ``consumers`` of each channel at nodes drawn by lot."""
+    rng = stage.rng("crowd")
+    for node in stage.names:
+        remote = rng.random() < 0.3
+        stage.publisher(
+            node,
+            PublisherHabits(topics=tuple(topics), every_s=every_s, delay_share=delay_share),
+            remote=remote,
+            roaming=remote,
+        )
+    for topic in topics:
+        for channel in channels:
+            for node in _some(rng, stage.names, consumers):
+                chosen = habits or _habits(rng)
+                stage.consumer(node, topic, channel, chosen, remote=rng.random() < 0.3, roaming=rng.random() < 0.5)
+
+
+def _habits(rng: Random) -> ConsumerHabits:
+    """A consumer as one meets them: capacity, speed and manners drawn by lot."""
+    slow_s = rng.choice((0.002, 0.02, 0.2))
+    return ConsumerHabits(
+        messages=rng.choice((1, 4, 64, 512)) if slow_s < 0.2 else rng.choice((64, 512)),
+        handle_s=(slow_s / 4, slow_s),
+        requeue=rng.choice((0.0, 0.05)),
+        give_back=rng.choice((0.0, 0.05)),
+        hold=rng.choice((0.0, 0.0, 0.02)),
+        touch=rng.choice((0.0, 0.1)),
+        leave_every_s=rng.choice((0.0, 0.0, 4.0)),
+        resize_every_s=rng.choice((0.0, 0.0, 1.0)),
+    )
+
+
+def _some(rng: Random, names: Sequence[str], count: int) -> list[str]:
+    """``count`` names by lot, as evenly as it goes."""
+    drawn: list[str] = []
+    while len(drawn) < count:
+        drawn += rng.sample(list(names), min(count - len(drawn), len(names)))
+    return drawn
+
+
+def _pair(rng: Random, names: Sequence[str]) -> tuple[str, str]:
+    one, other = rng.sample(list(names), 2)
+    return one, other
+
+
+POLITE = ConsumerHabits(handle_s=(0.001, 0.02))
+
+
+@scenario("calm", more=(Order, NoRepeats, NobodyAccused))
+def calm(stage: Stage) -> list[Fault]:
+    """Nothing goes wrong. Breaks what is wrong without any fault: order, repeats, stalls at small credit, suspicion of
+    the healthy, a subscribe that returns too early."""
+    rng = stage.rng("crowd")
+    for node in stage.names:
+        stage.publisher(node, PublisherHabits(topics=("orders", "clicks"), every_s=0.1))
+    for topic in ("orders", "clicks"):
+        for channel in ("billing", "audit"):
+            for node in _some(rng, stage.names, 3):
+                messages = rng.choice((1, 8, 256))
+                stage.consumer(
+                    node, topic, channel, ConsumerHabits(messages=messages, handle_s=(0.000_5, 0.005), split=0.5)
+                )
+    return []
+
+
+@scenario("churn", active_s=20.0)
+def churn(stage: Stage) -> list[Fault]:
+    """Consumers leave, come back, change their capacity, requeue, hold and give back, and nodes restart one by one.
+    Breaks credit that is not returned by who leaves, and leases that outlive their consumer."""
+    rng = stage.rng("churn")
+    crowd(stage, consumers=4, delay_share=0.1, habits=None)
+    for consumer in stage.consumers:
+        consumer.change(
+            leave_every_s=rng.choice((0.5, 3.0)), away_s=0.3, resize_every_s=0.7, requeue=0.1, give_back=0.1
+        )
+    plan: list[Fault] = []
+    for at_s in range(3, 18, 5):
+        plan.append(Crash(at_s=at_s + rng.random(), for_s=1.5, node=rng.choice(stage.names)))
+    return plan
+
+
+@scenario("partition", active_s=25.0)
+def partition(stage: Stage) -> list[Fault]:
+    """The mesh falls apart, in two or one way, for up to twelve seconds, and meets again. Breaks designs with a quorum,
+    verdicts that free leases of the living, dead who are never tried again, and views that differ for ever."""
+    rng = stage.rng("partition")
+    crowd(stage)
+    plan: list[Fault] = []
+    at_s = 1.0
+    while at_s < 16.0:
+        for_s = rng.uniform(0.5, 12.0)
+        one, other = _pair(rng, stage.names)
+        side = tuple(rng.sample(stage.names, rng.randint(1, len(stage.names) // 2)))
+        rest = tuple(name for name in stage.names if name not in side)
+        plan.append(
+            OneWay(at_s=at_s, for_s=for_s, source=one, target=other)
+            if rng.random() < 0.4
+            else Partition(at_s=at_s, for_s=for_s, groups=(rest, side))
+        )
+        at_s += for_s + rng.uniform(0.0, 3.0)
+    return plan
+
+
+def _lossy() -> Settings:
+    return Settings(
+        weather=Weather(latency_s=0.005, jitter_s=0.03, loss=0.05, duplication=0.05, reordering=0.2, reorder_s=0.2)
+    )
+
+
+@scenario("lossy", active_s=20.0, settings=_lossy)
+def lossy(stage: Stage) -> list[Fault]:
+    """Packets are lost (one in twenty, for a while one in four), doubled and reordered all the time. Breaks
+    announcements sent once, barriers that do not ask again, and gossip that believes what comes last."""
+    rng = stage.rng("lossy")
+    crowd(stage)
+    return [
+        Storm(at_s=rng.uniform(0, 5), for_s=6.0, weather=Weather(loss=0.25)),
+        Storm(
+            at_s=rng.uniform(8, 12), for_s=5.0, weather=Weather(loss=0.5, latency_s=0.1), source=rng.choice(stage.names)
+        ),
+    ]
+
+
+@scenario("slow", active_s=20.0)
+def slow(stage: Stage) -> list[Fault]:
+    """Nodes stand still, read late or take long for each turn; one path is narrow. Breaks timers that run before
+    the input that answers them, message timeouts kept by the origin, and writers that fill a blocked transport."""
+    rng = stage.rng("slow")
+    crowd(stage, consumers=3)
+    plan: list[Fault] = []
+    for _ in range(5):
+        node, at_s = rng.choice(stage.names), rng.uniform(0.0, 15.0)
+        plan.append(
+            rng.choice(
+                (
+                    Pause(at_s=at_s, for_s=rng.uniform(0.2, 7.0), node=node),
+                    Starve(at_s=at_s, for_s=rng.uniform(1.0, 8.0), node=node, least_s=0.5, most_s=2.5),
+                    Slow(at_s=at_s, for_s=rng.uniform(1.0, 8.0), node=node, turn_s=0.05),
+                    Storm(at_s=at_s, for_s=5.0, weather=Weather(bandwidth_bytes_s=20_000), source=node),
+                )
+            )
+        )
+    return sorted(plan, key=lambda fault: fault.at_s)
+
+
+@scenario("crash-storm", active_s=20.0)
+def crash_storm(stage: Stage) -> list[Fault]:
+    """Processes and hosts crash and come back, often two at a time, disks kept or lost. Breaks leases that wait for a
+    timeout, numbers used twice, sessions continued with a new process, and credit lent to the dead."""
+    rng = stage.rng("storm")
+    crowd(stage, consumers=3)
+    plan: list[Fault] = []
+    at_s = 1.0
+    while at_s < 17.0:
+        host = rng.random() < 0.4
+        plan.append(
+            Crash(
+                at_s=at_s, for_s=rng.choice((0.02, 0.5, 2.0, 6.0)), node=rng.choice(stage.names),
+                host=host, disk="unsynced-lost" if host else rng.choice(("kept", "lost")),
+            )
+        )  # fmt: skip
+        at_s += rng.uniform(0.1, 4.0)
+    return plan
+
+
+@scenario("rolling-restart", active_s=25.0)
+def rolling_restart(stage: Stage) -> list[Fault]:
+    """Every node is drained and started again, one after the other, under load. Breaks a drain that forgets what is
+    deferred or lent, a goodbye taken for a death, and a node that serves before it knows the catalog."""
+    crowd(stage, delay_share=0.05)
+    step_s = 22.0 / len(stage.names)
+    return [
+        Drain(at_s=0.5 + number * step_s, for_s=min(4.0, step_s), node=node, timeout_s=min(3.0, step_s - 0.5))
+        for number, node in enumerate(stage.names)
+    ]
+
+
+@scenario("mixed", active_s=20.0)
+def mixed(stage: Stage) -> list[Fault]:
+    """One to four kinds of fault by lot, any number of times. Breaks what no other scenario thought of."""
+    rng = stage.rng("mixed")
+    crowd(stage, consumers=rng.randint(1, 4), delay_share=0.05)
+    return swarm.draw(rng, stage.names, swarm.kinds(rng), count=rng.randint(2, 10), within_s=16.0)
+
+
+@scenario("late-finish", active_s=12.0)
+def late_finish(stage: Stage) -> list[Fault]:
+    """An origin crashes and starts again at once, forgetting which numbers it gave; consumers elsewhere still
+    finish what the earlier start lent them. Breaks numbers without the epoch of who gave them: the late finish
+    would be taken for a new message, which is then lost."""
+    rng = stage.rng("late")
+    node = rng.choice(stage.names)
+    others = [name for name in stage.names if name != node]
+    for _ in range(2):
+        stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.02, batch_max=4))
+    for channel in ("billing", "audit"):
+        for other in _some(rng, others, 2):
+            stage.consumer(other, "orders", channel, ConsumerHabits(messages=32, handle_s=(0.1, 1.5)))
+    return [
+        Crash(at_s=at_s, for_s=rng.choice((0.01, 0.2)), node=node, disk="kept")
+        for at_s in sorted(rng.uniform(1.0, 10.0) for _ in range(4))
+    ]
+
+
+@scenario("flapping-link", active_s=12.0, more=(NoAttempts,))
+def flapping_link(stage: Stage) -> list[Fault]:
+    """The link between an origin and a consumer's node is cut each 100 ms under load. Breaks counting a lost link
+    as an attempt: a limit of five attempts would give up messages that nobody ever saw. Nothing here may count as
+    one."""
+    rng = stage.rng("flap")
+    one, other = _pair(rng, stage.names)
+    stage.publisher(one, PublisherHabits(topics=("orders",), every_s=0.01))
+    stage.publisher(other, PublisherHabits(topics=("orders",), every_s=0.05))
+    for node in (other, other, one):
+        stage.consumer(node, "orders", "billing", ConsumerHabits(messages=16, handle_s=(0.001, 0.3)))
+    return [Flap(at_s=0.5, for_s=10.0, one=one, other=other, every_s=0.1)]
+
+
+@scenario("one-credit", active_s=15.0)
+def one_credit(stage: Stage) -> list[Fault]:
+    """A consumer with room for one message, and an origin at every node of which only one, changing, has any.
+    Breaks credit split among origins, kept by the idle, or returned in lumps: the busy one would wait for ever."""
+    rng = stage.rng("one")
+    stage.consumer(rng.choice(stage.names), "orders", "billing", ConsumerHabits(messages=1, handle_s=(0.000_5, 0.002)))
+    publishers = [
+        stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.02, batch_max=3)) for node in stage.names
+    ]
+
+    def hand_over(at: int) -> None:
+        for number, publisher in enumerate(publishers):
+            publisher.hush(number != at % len(publishers))
+        stage.world.after(rng.uniform(0.2, 1.5), hand_over, at + 1)
+
+    stage.act(0.0, hand_over, 0)
+    return []
+
+
+@scenario("wrong-clocks", active_s=15.0)
+def wrong_clocks(stage: Stage) -> list[Fault]:
+    """Wall clocks are ten years ahead, five seconds behind, jump and drift, and a node restarts with an earlier
+    clock than before. Breaks orders by wall time, ages from clocks that must agree, epochs that are only clocks,
+    and deferred messages that wait for ten years."""
+    rng = stage.rng("clocks")
+    crowd(stage, delay_share=0.3)
+    plan: list[Fault] = [
+        Skew(at_s=0.0, node=rng.choice(stage.names), offset_s=TEN_YEARS_S),
+        Skew(at_s=0.0, node=rng.choice(stage.names), offset_s=-5.0, drift=0.01),
+    ]
+    node = rng.choice(stage.names)
+    plan.append(Skew(at_s=4.0, node=node, offset_s=TEN_YEARS_S))
+    plan.append(Crash(at_s=6.0, for_s=1.0, node=node))
+    plan.append(Skew(at_s=6.5, node=node, offset_s=-5.0))
+    plan.append(Crash(at_s=10.0, for_s=1.0, node=rng.choice(stage.names)))
+    return plan
+
+
+@scenario("split-catalog", active_s=20.0)
+def split_catalog(stage: Stage) -> list[Fault]:
+    """While the mesh is parted, both halves subscribe to new topics, delete them and create them again. Breaks
+    catalogs merged by time, deletes that win for ever, and channels that exist on one side only after the halves
+    have met."""
+    rng = stage.rng("split")
+    crowd(stage, every_s=0.2)
+    half = tuple(rng.sample(stage.names, len(stage.names) // 2))
+    rest = tuple(name for name in stage.names if name not in half)
+    stage.forgiven |= {"news", "gossip"}
+    for topic in ("news", "gossip"):
+        for side in (half, rest):
+            stage.publisher(rng.choice(side), PublisherHabits(topics=(topic,), every_s=0.3))
+            stage.consumer(rng.choice(side), topic, "all", POLITE, late_s=rng.uniform(0.0, 9.0))
+            admin = stage.admin(rng.choice(side))
+            for _ in range(3):
+                what = {"topic": topic} if rng.random() < 0.5 else {"topic": topic, "channel": "all"}
+                stage.act(rng.uniform(1.0, 12.0), admin.ask, rng.choice(("delete", "delete", "create")), what)
+    return [Partition(at_s=2.0, for_s=rng.uniform(6.0, 12.0), groups=(rest, half))]
+
+
+def _reordered() -> Settings:
+    return Settings(weather=Weather(latency_s=0.01, jitter_s=0.1, reordering=0.5, reorder_s=1.0, duplication=0.2))
+
+
+@scenario("first-channels", active_s=12.0, settings=_reordered)
+def first_channels(stage: Stage) -> list[Fault]:
+    """A topic has a backlog and no channel; two channels are then created at once at different nodes, and gossip
+    about them is reordered. Breaks giving the backlog to the channel that is heard of first: each origin would
+    choose for itself, and the other channel would miss it."""
+    rng = stage.rng("first")
+    for node in stage.names:
+        stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.1))
+    at_s = rng.uniform(2.0, 5.0)
+    for channel, node in zip(("billing", "audit"), _pair(rng, stage.names), strict=True):
+        stage.consumer(node, "orders", channel, POLITE, late_s=at_s + rng.uniform(0.0, 0.05))
+        stage.owe_everything("orders", channel)
+    return []
+
+
+@scenario("refutation", active_s=30.0)
+def refutation(stage: Stage) -> list[Fault]:
+    """A node with consumers stands still until it is held dead, goes on and refutes, in the same epoch and with the
+    same interest version. Breaks interest that is deleted with the dead: nobody would announce it again, and its
+    consumers would get nothing."""
+    rng = stage.rng("refute")
+    node = rng.choice(stage.names)
+    for name in stage.names:
+        stage.publisher(name, PublisherHabits(topics=("orders",), every_s=0.2))
+    stage.consumer(node, "orders", "billing", POLITE)
+    return [Pause(at_s=1.0, for_s=rng.uniform(12.0, 20.0), node=node)]
+
+
+@scenario("resumed", active_s=35.0, more=(OneOfAName,))
+def resumed(stage: Stage) -> list[Fault]:
+    """A machine stands still, a replacement of the same name starts elsewhere, then the first goes on. Breaks
+    designs that trust a name: two nodes would own one name's interest and answer for each other. The earlier start
+    must end with an error."""
+    rng = stage.rng("resumed")
+    node = rng.choice(stage.names)
+    crowd(stage, every_s=0.2, habits=POLITE)
+    twin = stage.twin(node)
+    for_s = rng.choice((rng.uniform(1.0, 4.0), rng.uniform(10.0, 18.0)))
+    stage.act(1.0 + rng.uniform(0.0, for_s - 0.5), stage.mesh.restart, twin)
+    return [Pause(at_s=1.0, for_s=for_s, node=node)]
+
+
+@scenario("forgetful-holder", active_s=12.0)
+def forgetful_holder(stage: Stage) -> list[Fault]:
+    """A node forgets an extent that it was lent (as a bug would). Breaks leases that live as long as their link:
+    origin and holder state with each heartbeat what they hold, and one difference ends the session and brings
+    everything back."""
+    rng = stage.rng("forget")
+    one, other = _pair(rng, stage.names)
+    stage.publisher(one, PublisherHabits(topics=("orders",), every_s=0.02))
+    stage.consumer(other, "orders", "billing", ConsumerHabits(messages=32, handle_s=(0.01, 0.1)))
+    for at_s in (2.0, 5.0, 8.0):
+        stage.act(at_s, stage.forget_extent, other, one)
+    return []
+
+
+@scenario("drain-killed", active_s=20.0)
+def drain_killed(stage: Stage) -> list[Fault]:
+    """A node with a backlog drains while one of its two channels is finished and the other is slow, and is killed
+    in the middle. Breaks a drain that counts a message as gone when one channel has it, and one that says "nothing
+    left" too early."""
+    rng = stage.rng("drain")
+    node = rng.choice(stage.names)
+    others = [name for name in stage.names if name != node]
+    stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.02), roaming=True)
+    stage.consumer(rng.choice(others), "orders", "billing", POLITE)
+    stage.consumer(rng.choice(others), "orders", "audit", ConsumerHabits(messages=8, handle_s=(0.05, 0.3)))
+    drain = Drain(at_s=3.0, for_s=8.0, node=node, timeout_s=5.0)
+    if rng.random() < 0.5:
+        return [drain]
+    return [replace(drain, for_s=0.0), Crash(at_s=3.0 + rng.uniform(0.05, 3.0), for_s=4.0, node=node)]
+
+
+__all__ = ["crowd"]

@@ -1,0 +1,236 @@
+"""The stage of one run: a mesh of engines, clients, the ledger, and what the checkers found.
+
+Decides how a run goes: nodes start and join, consumers subscribe, publishers publish while the plan of faults
+happens, then everything is mended and must settle. What happens in between is the scenario's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from meshq.config import BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig
+from meshq.engine.engine import Engine
+from meshq.names import LogId
+from meshq.sim import faults
+from meshq.sim.clients import Admin, Client
+from meshq.sim.consumer import Consumer, ConsumerHabits
+from meshq.sim.faults import Fault
+from meshq.sim.host import Machine, Start
+from meshq.sim.ledger import Ledger, Message
+from meshq.sim.mesh import Mesh
+from meshq.sim.network import LAN, Weather
+from meshq.sim.publisher import Publisher, PublisherHabits
+from meshq.sim.world import World
+
+STOP_AT_FINDINGS: int = 5
+
+
+class Broken(Exception):
+    """A checker found something that must stop the run."""
+
+
+@dataclass(kw_only=True)
+class Settings:
+    """What a scenario may change about its nodes."""
+
+    membership: MembershipConfig = field(default_factory=MembershipConfig)
+    routing: RoutingConfig = field(default_factory=RoutingConfig)
+    broker: BrokerConfig = field(default_factory=BrokerConfig)
+    link: LinkConfig = field(default_factory=LinkConfig)
+    weather: Weather = LAN
+    zones: int = 1
+    seeds: int = 2
+    """Other nodes that each node is told of."""
+
+
+class Stage:
+    """Everything of one run."""
+
+    def __init__(self, seed: int, nodes: int, settings: Settings) -> None:
+        self.settings = settings
+        self.names = [f"n{number}" for number in range(1, nodes + 1)]
+        self.ledger = Ledger()
+        self.publishers: list[Publisher] = []
+        self.consumers: list[Consumer] = []
+        self.admins: list[Admin] = []
+        self.plan: list[Fault] = []
+        self.findings: list[str] = []
+        self.started_at = 0.0
+        """When the active part began; the plan's times count from here."""
+        self.calm = False
+        """Whether faults have ended for good."""
+        self.forgiven: set[str] = set()
+        """Topics whose messages may vanish, because the scenario asks for it (delete)."""
+        self.retired: set[str] = set()
+        """Hosts that are not started again when all is mended: others took their names."""
+        self._acts: list[tuple[float, Callable[..., Any], tuple[Any, ...]]] = []
+        self._late: dict[str, float] = {}
+        self._names_of_hosts: dict[str, str] = {}
+        self.mesh = Mesh(seed, self._build, weather=settings.weather)
+        for name in self.names:
+            self.mesh.add(name)
+
+    @property
+    def world(self) -> World:
+        return self.mesh.world
+
+    def rng(self, *purpose: str | int) -> Random:
+        """Chance for the scenario."""
+        return self.world.rng("scenario", *purpose)
+
+    def engine(self, name: str) -> Engine | None:
+        """The engine that runs on a host, if one does."""
+        machine = self.mesh.hosts[name].machine
+        return machine if isinstance(machine, Engine) else None
+
+    def engines_by_host(self) -> list[tuple[str, Engine]]:
+        """Every running engine by the name of its host."""
+        return [(host.name, host.machine) for host in self.mesh.running if isinstance(host.machine, Engine)]
+
+    def engines(self) -> list[tuple[str, Engine]]:
+        """Every running engine by its own name."""
+        return [(engine.config.name, engine) for _, engine in self.engines_by_host()]
+
+    def find(self, text: str) -> None:
+        """A checker's finding; the run ends once there are several."""
+        self.findings.append(f"at {self.world.now:.4f} s: {text}")
+        self.world.note("FOUND", text)
+        if len(self.findings) >= STOP_AT_FINDINGS:
+            raise Broken(text)
+
+    # The cast.
+
+    def publisher(self, node: str, habits: PublisherHabits, **where: bool) -> Publisher:
+        """One more publisher."""
+        name = f"p{len(self.publishers) + 1}"
+        publisher = Publisher(self.mesh, self.ledger, name, node, habits, **where)
+        self.publishers.append(publisher)
+        return publisher
+
+    def consumer(
+        self, node: str, topic: str, channel: str, habits: ConsumerHabits, *, late_s: float = 0.0, **where: bool
+    ) -> Consumer:
+        """One more consumer, there from the beginning or ``late_s`` into the active part."""
+        name = f"c{len(self.consumers) + 1}"
+        consumer = Consumer(self.mesh, self.ledger, name, node, topic, channel, habits, **where)
+        self.consumers.append(consumer)
+        if late_s:
+            self._late[name] = late_s
+            self.act(late_s, consumer.start)
+        return consumer
+
+    def admin(self, node: str) -> Admin:
+        """One more administrator."""
+        admin = Admin(self.mesh, self.ledger, f"a{len(self.admins) + 1}", node, roaming=True)
+        self.admins.append(admin)
+        return admin
+
+    def twin(self, node: str) -> str:
+        """A host that is off and will run under the name of ``node``; returns its own."""
+        host = self.mesh.add(f"{node}-twin")
+        self._names_of_hosts[host.name] = node
+        self.retired.add(node)
+        return host.name
+
+    def act(self, at_s: float, call: Callable[..., Any], *arguments: Any) -> None:
+        """Have something done ``at_s`` seconds into the active part."""
+        self._acts.append((at_s, call, arguments))
+
+    def owe_everything(self, topic: str, channel: str) -> None:
+        """Everything is due to the channel from the first message on: the topic's backlog is its."""
+        self.ledger.owed_from[topic, channel] = 0.0
+
+    # The acts.
+
+    def open(self, within_s: float = 15.0) -> bool:
+        """Nodes start and join, consumers subscribe; False if that takes too long."""
+        for name in self.names:
+            self.mesh.hosts[name].start()
+        for client in self._clients():
+            if client.name not in self._late:
+                client.start()
+        ready = self.world.run_while(self._starting, within_s=within_s)
+        self.started_at = self.world.now
+        return ready
+
+    def play(self, plan: Sequence[Fault], active_s: float) -> None:
+        """Publishers publish, faults happen."""
+        self.plan = list(plan)
+        faults.schedule(self.mesh, self.plan, self.started_at)
+        for at_s, call, arguments in self._acts:
+            self.world.at(self.started_at + at_s, call, *arguments)
+        for publisher in self.publishers:
+            publisher.publish_until_stopped()
+        self.world.run_until(self.started_at + active_s)
+
+    def mend(self) -> None:
+        """All faults end, everybody is back, consumers behave."""
+        self.world.note("stage", "faults end, everything is mended")
+        self.mesh.calm_down()
+        for name, host in self.mesh.hosts.items():
+            if not host.running and name not in self.retired:
+                host.restart()
+        for client in self._clients():
+            client.roaming = True
+        for publisher in self.publishers:
+            publisher.stop()
+        for consumer in self.consumers:
+            consumer.settle_down()
+        self.calm = True
+
+    def settle(self, within_s: float) -> bool:
+        """Run until nothing is outstanding; False if something still is."""
+        return self.world.run_while(self.unsettled, within_s=within_s, check_s=0.5)
+
+    def unsettled(self) -> bool:
+        """Whether something is still under way anywhere."""
+        return (
+            any(publisher.busy for publisher in self.publishers)
+            or any(engine.messages_left for _, engine in self.engines())
+            or bool(self.outstanding())
+        )
+
+    def outstanding(self) -> list[tuple[Message, str]]:
+        """What is owed by an origin that still lives."""
+        return [
+            (message, channel)
+            for message, channel in self.ledger.owed()
+            if message.topic not in self.forgiven and message.place is not None and self.lives(message.place[0])
+        ]
+
+    def lives(self, log: LogId) -> bool:
+        """Whether the start of the node that opened this log still runs."""
+        return any(
+            name == log.origin and engine.membership.me.epoch == (log.epoch_ms, log.epoch_nonce)
+            for name, engine in self.engines()
+        )
+
+    def _starting(self) -> bool:
+        return any(not engine.ready for _, engine in self.engines()) or any(
+            not consumer.subscribed for consumer in self.consumers if consumer.name not in self._late
+        )
+
+    def _clients(self) -> list[Client]:
+        return [*self.publishers, *self.consumers, *self.admins]
+
+    def _build(self, start: Start) -> Machine:
+        return Engine(self._config(start), start.epoch, start.rng, bound=start.bound, advertised=None)
+
+    def _config(self, start: Start) -> Config:
+        settings = self.settings
+        name = self._names_of_hosts.get(start.name, start.name)
+        at = self.names.index(name)
+        count = min(settings.seeds, len(self.names) - 1)
+        seeds = tuple(self.names[(at + 1 + number) % len(self.names)] for number in range(count))
+        return Config(
+            name=name,
+            zone=f"z{at % settings.zones}" if settings.zones > 1 else "",
+            seeds=seeds,
+            membership=settings.membership,
+            routing=settings.routing,
+            broker=settings.broker,
+            link=settings.link,
+        ).check()
