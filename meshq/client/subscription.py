@@ -174,11 +174,15 @@ class Subscription:
 
     async def lease(self) -> Lease:
         """What came together next, taken whole. Raises StopAsyncIteration when the subscription was closed."""
+        return Lease(await self.whole_extent())
+
+    async def whole_extent(self) -> Extent:
+        """The next extent, all of it taken."""
         extent = await self.extent()
         if extent.stale:
             self.freshen(extent)
         extent.index = extent.count
-        return Lease(extent)
+        return extent
 
     async def extent(self) -> Extent:
         """The next extent, whose messages the caller takes by moving its index."""

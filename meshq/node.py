@@ -1,0 +1,256 @@
+"""A full node in this process, with the same verbs as a thin client.
+
+Decides on which loop the node runs, how its settings are put together, and in which order it starts and
+ends: engine, doors, the program's own mesh; and back. The node itself is ``meshq.runtime.Host`` and below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+from meshq.client.mesh import Mesh
+from meshq.config import Config
+from meshq.errors import Closed, ConfigError, MeshError
+from meshq.machine.effects import Address, Stop
+from meshq.machine.events import Event
+from meshq.names import NAME_CHARACTERS_MAX, RELEASE, check_node
+from meshq.runtime.addresses import show_address
+from meshq.runtime.contract import Stream, StreamOwner
+from meshq.runtime.host import Host
+from meshq.runtime.loop import LoopThread
+
+DRAIN_TIMEOUT_S: Final = 5.0
+
+T = TypeVar("T")
+_log = logging.getLogger("meshq.node")
+_EMBEDDED: Final[Address] = ("embedded", 0)
+"""The one address that the mesh of an embedded node has; it is dialled through a pipe."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """What a door may tell of its node."""
+
+    name: str
+    version: str
+    advertised: Address
+    """The mesh address that other members use."""
+    config: Config
+
+
+class Door(Protocol):
+    """Where messages enter or leave besides this API: HTTP, for one. Runs on the node's loop."""
+
+    @property
+    def address(self) -> Address:
+        """Where it listens, once started."""
+
+    async def start(self, mesh: Mesh, node: NodeInfo) -> None:
+        """Listen and serve through ``mesh``, which is this door's own. Raises what keeps it from that."""
+
+    async def stop(self) -> None:
+        """Stop; what is under way may end first. The mesh is closed afterwards."""
+
+
+class Node(Mesh):
+    """A node of the mesh, embedded: entered, it has joined and serves; left, it has handed over and gone.
+
+    ::
+
+        async with meshq.Node(seeds=["10.0.0.1"], name="billing-1") as node:
+            await node.publish("orders", b"...")
+
+    By default it runs in a thread and an event loop of its own, so that a handler that blocks delays its own messages
+    only; ``loop="shared"`` runs it on the loop that enters it. All verbs of Mesh work on the entering loop.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[str] = (),
+        *,
+        name: str | None = None,
+        label: str | None = None,
+        zone: str | None = None,
+        bind: str | None = None,
+        port: int | None = None,
+        advertise: str | None = None,
+        http_port: int | None = None,
+        nsq_port: int | None = None,
+        doors: Sequence[Door] = (),
+        loop: Literal["own", "shared"] = "own",
+        config: Config | None = None,
+        drain_timeout_s: float = DRAIN_TIMEOUT_S,
+        open_to_all: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        """A plain call: nothing is opened yet. Raises ConfigError, InvalidName.
+
+        ``seeds`` are nodes of the mesh (host, host:port, names with all their addresses); without any it begins one.
+        ``name`` must be the node's alone; by default it is the host's with a random end. ``port`` None takes 4155, or
+        100 more while that is taken; 0 any free one. ``http_port`` and ``nsq_port`` are told to the other members.
+        ``config`` holds all other settings, and those given here go before it. ``drain_timeout_s`` bounds how long
+        leaving waits for others to consume what this node owns. ``open_to_all`` lets it listen on public addresses.
+        ``on_event`` hears every event from the start, on the node's loop; it must not block and must not raise.
+        """
+        if loop not in ("own", "shared"):
+            raise ConfigError(f"loop is 'own' or 'shared', not {loop!r}")
+        own_name = check_node(name or (config.name if config else "") or _random_name())
+        given = {
+            "label": label,
+            "zone": zone,
+            "http_port": http_port,
+            "nsq_port": nsq_port,
+            "seeds": tuple(seeds) or None,
+        }
+        chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        self.config = replace(config or Config(name=own_name), name=own_name, **chosen).check()
+        super().__init__(self._dial_own, [_EMBEDDED], name=f"{own_name}:api", config=self.config.link)
+        self._host = Host(
+            self.config, bind=bind, port=port, advertise=advertise, open_to_all=open_to_all, on_event=on_event
+        )
+        self._thread = LoopThread(f"meshq:{own_name}") if loop == "own" else None
+        self._doors = tuple(doors)
+        self._open_doors: list[tuple[Door, Mesh]] = []
+        self._drain_timeout_s = drain_timeout_s
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: Stop | None = None
+        self._over: asyncio.Future[Stop] | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The node's name in the mesh."""
+        return self.config.name
+
+    @property
+    def address(self) -> str:
+        """Where other nodes and thin clients reach it, as host:port; what to give them as a seed."""
+        return show_address(self._host.address)
+
+    async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:
+        """Leave the mesh in order: refuse publishes, let others consume what this node owns for at most ``timeout_s``.
+
+        Returns how many unfinished messages went with it. Its iterators end; only ``close`` is left to do.
+        """
+        if self._over is None:
+            raise Closed("the node is not open")
+        await self._on_node(self._host_drain(timeout_s))
+        return (await self.stopped()).messages_left
+
+    async def stopped(self) -> Stop:
+        """Wait until the node has ended, by ``drain``, by ``close``, or on its own: then ``error`` says why (Fenced)."""
+        if self._over is None:
+            raise Closed("the node is not open")
+        return await asyncio.shield(self._over)
+
+    # opening: engine, doors, our own mesh
+
+    async def _open(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._over = self._loop.create_future()
+        if self._thread is not None:
+            self._thread.start()
+        try:
+            await self._on_node(self._begin())
+            await super()._open()
+        except BaseException:
+            await self._end()
+            raise
+
+    async def _begin(self) -> None:
+        host = self._host
+        await host.start()
+        self._watch = asyncio.create_task(self._watch_host(), name=f"node:{self.name}")
+        await host.wait_ready()
+        info = NodeInfo(self.name, RELEASE, host.address, self.config)
+        for door in self._doors:
+            mesh = Mesh(self._dial_own, [_EMBEDDED], name=f"{self.name}:{type(door).__name__}", config=self.config.link)
+            await mesh
+            self._open_doors.append((door, mesh))
+            await door.start(mesh, info)
+
+    async def _watch_host(self) -> None:
+        stop = await self._host.stopped()
+        self._stop = stop
+        _call(self._loop, self._stopped, stop)
+
+    def _stopped(self, stop: Stop) -> None:
+        """The node has ended: whoever still waits is told why."""
+        if self._over is not None and not self._over.done():
+            self._over.set_result(stop)
+        self._connection.fail(self._why(stop))
+
+    def _why(self, stop: Stop) -> MeshError:
+        error = stop.error
+        if error is None or isinstance(error, MeshError):
+            return error or Closed(f"node {self.name} has left the mesh")
+        return Closed(f"node {self.name} failed: {error!r}")
+
+    async def _dial_own(self, address: Address, owner: StreamOwner) -> Stream:
+        if self._stop is not None:
+            raise self._why(self._stop)
+        return self._host.pipe(asyncio.get_running_loop(), owner)
+
+    # closing: doors, our own mesh, drain, engine, thread
+
+    async def _close(self) -> None:
+        if self._over is None:
+            await super()._close()
+            return
+        try:
+            await self._on_node(self._stop_doors())
+            await super()._close()
+            if self._stop is None and self._drain_timeout_s > 0:
+                left = await self.drain(self._drain_timeout_s)
+                if left:
+                    _log.warning("%s left with %d unfinished messages", self.name, left)
+        finally:
+            await self._end()
+
+    async def _stop_doors(self) -> None:
+        while self._open_doors:
+            door, mesh = self._open_doors.pop()
+            await door.stop()
+            await mesh.close()
+
+    async def _host_drain(self, timeout_s: float) -> None:
+        self._host.drain(timeout_s)
+
+    async def _end(self) -> None:
+        """Close the engine's end and stop its thread; safe after a start that failed half-way."""
+        with suppress(Closed):  # its loop has ended before
+            await self._on_node(self._end_host())
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.stop)
+
+    async def _end_host(self) -> None:
+        await self._stop_doors()
+        await self._host.close()
+        if self._watch is not None:
+            await self._watch
+
+    async def _on_node(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` on the node's loop."""
+        if self._thread is None:
+            return await work
+        return await self._thread.run(work)
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        _log.debug("the loop that entered the node has ended before it")
+
+
+def _random_name() -> str:
+    host = re.sub(r"[^.a-zA-Z0-9_-]", "-", socket.gethostname())
+    return f"{host[: NAME_CHARACTERS_MAX - 8] or 'node'}-{secrets.token_hex(3)}"
