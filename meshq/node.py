@@ -103,14 +103,10 @@ class Node(Mesh):
         if loop not in ("own", "shared"):
             raise ConfigError(f"loop is 'own' or 'shared', not {loop!r}")
         own_name = check_node(name or (config.name if config else "") or _random_name())
-        given = {
-            "label": label,
-            "zone": zone,
-            "http_port": http_port,
-            "nsq_port": nsq_port,
-            "seeds": tuple(seeds) or None,
-        }
+        given = {"label": label, "zone": zone, "http_port": http_port, "nsq_port": nsq_port}
         chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        if seeds:
+            chosen["seeds"] = tuple(seeds)
         self.config = replace(config or Config(name=own_name), name=own_name, **chosen).check()
         super().__init__(self._dial_own, [_EMBEDDED], name=f"{own_name}:api", config=self.config.link)
         self._host = Host(
@@ -146,7 +142,7 @@ class Node(Mesh):
         return (await self.stopped()).messages_left
 
     async def stopped(self) -> Stop:
-        """Wait until the node has ended, by ``drain``, by ``close``, or on its own: then ``error`` says why (Fenced)."""
+        """Wait until the node has ended, by ``drain`` or ``close``, or on its own: then ``error`` says why (Fenced)."""
         if self._over is None:
             raise Closed("the node is not open")
         return await asyncio.shield(self._over)
