@@ -229,8 +229,9 @@ def _record(value: Any) -> Record:
     if type(host) is not str or not read_port(port):
         raise ValueError("a member has a host and a port")
     return Record(
-        state, read_node(name), _known_own_host(host), port, read_port(http), read_port(nsq), Epoch(read_whole(ms), read_whole(nonce)),
-        read_whole(incarnation), read_text(version, VERSION_CHARACTERS_MAX), read_text(zone, ZONE_CHARACTERS_MAX),
+        state, read_node(name), _known_own_host(host), port, read_port(http), read_port(nsq),
+        Epoch(read_whole(ms), read_whole(nonce)), read_whole(incarnation),
+        read_text(version, VERSION_CHARACTERS_MAX), read_text(zone, ZONE_CHARACTERS_MAX),
         _head(head), read_options(options),
     )  # fmt: skip
 

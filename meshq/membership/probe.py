@@ -1,0 +1,230 @@
+"""Asking members one after the other whether they are there.
+
+Decides whom to ask, by which ways (directly; then through relays and over a stream at once), and when no answer
+counts as a failure; the verdict is ``view``'s. Source: SWIM, sections 3.1 and 4.3; Lifeguard, LHA-Probe and the
+buddy system; memberlist state.go probeNode. Departures: a round never waits for the one before, and both waits
+are stretched by local health, as the paper says.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from meshq.machine.effects import Address, StreamPacket
+from meshq.membership.member import Member, State
+from meshq.membership.view import TimerKey, View
+from meshq.wire import gossip
+
+NEXT: Final[TimerKey] = ("probe", 0)
+OPEN_MAX: Final = 256
+"""Probes under way at once; beyond it no more are begun outside the rounds."""
+_PING_BYTES: Final = 176
+"""What a ping or an ack has at most without its rumours."""
+
+
+class Probe:
+    """One question to one member, until it is answered or its round ends."""
+
+    __slots__ = ("ends_at", "judge", "member", "nacks", "number", "relays", "watched")
+
+    def __init__(self, number: int, member: Member, ends_at: float) -> None:
+        self.number = number
+        self.member = member
+        self.ends_at = ends_at
+        self.judge = False
+        """Whether a failure counts against the member."""
+        self.watched = False
+        """Whether somebody wants to know the outcome (``Prober.settled``)."""
+        self.relays = -1
+        """Relays asked; -1 while only the direct ping is out."""
+        self.nacks: list[str] = []
+
+
+class Prober:
+    """The probes of one node."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._open: dict[int, Probe] = {}
+        self._by_name: dict[str, int] = {}
+        self.settled: list[tuple[str, bool]] = []
+        """Members asked by ``ask`` and whether they answered, for the caller to take."""
+
+    def start(self, now: float) -> None:
+        """Begin the rounds, at a random moment of the first interval so that nodes don't march in step."""
+        view = self._view
+        view.timers.arm(NEXT, now + view.settings.probe_interval_s * view.rng.random())
+
+    def round(self, now: float) -> None:
+        """Probe the next member; the next round comes an interval later, whatever becomes of this one."""
+        view = self._view
+        view.timers.arm(NEXT, now + view.settings.probe_interval_s * view.health.stretch)
+        name = view.roster.next() if view.announced else None
+        if name is not None:
+            self.ask(now, view.members[name], judge=True)
+
+    def ask(self, now: float, member: Member, *, judge: bool = False, watched: bool = False) -> None:
+        """Probe this member, or join the probe that is under way.
+
+        With ``judge`` a failure is held against it; with ``watched`` the outcome is put into ``settled``.
+        """
+        number = self._by_name.get(member.name)
+        if number is None:
+            number = self._begin(now, member)
+        probe = self._open.get(number)
+        if probe is not None:
+            probe.judge |= judge
+            probe.watched |= watched
+
+    def _begin(self, now: float, member: Member) -> int:
+        view = self._view
+        number = view.number()
+        if len(self._open) >= OPEN_MAX or number in self._open:
+            return -1
+        stretch = view.health.stretch
+        probe = Probe(number, member, now + view.settings.probe_interval_s * stretch)
+        self._open[number] = probe
+        self._by_name[member.name] = probe.number
+        view.counters.probes += 1
+        view.send(member.address, self.ping(now, member, probe.number))
+        view.timers.arm(("wait", number), now + view.settings.probe_timeout_s * stretch)
+        return number
+
+    def ping(self, now: float, member: Member, number: int) -> bytes:
+        """A ping with rumours; whoever is accused hears of it first (Lifeguard's buddy system)."""
+        view = self._view
+        if member.state is State.ALIVE:
+            rumours = view.piggyback(_PING_BYTES)
+        else:
+            claim = member.claim(view.me.name)
+            rumours = [claim, *view.piggyback(_PING_BYTES + len(claim))]
+        return gossip.ping(number, view.me.name, member.name, view.digest.value(now), member.head.version, rumours)
+
+    def waited(self, now: float, number: int) -> None:
+        """The direct wait, or the round, of a probe is over."""
+        probe = self._open.get(number)
+        if probe is None:
+            return
+        if probe.relays < 0:
+            self._widen(now, probe)
+        else:
+            self._close(probe)
+            self._failed(now, probe)
+
+    def acked(self, number: int) -> Probe | None:
+        """An answer came, from the member or by a relay or stream; None when nobody asked (any more)."""
+        probe = self._open.get(number)
+        if probe is not None:
+            self._close(probe)
+            self._view.health.answered()
+            if probe.watched:
+                self.settled.append((probe.member.name, True))
+        return probe
+
+    def nacked(self, number: int, relay: str) -> None:
+        """A relay is well and hears nothing from the member either."""
+        probe = self._open.get(number)
+        if probe is not None and relay not in probe.nacks and len(probe.nacks) < probe.relays:
+            probe.nacks.append(relay)
+
+    def heard(self, name: str) -> None:
+        """The member was heard from by other means, which answers a probe that is under way."""
+        number = self._by_name.get(name)
+        if number is not None:
+            self.acked(number)
+
+    def paused(self) -> None:
+        """This node stood still: what was not answered meanwhile says nothing about anybody."""
+        for probe in list(self._open.values()):
+            self._close(probe)
+
+    def _widen(self, now: float, probe: Probe) -> None:
+        """No direct answer: ask relays, and the member itself over a stream, all at once."""
+        view = self._view
+        probe.relays = 0
+        wait_ms = max(1, int((probe.ends_at - now) * 1000))
+        for name in view.roster.pick(view.settings.relays, (probe.member.name,)):
+            probe.relays += 1
+            packet = gossip.ping_req(
+                probe.number, view.me.name, probe.member.name, wait_ms, view.piggyback(_PING_BYTES)
+            )
+            view.send(view.members[name].address, packet)
+        member = view.members.get(probe.member.name, probe.member)
+        view.out.append(StreamPacket(member.address, self.ping(now, member, probe.number)))
+        view.timers.arm(("wait", probe.number), probe.ends_at)
+
+    def _failed(self, now: float, probe: Probe) -> None:
+        """The round is over without an answer."""
+        view = self._view
+        if probe.watched:
+            self.settled.append((probe.member.name, False))
+        if not probe.judge:
+            return
+        view.counters.probes_failed += 1
+        view.health.failed(probe.relays, len(probe.nacks))
+        member = view.members.get(probe.member.name)
+        if member is None or not member.live or member.epoch != probe.member.epoch:
+            return
+        if member.incarnation == probe.member.incarnation or member.state is State.SUSPECT:
+            view.accuse(now, member)
+
+    def _close(self, probe: Probe) -> None:
+        del self._open[probe.number]
+        del self._by_name[probe.member.name]
+        self._view.timers.cancel(("wait", probe.number))
+
+
+class Relays:
+    """Pings that this node sends for others. Source: SWIM, section 3.1; Lifeguard's nacks.
+
+    Departure from memberlist: the nack goes out after 0.8 of what the asker still waits, so that it comes in time.
+    """
+
+    OPEN_MAX: Final = 256
+    NACK_SHARE: Final = 0.8
+    WAIT_MS_MAX: Final = 60_000
+
+    def __init__(self, view: View, prober: Prober) -> None:
+        self._view = view
+        self._prober = prober
+        self._open: dict[int, tuple[Address, int, float]] = {}
+
+    def relay(self, now: float, request: gossip.PingReq, asker: Address) -> None:
+        """Ping a member for another one; only known members are pinged, only they may ask."""
+        view = self._view
+        target = view.members.get(request.target)
+        if target is None or target is view.me or len(self._open) >= self.OPEN_MAX:
+            return
+        number = view.number()
+        wait_s = min(request.wait_ms, self.WAIT_MS_MAX) / 1000
+        self._open[number] = (asker, request.number, now + wait_s)
+        view.counters.relayed += 1
+        view.send(target.address, self._prober.ping(now, target, number))
+        view.timers.arm(("nack", number), now + self.NACK_SHARE * wait_s)
+
+    def acked(self, now: float, number: int) -> bool:
+        """The member answered: tell who asked."""
+        view = self._view
+        waiting = self._open.pop(number, None)
+        if waiting is None:
+            return False
+        view.timers.cancel(("nack", number))
+        asker, theirs, _ = waiting
+        packet = gossip.ack(theirs, view.me.name, view.digest.value(now), view.piggyback(_PING_BYTES))
+        view.send(asker, packet)
+        return True
+
+    def waited(self, now: float, number: int) -> None:
+        """The member has not answered so far: say so; a late answer is still passed on while somebody waits."""
+        asker, theirs, until = self._open.get(number, (None, 0, 0.0))
+        if asker is None or now >= until:
+            self._open.pop(number, None)
+            return
+        self._view.send(asker, gossip.nack(theirs, self._view.me.name))
+        self._view.timers.arm(("nack", number), until)
+
+    def paused(self) -> None:
+        """This node stood still: nobody waits for these any more."""
+        for number in list(self._open):
+            self._view.timers.cancel(("nack", number))
+        self._open.clear()

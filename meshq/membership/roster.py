@@ -1,0 +1,86 @@
+"""The live members in the order in which they are probed, and at random.
+
+Decides whom a probe or a rumour goes to next; each step costs the same however many members there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from meshq.machine.rng import Rng
+
+
+class Roster:
+    """A list of names with random rounds: ``next`` goes through all of them before any comes twice.
+
+    Source: SWIM, section 4.3 (round-robin over a list that is shuffled after each round). The shuffle is done a
+    step at a time, and a newcomer takes part in the round that is under way, at a random place of what is left of it.
+    """
+
+    __slots__ = ("_at", "_done", "_names", "_rng")
+
+    def __init__(self, rng: Rng) -> None:
+        self._rng = rng
+        self._names: list[str] = []
+        self._at: dict[str, int] = {}
+        self._done = 0
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def fill(self, names: list[str], places: dict[str, int]) -> None:
+        """Start with ``names``; ``places`` says where in the list each stands. Both are kept, not copied."""
+        self._names, self._at, self._done = names, places, 0
+
+    def add(self, name: str) -> None:
+        """Put a name in, unless it is."""
+        if name not in self._at:
+            self._at[name] = len(self._names)
+            self._names.append(name)
+
+    def remove(self, name: str) -> None:
+        """Take a name out, if it is in."""
+        at = self._at.pop(name, None)
+        if at is None:
+            return
+        if at < self._done:
+            self._done -= 1
+            at = self._move(self._done, at)
+        self._move(len(self._names) - 1, at)
+        self._names.pop()
+
+    def next(self) -> str | None:
+        """The name whose turn it is; None when there are none."""
+        names = self._names
+        if not names:
+            return None
+        if self._done >= len(names):
+            self._done = 0
+        done = self._done
+        drawn = done + self._rng.randrange(len(names) - done)
+        first, name = names[done], names[drawn]
+        names[done], names[drawn] = name, first
+        self._at[name], self._at[first] = done, drawn
+        self._done = done + 1
+        return name
+
+    def pick(self, count: int, but: Collection[str]) -> list[str]:
+        """Up to ``count`` different names at random, none of ``but`` (which is small)."""
+        names = self._names
+        if len(names) <= 2 * (count + len(but)):
+            rest = [name for name in names if name not in but]
+            return rest if len(rest) <= count else self._rng.sample(rest, count)
+        picked: list[str] = []
+        while len(picked) < count:
+            name = names[self._rng.randrange(len(names))]
+            if name not in but and name not in picked:
+                picked.append(name)
+        return picked
+
+    def _move(self, source: int, target: int) -> int:
+        """Put the name at ``source`` to ``target``, whose name is on its way out; returns ``source``."""
+        name = self._names[source]
+        if source != target:
+            self._names[target] = name
+            self._at[name] = target
+        return source

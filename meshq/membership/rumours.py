@@ -1,0 +1,109 @@
+"""What this node passes on: rumours that wait, and which of them a packet takes along.
+
+Decides order, number of copies and bound. A newer rumour about the same subject replaces the older one, packets are
+filled in the order refutations, deaths and leaves, suspicions, joins, heads; among equals the one sent least often
+goes first, then the one that waits longest. Source: SWIM, section 4.1; memberlist queue.go, util.go
+retransmitLimit. Departures: the order by kind, so that a storm can't delay what prevents or reports a death; the
+older before the longer.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from math import ceil, log10
+from typing import Final
+
+_MISFITS_MAX: Final = 8
+"""How many rumours that don't fit are passed over before a packet is called full."""
+_LEAST_BYTES: Final = 16
+"""No rumour is shorter: with less room than this a packet is full."""
+
+
+class Kind(IntEnum):
+    """What a rumour is about, most urgent first."""
+
+    REFUTATION = 0
+    DEATH = 1
+    SUSPICION = 2
+    JOIN = 3
+    HEAD = 4
+
+
+def copies(retransmit_mult: int, members: int) -> int:
+    """How often one node sends a rumour: retransmit_mult * ceil(log10(N + 1)). Source: memberlist util.go."""
+    return retransmit_mult * ceil(log10(members + 1))
+
+
+class Rumours:
+    """The queue: at most ``limit`` rumours, one for each subject and for each subject's head."""
+
+    __slots__ = ("_levels", "_limit", "_where", "dropped")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._levels: list[list[dict[str, bytes]]] = [[] for _ in Kind]
+        self._where: dict[str, tuple[Kind, int]] = {}
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def put(self, subject: str, kind: Kind, rumour: bytes) -> None:
+        """Queue a rumour in place of an earlier one about ``subject`` (and its head apart)."""
+        key = f"{subject} head" if kind is Kind.HEAD else subject
+        self._drop(key)
+        if len(self._where) >= self._limit:
+            self._make_room()
+        self._place(key, kind, 0, rumour)
+
+    def clear(self) -> None:
+        """Nobody is there to be told."""
+        self._where.clear()
+        self._levels = [[] for _ in Kind]
+
+    def take(self, room_bytes: int, limit: int) -> list[bytes]:
+        """Rumours for one packet with this much room; each leaves the queue after ``limit`` copies."""
+        if not self._where:
+            return []
+        taken: list[tuple[str, Kind, int, bytes]] = []
+        misfits = 0
+        for kind in Kind:
+            for sent, level in enumerate(self._levels[kind]):
+                for key, rumour in level.items():
+                    if len(rumour) > room_bytes:
+                        misfits += 1
+                    else:
+                        room_bytes -= len(rumour)
+                        taken.append((key, kind, sent, rumour))
+                    if room_bytes < _LEAST_BYTES or misfits > _MISFITS_MAX:
+                        return self._sent(taken, limit)
+        return self._sent(taken, limit)
+
+    def _sent(self, taken: list[tuple[str, Kind, int, bytes]], limit: int) -> list[bytes]:
+        for key, kind, sent, rumour in taken:
+            self._drop(key)
+            if sent + 1 < limit:
+                self._place(key, kind, sent + 1, rumour)
+        return [rumour for _, _, _, rumour in taken]
+
+    def _place(self, key: str, kind: Kind, sent: int, rumour: bytes) -> None:
+        levels = self._levels[kind]
+        while len(levels) <= sent:
+            levels.append({})
+        levels[sent][key] = rumour
+        self._where[key] = (kind, sent)
+
+    def _drop(self, key: str) -> None:
+        place = self._where.pop(key, None)
+        if place is not None:
+            kind, sent = place
+            del self._levels[kind][sent][key]
+
+    def _make_room(self) -> None:
+        """Give up the least urgent rumour that was sent most often."""
+        for kind in reversed(Kind):
+            for level in reversed(self._levels[kind]):
+                if level:
+                    self._drop(next(iter(level)))
+                    self.dropped += 1
+                    return
