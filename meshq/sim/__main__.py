@@ -3,6 +3,7 @@
     python -m meshq.sim calm --seed 7                     one run; the whole story if it fails
     python -m meshq.sim partition --nodes 5 --seeds 300   seeds 1 to 300
     python -m meshq.sim all --seeds 20 --jobs 2           every scenario
+    python -m meshq.sim membership --nodes 1000 --seconds 60   membership alone, of nodes that know each other
     python -m meshq.sim --list                            what each scenario is for
 
 Exit status: 0 nothing was violated, 4 something was, 2 wrong use.
@@ -16,10 +17,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from meshq.sim.run import NAMES, Result, run
+from meshq.sim.gossip import GossipResult, run_gossip
+from meshq.sim.run import NAMES, VIOLATED, Result, run
 from meshq.sim.scenario import SCENARIOS
 
-VIOLATED = 4
+MEMBERSHIP = "membership"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         for name in NAMES:
             print(f"{name:17} {SCENARIOS[name].why}\n")
         return 0
+    if options.scenario == MEMBERSHIP:
+        return _membership(options.nodes, options.seconds, options.seed or 1)
     names = list(NAMES) if options.scenario == "all" else [options.scenario]
     seeds = [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
     jobs = [(name, options.nodes, seed, options.check_every) for name in names for seed in seeds]
@@ -37,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m meshq.sim", description="Play scenarios over many seeds.")
-    parser.add_argument("scenario", nargs="?", default="mixed", choices=[*NAMES, "all"])
+    parser.add_argument("scenario", nargs="?", default="mixed", choices=[*NAMES, "all", MEMBERSHIP])
     parser.add_argument("--nodes", type=int, default=5)
     parser.add_argument("--seed", type=int, help="this seed only")
     parser.add_argument("--seeds", type=int, default=20, help="how many seeds")
@@ -45,8 +49,21 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--check-every", type=int, default=50, help="turns between looks into the machines")
     parser.add_argument("--reports", type=int, default=1, help="failures told in full")
+    parser.add_argument("--seconds", type=float, default=60.0, help="virtual time of the scenario membership")
     parser.add_argument("--list", action="store_true", help="say what each scenario is for")
     return parser.parse_args(arguments)
+
+
+def _membership(nodes: int, virtual_s: float, seed: int) -> int:
+    started = time.perf_counter()
+    result: GossipResult = run_gossip(nodes, virtual_s, seed, crash_at_s=virtual_s / 2)
+    wall_s = time.perf_counter() - started
+    print(f"{nodes} nodes, {virtual_s:.0f} virtual s, seed {seed}: {wall_s:.1f} s, {result.events} events")
+    print(f"one crash: detected after {result.detected_s} s, known to the last after {result.known_s} s")
+    print(f"false deaths {result.counters.false_deaths}, suspicions {result.counters.suspicions}")
+    print(f"{result.counters.bytes / nodes / virtual_s:.0f} bytes per node and second")
+    print(result.disagreement or "all views are equal")
+    return VIOLATED if result.disagreement or result.counters.false_deaths else 0
 
 
 def _play(jobs: list[tuple[str, int, int, int]], processes: int) -> Iterator[Result]:

@@ -18,6 +18,7 @@ from meshq.sim.scenario import SCENARIOS, Scenario
 from meshq.sim.stage import Broken, Stage
 
 TIMELINE_LINES: Final = 120
+VIOLATED: Final = 4
 NAMES: Final = tuple(SCENARIOS)
 assert _scenarios is not None
 
@@ -42,6 +43,15 @@ class Result:
         """Whether nothing was violated."""
         return not self.violations
 
+    def tell(self) -> int:
+        """Print the verdict, and the whole story if something was violated; returns the exit status (0 or 4)."""
+        print(f"{self.scenario}, {self.nodes} nodes, seed {self.seed}: {self.virtual_s:.1f} virtual seconds")
+        for name, count in self.counters.items():
+            print(f"  {name:12} {count:8}")
+        print(f"  trace {self.trace_hash}")
+        print("nothing was violated" if self.ok else self.report())
+        return 0 if self.ok else VIOLATED
+
     def report(self) -> str:
         """The whole story of a failure: how to repeat it, what befell, what happened last, what was violated."""
         return "\n".join(
@@ -59,8 +69,12 @@ class Result:
 
 
 def run(name: str, nodes: int = 5, seed: int = 1, *, check_every: int = 50) -> Result:
+    """Play the scenario of that name. Raises KeyError when there is none."""
+    return play_scenario(SCENARIOS[name], nodes, seed, check_every=check_every)
+
+
+def play_scenario(chosen: Scenario, nodes: int, seed: int, *, check_every: int = 50) -> Result:
     """Play a scenario. ``check_every``: turns between looks into the machines (1 in named regressions)."""
-    chosen = SCENARIOS[name]
     stage = Stage(seed, nodes, chosen.settings())
     makers = [maker for maker in STANDARD if maker not in chosen.without] + list(chosen.more)
     checkers = [maker(stage) for maker in makers]

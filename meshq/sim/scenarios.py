@@ -14,6 +14,7 @@ from meshq.sim.checkers import NoRepeats, Order
 from meshq.sim.checkers.attempts import NoAttempts
 from meshq.sim.checkers.calm import NobodyAccused
 from meshq.sim.checkers.fencing import OneOfAName
+from meshq.sim.checkers.noticed import Noticed
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.faults import Crash, Drain, Fault, Flap, OneWay, Partition, Pause, Skew, Slow, Starve, Storm
 from meshq.sim.network import Weather
@@ -357,7 +358,7 @@ def resumed(stage: Stage) -> list[Fault]:
     return [Pause(at_s=1.0, for_s=for_s, node=node)]
 
 
-@scenario("forgetful-holder", active_s=12.0)
+@scenario("forgetful-holder", active_s=12.0, more=(Noticed,))
 def forgetful_holder(stage: Stage) -> list[Fault]:
     """A node forgets an extent that it was lent (as a bug would). Breaks leases that live as long as their link:
     origin and holder state with each heartbeat what they hold, and one difference ends the session and brings

@@ -24,6 +24,7 @@ from meshq.sim.mesh import Mesh
 from meshq.sim.network import LAN, Weather
 from meshq.sim.publisher import Publisher, PublisherHabits
 from meshq.sim.world import World
+from meshq.wire.frames import Audit, Frame
 
 STOP_AT_FINDINGS: int = 5
 
@@ -66,6 +67,8 @@ class Stage:
         """Topics whose messages may vanish, because the scenario asks for it (delete)."""
         self.retired: set[str] = set()
         """Hosts that are not started again when all is mended: others took their names."""
+        self.forgotten: list[tuple[float, str, str]] = []
+        """When which holder forgot what which origin had lent it."""
         self._acts: list[tuple[float, Callable[..., Any], tuple[Any, ...]]] = []
         self._late: dict[str, float] = {}
         self._names_of_hosts: dict[str, str] = {}
@@ -142,6 +145,25 @@ class Stage:
     def owe_everything(self, topic: str, channel: str) -> None:
         """Everything is due to the channel from the first message on: the topic's backlog is its."""
         self.ledger.owed_from[topic, channel] = 0.0
+
+    def forget_extent(self, holder: str, origin: str) -> None:
+        """The broker at ``holder`` forgets one message that ``origin`` lent it, as its next audit will show."""
+        engine = self.engine(holder)
+        if engine is None:
+            return
+        heartbeat = engine.broker.heartbeat
+
+        def forgetful(now: float, peer: str) -> list[Frame]:
+            frames = heartbeat(now, peer)
+            held = next((at for at, frame in enumerate(frames) if type(frame) is Audit and _holds(frame)), None)
+            if peer == origin and held is not None:
+                frames[held] = _one_less(frames[held])
+                self.forgotten.append((self.world.now, holder, origin))
+                self.world.note(holder, f"forgets an extent of {origin}")
+                engine.broker.heartbeat = heartbeat  # type: ignore[method-assign]
+            return frames
+
+        engine.broker.heartbeat = forgetful  # type: ignore[method-assign]
 
     # The acts.
 
@@ -234,3 +256,17 @@ class Stage:
             broker=settings.broker,
             link=settings.link,
         ).check()
+
+
+def _holds(audit: Audit) -> bool:
+    return any(held for _, _, held in audit.counts)
+
+
+def _one_less(audit: Frame) -> Frame:
+    """The audit of a holder that forgot one message."""
+    assert type(audit) is Audit
+    counts = list(audit.counts)
+    at = next(at for at, (_, _, held) in enumerate(counts) if held)
+    log, received, held = counts[at]
+    counts[at] = (log, received, held - 1)
+    return audit._replace(counts=counts)

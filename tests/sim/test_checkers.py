@@ -1,0 +1,161 @@
+"""Every checker finds what it is there for: a bug is planted in a running mesh, and the run must fail by that checker.
+
+The bugs are planted at the doors between rooms (a wrapped method), so that they break the promise and not the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from meshq.engine.engine import Engine
+from meshq.machine import events
+from meshq.sim.consumer import ConsumerHabits
+from meshq.sim.faults import Fault
+from meshq.sim.publisher import PublisherHabits
+from meshq.sim.run import Result, play_scenario
+from meshq.sim.scenario import SCENARIOS, Scenario
+from meshq.sim.stage import Stage
+
+Plant = Callable[[Stage], None]
+
+
+def play(plant: Plant, at_s: float = 2.0) -> Result:
+    """Five quiet seconds of three nodes, with ``plant`` done to the stage after two of them."""
+
+    def prepare(stage: Stage) -> list[Fault]:
+        for node in stage.names:
+            stage.publisher(node, PublisherHabits(topics=("orders",)))
+        for node in stage.names[:2]:
+            stage.consumer(node, "orders", "billing", ConsumerHabits(messages=8, handle_s=(0.0, 0.05)))
+        stage.act(at_s, plant, stage)
+        return []
+
+    story = Scenario(name="planted", prepare=prepare, active_s=5.0, settle_s=20.0, more=SCENARIOS["calm"].more)
+    return play_scenario(story, 3, 1)
+
+
+def wrap(engine: Engine, room: str, verb: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Replace ``engine.room.verb`` by ``wrapper`` of it."""
+    owner = getattr(engine, room)
+    setattr(owner, verb, wrapper(getattr(owner, verb)))
+
+
+def every(stage: Stage, room: str, verb: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    for _, engine in stage.engines():
+        wrap(engine, room, verb, wrapper)
+
+
+def no_plant(stage: Stage) -> None:
+    """Nothing is wrong."""
+
+
+def finish_one_more(stage: Stage) -> None:
+    """A node finishes the message after the one that its consumer finished."""
+
+    def wrapper(finish: Callable[..., Any]) -> Callable[..., Any]:
+        def wrong(now: float, consumer: int, spans: list[Any]) -> Any:
+            return finish(now, consumer, [(log, start, stop + 1) for log, start, stop in spans])
+
+        return wrong
+
+    every(stage, "broker", "finish", wrapper)
+
+
+def forget_to_finish(stage: Stage) -> None:
+    """A node swallows what its consumers finish."""
+
+    def wrapper(_finish: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *_: None
+
+    every(stage, "broker", "finish", wrapper)
+
+
+def hand_twice(stage: Stage) -> None:
+    """A node sends each extent to its consumer twice."""
+
+    def wrapper(hand: Callable[..., Any]) -> Callable[..., Any]:
+        def wrong(effect: Any) -> None:
+            hand(effect)
+            hand(effect)
+
+        return wrong
+
+    every(stage, "_doors", "hand", wrapper)
+
+
+def confirm_the_wrong_number(stage: Stage) -> None:
+    """A node says a number that is not the message's."""
+
+    def wrapper(confirmed: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda effect: confirmed(effect._replace(first=effect.first + 1))
+
+    every(stage, "_doors", "confirmed", wrapper)
+
+
+def forget_a_member(stage: Stage) -> None:
+    """One node's view loses a member for good."""
+    engine = stage.engine("n1")
+    assert engine is not None
+    view = engine.view
+    engine.view = lambda: {**view(), "members": {}}  # type: ignore[method-assign]
+
+
+def tell_a_wrong_story(stage: Stage) -> None:
+    """A node tells that somebody recovered who was never suspected."""
+    stage.mesh._emitted(stage.mesh.hosts["n1"], events.MemberRecovered("n2"))
+
+
+def accuse_somebody(stage: Stage) -> None:
+    """A node tells of a suspicion where nothing is wrong."""
+    stage.mesh._emitted(stage.mesh.hosts["n1"], events.MemberSuspected("n2", "n3"))
+
+
+def send_too_much(stage: Stage) -> None:
+    """A datagram leaves that no network need carry."""
+    stage.mesh.datagrams.send(stage.mesh.address("n1"), stage.mesh.address("n2"), bytes(2000))
+
+
+def spoil_the_books(stage: Stage) -> None:
+    """A broker's own check fails."""
+
+    def wrapper(check: Callable[..., Any]) -> Callable[..., Any]:
+        def wrong() -> None:
+            raise AssertionError("the books do not balance")
+
+        return wrong
+
+    every(stage, "broker", "check", wrapper)
+
+
+def test_without_a_bug_nothing_is_found() -> None:
+    result = play(no_plant)
+    assert result.ok, result.report()
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (finish_one_more, "never finished"),
+        (forget_to_finish, "still keeps"),
+        (hand_twice, "handed over again"),
+        (confirm_the_wrong_number, "number"),
+        (forget_a_member, "views still differ"),
+        (tell_a_wrong_story, "tells MemberRecovered"),
+        (accuse_somebody, "where nothing is wrong"),
+        (send_too_much, "a datagram of 2000 bytes"),
+        (spoil_the_books, "the books do not balance"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_planted_bug_is_found(plant: Plant, words: str) -> None:
+    result = play(plant)
+    assert any(words in violation for violation in result.violations), result.report()
+
+
+def test_a_failure_says_how_to_repeat_it() -> None:
+    report = play(accuse_somebody).report()
+    for word in ("seed 1", "--seed 1", "faults:", "timeline:", "violations:", "n1 tells MemberSuspected"):
+        assert word in report

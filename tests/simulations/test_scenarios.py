@@ -1,0 +1,32 @@
+"""Every named scenario with a few seeds, under all checkers.
+
+``MESHQ_SEEDS=300`` plays as many seeds of each; ``python -m meshq.sim SCENARIO --seeds 300 --jobs 2`` does the same
+with a summary.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from meshq.sim.run import NAMES, run
+
+SEEDS = int(os.environ.get("MESHQ_SEEDS", "2"))
+
+
+@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_violated(name: str, seed: int) -> None:
+    result = run(name, 5, seed)
+    assert result.ok, result.report()
+    assert result.counters["confirmed"] > 50
+    assert result.counters["finished"] > 50
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3])
+@pytest.mark.parametrize("name", ["calm", "one-credit"])
+def test_small_meshes_work_as_well(name: str, nodes: int) -> None:
+    result = run(name, nodes, 1)
+    assert result.ok, result.report()
+    assert result.counters["finished"] > 50
