@@ -63,11 +63,21 @@ class RoutingConfig:
     barrier_s: float = 1.0
     """How long subscribe waits for live members to acknowledge a new channel."""
     announce_retry_s: float = 0.1
-    """Until then those that did not answer are told again this often."""
+    """First wait for an acknowledgement; half as much again after each, up to announce_retry_max_s."""
+    announce_retry_max_s: float = 2.0
+    announce_tries: int = 10
+    """About eight seconds; a member that still has not acknowledged is left to repair."""
+    announce_burst: int = 200
+    """Datagrams sent within announce_pace_s; what is above waits: a large mesh must not overflow its own buffers."""
+    announce_pace_s: float = 0.01
     topics_max: int = 10_000
-    """Live topics; beyond it a new one is refused."""
+    """Live topics; beyond it a new one is refused. Uses of several nodes at one moment may exceed it by a quarter."""
     channels_max: int = 100
-    """Channels of one topic."""
+    """Channels of one topic; as above."""
+    interest_max: int = 100_000
+    """(topic, channel) pairs on which one node may have consumers; beyond it a new one is refused."""
+    pairs_max: int = 1_000_000
+    """(node, topic, channel) remembered of all others, about 200 bytes each; what is above is not taken, and counted."""
     tombstones_max: int = 100_000
     """Deleted names remembered; beyond it the oldest is forgotten early."""
     tombstone_s: float = 30 * 86_400.0
@@ -108,6 +118,10 @@ class BrokerConfig:
     """... and of the node; the oldest batches go first."""
     first_channels_s: float = 10.0
     """Channels created this soon after a topic's first start where the first started."""
+    late_margin_s: float = 1.0
+    """A channel heard of late starts this much too early, for delays on the way that nobody measured."""
+    late_fins_max: int = 10_000
+    """Timed-out extents of one consumer of which a late finish still counts; oldest forgotten first."""
     max_in_flight: int = 2_500
     """Default of a consumer."""
     max_in_flight_max: int = 1_000_000

@@ -1,0 +1,68 @@
+"""What routing asks of the engine, beside packets and events: values, in the order they happened.
+
+A packet that acknowledges something always follows the effects of what it acknowledges.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from meshq.machine.effects import Emit, ReplyPacket, SendPacket, StreamPacket
+
+
+class TopicBorn(NamedTuple):
+    """The topic exists from now on, in this generation."""
+
+    topic: str
+    generation: int
+
+
+class TopicEnded(NamedTuple):
+    """That generation of the topic is over; it was deleted ``age_s`` ago. Its channels ended before."""
+
+    topic: str
+    generation: int
+    age_s: float = 0.0
+
+
+class ChannelBorn(NamedTuple):
+    """The channel exists; it was created ``age_s`` ago, here (``local``) or elsewhere."""
+
+    topic: str
+    channel: str
+    generation: int
+    age_s: float
+    local: bool
+
+
+class ChannelEnded(NamedTuple):
+    """That generation of the channel is over, deleted ``age_s`` ago (or #ephemeral and unused)."""
+
+    topic: str
+    channel: str
+    generation: int
+    age_s: float = 0.0
+
+
+class InterestChanged(NamedTuple):
+    """``interested(topic, channel)`` has another answer now."""
+
+    topic: str
+    channel: str
+
+
+class BarrierDone(NamedTuple):
+    """Of ``asked`` live members (this node among them) ``answered`` know the channel."""
+
+    token: int
+    answered: int
+    asked: int
+
+
+class HeadMoved(NamedTuple):
+    """``own_head()`` changed; at most once a ``repair_quiet_s``."""
+
+
+Existence: TypeAlias = TopicBorn | TopicEnded | ChannelBorn | ChannelEnded
+PacketOut: TypeAlias = SendPacket | StreamPacket | ReplyPacket
+RoutingEffect: TypeAlias = Existence | InterestChanged | BarrierDone | HeadMoved | Emit | PacketOut

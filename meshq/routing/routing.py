@@ -1,0 +1,377 @@
+"""Routing: which topics and channels exist, and which node consumes what, the same at every node in the end.
+
+Composed of the catalog, everybody's interest, the announcer that tells the others, the barriers that wait for
+them, the repairs that notice what was not heard and the bootstrap that fills a newcomer. What is decided here
+is only who hears of what, in which order: names before interest before acknowledgements, so that a node that
+acknowledged a channel has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshq.config import Config
+from meshq.errors import Overloaded
+from meshq.machine import events
+from meshq.machine.effects import Address, Emit
+from meshq.machine.rng import Rng
+from meshq.names import Epoch, check_channel, check_topic, is_ephemeral
+from meshq.routing.announce import Announcer
+from meshq.routing.barrier import Barrier, Barriers
+from meshq.routing.bootstrap import Bootstrap
+from meshq.routing.catalog import Catalog
+from meshq.routing.counters import Counters
+from meshq.routing.effects import (
+    ChannelBorn,
+    ChannelEnded,
+    Existence,
+    HeadMoved,
+    InterestChanged,
+    RoutingEffect,
+    TopicBorn,
+    TopicEnded,
+)
+from meshq.routing.ephemeral import Ephemerals, is_fleeting
+from meshq.routing.exchange import Exchange
+from meshq.routing.interest import Interest, Key
+from meshq.routing.peers import NEVER, Arrival, Peers
+from meshq.routing.repair import Repairs
+from meshq.routing.view import View
+from meshq.wire import interest as wire
+from meshq.wire.gossip import NO_HEAD, Head
+from meshq.wire.interest import CONSUMERS_MAX
+
+
+class Routing:
+    """The catalog and the interest of the mesh, as one node has them."""
+
+    def __init__(self, config: Config, epoch: Epoch, rng: Rng) -> None:
+        self._config = config.routing
+        self._name = config.name
+        self._now = 0.0
+        self._wall_offset_ms = 0.0
+        self._existence: list[Existence] = []
+        self._head = NO_HEAD
+        self._head_at = NEVER
+        self.counters = Counters()
+        self._peers = Peers()
+        self._catalog = Catalog(config.routing, self.counters)
+        self._interest = Interest(config.routing, self.counters)
+        self._index = self._interest.index
+        self._ephemerals = Ephemerals(config.routing, self._index, self.counters)
+        self._barriers = Barriers()
+        self._bootstrap = Bootstrap(config.name, epoch, rng, config.membership.alone_after_s)
+        self._repairs = Repairs(config.routing, rng, self._peers, self._catalog, self._interest)
+        self._announcer = Announcer(
+            config.routing, config.name, epoch, self._peers, self._catalog, self._ephemerals, self.counters
+        )
+        self._news = self._announcer.news
+        self._exchange = Exchange(
+            config.routing, config.name, epoch, peers=self._peers, catalog=self._catalog, interest=self._interest,
+            announcer=self._announcer, barriers=self._barriers, bootstrap=self._bootstrap, counters=self.counters,
+        )  # fmt: skip
+        self._view = View(config.name, self._catalog, self._ephemerals, self._interest, self._news)
+
+    # names
+
+    def known(self, topic: str, channel: str | None = None) -> int | None:
+        """The generation in which the topic, or its channel, is alive; None when it does not exist."""
+        if is_fleeting(topic, channel or ""):
+            return self._ephemerals.known(topic, channel or "")
+        return self._catalog.known(topic, channel or "")
+
+    def use_topic(self, now: float, topic: str) -> int:
+        """A caller uses the topic: it exists from now on. Returns its generation.
+
+        Raises InvalidName, or Overloaded (topics_max, generations_max); nothing was created then.
+        """
+        self._now = now
+        found = self._catalog.known(topic)
+        if found is not None:
+            return found
+        check_topic(topic)
+        if is_ephemeral(topic):
+            generation = self._ephemerals.use_topic(now, topic, self._catalog.alive)
+        else:
+            generation = self._catalog.use_topic(now, topic)
+            self._news.note(topic, "")
+        self._absorb(now)
+        return generation
+
+    def use_channel(self, now: float, topic: str, channel: str) -> int:
+        """A caller uses the channel, and with it the topic. Returns the channel's generation.
+
+        Raises InvalidName, or Overloaded (topics_max, channels_max, generations_max). An ephemeral channel
+        that is refused may leave its topic behind.
+        """
+        self._now = now
+        found = self._catalog.known(topic, channel)
+        if found is not None:
+            return found
+        check_topic(topic)
+        check_channel(channel)
+        if is_fleeting(topic, channel):
+            self.use_topic(now, topic)
+            generation = self._ephemerals.use_channel(now, topic, channel)
+        else:
+            generation = self._catalog.use_channel(now, topic, channel)
+            self._news.note(topic, channel)
+        self._absorb(now)
+        return generation
+
+    def delete_topic(self, now: float, topic: str) -> bool:
+        """Delete the topic and all its channels, everywhere; False when it was not there.
+
+        An ephemeral topic can't be deleted: it ends by itself once its consumers are gone.
+        """
+        self._now = now
+        deleted = self._catalog.delete_topic(now, topic)
+        if deleted:
+            self._news.note(topic, "")
+            self._absorb(now)
+        return deleted
+
+    def delete_channel(self, now: float, topic: str, channel: str) -> bool:
+        """Delete the channel, everywhere; False when it was not there (or is ephemeral, as above)."""
+        self._now = now
+        deleted = self._catalog.delete_channel(now, topic, channel)
+        if deleted:
+            self._news.note(topic, channel)
+            self._absorb(now)
+        return deleted
+
+    def set(self, now: float, topic: str, channel: str | None, key: str, value: Any) -> bool:
+        """Set a setting of a topic or channel, everywhere: the last writer wins. False when it does not exist."""
+        self._now = now
+        wall_ms = max(0, int(now * 1000 + self._wall_offset_ms))
+        if not self._catalog.set(topic, channel or "", key, value, wall_ms):
+            return False
+        self._news.note(topic, channel or "")
+        return True
+
+    def wall(self, now: float, wall_ns: int) -> None:
+        """It is ``wall_ns`` since 1970 now; only the stamps of settings need it."""
+        self._now = now
+        self._wall_offset_ms = wall_ns / 1e6 - now * 1000
+
+    # interest
+
+    def consumers(self, now: float, topic: str, channel: str, count: int) -> None:
+        """This node has ``count`` consumers on the channel from now on; all members are told.
+
+        Raises Overloaded (interest_max), InvalidName; the count is as before then.
+        """
+        self._now = now
+        key, count = (topic, channel), min(count, CONSUMERS_MAX)
+        if self._news.consumers(key) == count:
+            return
+        if not self._news.consumers(key):
+            check_topic(topic)
+            check_channel(channel)
+            if len(self._news) >= self._config.interest_max:
+                raise Overloaded(f"this node consumes {len(self._news)} channels: interest_max", limit="interest_max")
+        self._news.set_consumers(key, count)
+        if count:
+            self._index.add(key, self._name)
+        else:
+            self._index.remove(key, self._name)
+
+    def interested(self, topic: str, channel: str) -> tuple[str, ...]:
+        """The live nodes with consumers on the channel, this one included, sorted by name."""
+        return self._index.interested((topic, channel))
+
+    def barrier(self, now: float, token: int, topic: str, channel: str, timeout_s: float) -> None:
+        """Wait until every member alive now knows the channel, ``timeout_s`` at most; ends in BarrierDone.
+
+        The channel's record is told to all again: whoever acknowledges has it, whoever created it.
+        """
+        self._now = now
+        target = self._news.version
+        if not is_ephemeral(topic):
+            target = self._news.note(topic, "" if is_fleeting(topic, channel) else channel)
+        live = self._peers.live()
+        waiting = [peer.name for peer in live if peer.acked < target]
+        knows = [peer.name for peer in live if peer.acked >= target]
+        self._barriers.begin(now, token, Barrier(target, waiting, knows), timeout_s)
+
+    # members
+
+    def member_up(self, now: float, name: str, epoch: Epoch, address: Address) -> None:
+        """A member lives: its interest counts, and it is told ours. A later epoch voids what was known."""
+        self._now = now
+        if name == self._name:
+            return
+        arrival = self._peers.up(name, epoch, address)
+        peer = self._peers.of(name, epoch)
+        if arrival is Arrival.STALE or peer is None:
+            return
+        self._interest.show(name, epoch)
+        if arrival is Arrival.NEW:
+            self._barriers.gone(name)
+        if arrival is not Arrival.SAME:
+            self._announcer.joined(peer)
+            self._repairs.look(now, peer, at_once=arrival is Arrival.RETURNED)
+
+    def member_down(self, now: float, name: str) -> None:
+        """A member is held dead: its interest is masked, and no barrier waits for it."""
+        self._now = now
+        self._peers.down(name)
+        self._interest.mask(name)
+        self._barriers.gone(name)
+        self._announcer.left(name)
+        self._repairs.left(name)
+
+    def member_forgotten(self, now: float, name: str) -> None:
+        """A member is gone for good, and its interest with it."""
+        self.member_down(now, name)
+        self._peers.forget(name)
+        self._interest.forget(name)
+
+    # heads
+
+    def head(self, now: float, name: str, head: Head) -> None:
+        """Gossip says what the member has; a difference that lasts is repaired."""
+        self._now = now
+        peer = self._peers.get(name)
+        if peer is None:
+            return
+        peer.head = head
+        self._repairs.look(now, peer)
+        unheard = self._interest.version(name, peer.epoch) == 0 and peer.pulled_at == NEVER
+        if peer.up and unheard and head.interest_version and not self._bootstrap.asking:
+            self._exchange.ask_interest(now, peer)
+
+    def own_head(self) -> Head:
+        """What gossip is to say of this node; moves with HeadMoved."""
+        return self._head
+
+    # packets
+
+    def packet(self, now: float, packet: list[Any], source_name: str | None, source: Address, via: int | None) -> None:
+        """A packet of kind 32 to 63. Raises RemoteProtocolError for a malformed one, which changed nothing.
+
+        The packet itself says who sent it; ``source_name`` and ``source`` are not needed (see ``exchange``).
+        """
+        self._now = now
+        read = wire.decode(packet)
+        if read is not None:
+            self._exchange.take(now, read, via)
+            self._absorb(now)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the catalog of another member is here."""
+        return self._bootstrap.ready
+
+    def want_catalog(self, now: float, address: Address) -> None:
+        """Ask the member at ``address`` for its catalog and interest; call again, or with another, until ready."""
+        self._now = now
+        self._exchange.want_catalog(now, address)
+
+    # time and effects
+
+    def tick(self, now: float) -> None:
+        """Time passed: do what is due."""
+        self._now = now
+        self._catalog.tick(now)
+        self._ephemerals.tick(now)
+        self._barriers.tick(now)
+        self._announcer.tick(now)
+        self._exchange.tick(now)
+        peer = self._repairs.due(now)
+        if peer is not None:
+            interest, catalog = self._repairs.interest_differs(peer), self._repairs.catalog_differs(peer)
+            self._exchange.repair(now, peer, interest=interest, catalog=catalog)
+        self._absorb(now)
+
+    def deadline(self) -> float | None:
+        """When ``tick`` has something to do."""
+        deadlines = [
+            self._catalog.deadline(),
+            self._ephemerals.deadline(),
+            self._barriers.deadline(),
+            self._announcer.deadline(),
+            self._repairs.deadline(),
+            self._exchange.deadline(),
+        ]
+        if self._head[1:] != self._state():
+            deadlines.append(self._head_at + self._config.repair_quiet_s)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def effects(self) -> list[RoutingEffect]:
+        """End the turn: what came and went, who consumes what now, and only then packets."""
+        now = self._now
+        self._absorb(now)
+        changes = self._index.changes()
+        for key, came in changes.items():
+            if is_fleeting(*key):
+                self._fleeting_changed(now, key, came)
+        self._absorb(now)
+        out: list[RoutingEffect] = []
+        for change in self._existence:
+            out += (change, Emit(_event(change)))
+        out += [InterestChanged(*key) for key in changes]
+        out += self._barriers.done
+        out += self._exchange.out(now)
+        out += self._announcer.push(now)
+        self._existence, self._barriers.done = [], []
+        self._repairs.moved(now)
+        if self._move_head(now):
+            out.append(HeadMoved())
+        return out
+
+    def topics(self) -> list[dict[str, Any]]:
+        """Every topic with its channels and, per channel, how many consumers each node has; sorted by name."""
+        return self._view.topics()
+
+    # inside: what came and went
+
+    def _absorb(self, now: float) -> None:
+        """Take over what catalog and ephemerals report; a topic's ephemeral channels begin and end with it."""
+        if self._catalog.changes:
+            changes, self._catalog.changes = self._catalog.changes, []
+            for change in changes:
+                if type(change) is TopicEnded:
+                    self._ephemerals.topic_ended(change.topic)
+                    self._take_fleeting()
+                self._existence.append(change)
+                if type(change) is TopicBorn:
+                    self._ephemerals.topic_born(now, change.topic)
+                    self._take_fleeting()
+        self._take_fleeting()
+
+    def _take_fleeting(self) -> None:
+        if self._ephemerals.changes:
+            self._existence += self._ephemerals.changes
+            self._ephemerals.changes = []
+
+    def _fleeting_changed(self, now: float, key: Key, came: bool) -> None:
+        if not self._index.interested(key):
+            self._ephemerals.left(now, key)
+        elif came:
+            topic_known = self._catalog.known(key[0]) is not None
+            self._ephemerals.came(now, key, self._exchange.since.get(key, now), topic_known)
+
+    # inside: head
+
+    def _state(self) -> tuple[int, int, int, int]:
+        return self._news.version, self._news.hash, len(self._news), self._catalog.hash
+
+    def _move_head(self, now: float) -> bool:
+        if self._head[1:] == self._state() or now < self._head_at + self._config.repair_quiet_s:
+            return False
+        self._head = Head(self._head.version + 1, *self._state())
+        self._head_at = now
+        return True
+
+
+def _event(change: Existence) -> events.Event:
+    match change:
+        case TopicBorn(topic, generation):
+            return events.TopicCreated(topic, generation)
+        case TopicEnded(topic, generation):
+            return events.TopicDeleted(topic, generation)
+        case ChannelBorn(topic, channel, generation):
+            return events.ChannelCreated(topic, channel, generation)
+        case ChannelEnded(topic, channel, generation):
+            return events.ChannelDeleted(topic, channel, generation)

@@ -1,0 +1,45 @@
+"""The catalog and the interest as people and tools are shown them: plain maps, sorted by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshq.routing.catalog import Catalog
+from meshq.routing.ephemeral import GENERATION, Ephemerals
+from meshq.routing.interest import Interest, Key
+from meshq.routing.news import News
+
+
+class View:
+    """Reads the machines' state; changes nothing."""
+
+    def __init__(self, name: str, catalog: Catalog, ephemerals: Ephemerals, interest: Interest, news: News) -> None:
+        self._name = name
+        self._catalog = catalog
+        self._ephemerals = ephemerals
+        self._interest = interest
+        self._news = news
+
+    def topics(self) -> list[dict[str, Any]]:
+        """Every topic with its channels and, per channel, how many consumers each node has."""
+        shown = {topic.name: topic.generation for topic in self._catalog.topics.values() if not topic.dead}
+        shown.update(dict.fromkeys(self._ephemerals.topics, GENERATION))
+        fleeting: dict[str, list[str]] = {}
+        for topic_name, channel in self._ephemerals.channels:
+            fleeting.setdefault(topic_name, []).append(channel)
+        return [self._topic(name, shown[name], fleeting.get(name, [])) for name in sorted(shown)]
+
+    def _topic(self, name: str, generation: int, fleeting: list[str]) -> dict[str, Any]:
+        topic = self._catalog.topics.get(name)
+        alive = [] if topic is None else [channel for channel, its in topic.channels.items() if not its.dead]
+        channels = [self._channel(name, channel) for channel in sorted([*alive, *fleeting])]
+        return {"topic": name, "generation": generation, "channels": channels}
+
+    def _channel(self, topic: str, channel: str) -> dict[str, Any]:
+        key = (topic, channel)
+        generation = self._catalog.known(topic, channel) or GENERATION
+        consumers = {name: self._consumers(name, key) for name in self._interest.index.interested(key)}
+        return {"channel": channel, "generation": generation, "consumers": consumers}
+
+    def _consumers(self, name: str, key: Key) -> int:
+        return self._news.consumers(key) if name == self._name else self._interest.consumers(name, key)
