@@ -153,6 +153,11 @@ def bind_mesh(host: str, port: int, *, hint: str = "--port") -> MeshSockets:
     raise AssertionError("every try returns or raises")
 
 
+def bind_tcp(host: str, port: int, *, hint: str) -> socket.socket:
+    """A TCP socket at a numeric ``host`` for a door, not listening yet; ConfigError as ``bind_mesh``."""
+    return _bound(socket.SOCK_STREAM, host, port, hint)
+
+
 def free_ports(bind: str | None = None, *, mesh: int = MESH_PORT, tcp: Sequence[int] = (HTTP_PORT, NSQ_PORT)) -> int:
     """By how much all default ports have to move (0, 100, 200, ...) so that every one is free now.
 
