@@ -1,0 +1,213 @@
+"""The commands and their options. Imports nothing heavy: ``meshq --help`` is read by people who wait for it.
+
+Decides the words of the command line; what a command does is in the module that it imports.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="A messaging mesh for services: start a node with `meshq join`, then `meshq pub` and `meshq sub`.",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong use, 3 refused to start, 4 a promise was missed, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
+Nodes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--node",
+        metavar="HOST[:PORT]",
+        help="The node to speak to; may be repeated. [default: $MESHQ_NODE or localhost]",
+    ),
+]
+Topic = Annotated[str, typer.Argument(help="1 to 64 of a-z A-Z 0-9 . _ -")]
+Channel = Annotated[str, typer.Argument(help="Every channel of a topic gets every message.")]
+Seeds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SEED]...", help="Nodes to join: HOST, HOST:PORT or [IPV6]:PORT. None: a new mesh."),
+]
+Name = Annotated[str, typer.Option(help="Unique name of the node. [default: host name and port]")]
+Bind = Annotated[str, typer.Option(help="Address to listen on. [default: every loopback and private address]")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Mesh port, UDP and TCP. [default: 4155]")]
+HttpPort = Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP port. [default: 4151]")]
+HttpNames = Annotated[
+    list[str] | None,
+    typer.Option("--http-name", help="A further host name under which HTTP may be called; may be repeated."),
+]
+Advertise = Annotated[str, typer.Option(metavar="HOST[:PORT]", help="The address that other nodes use.")]
+Label = Annotated[str, typer.Option(help="Meshes of different labels don't hear each other. [default: meshq]")]
+Zone = Annotated[str, typer.Option(help="Messages prefer consumers of the same zone.")]
+Open = Annotated[bool, typer.Option("--open", help="Listen on public addresses too.")]
+DrainTimeout = Annotated[
+    float | None, typer.Option(min=0, help="Seconds to hand over what the node holds when it is stopped. [default: 5]")
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", envvar="MESHQ_CONFIG", metavar="FILE", help="A TOML file with settings.")
+]
+
+
+@app.command()
+def join(
+    seeds: Seeds = None,
+    name: Name = "",
+    bind: Bind = "",
+    port: Port = None,
+    http_port: HttpPort = None,
+    http_name: HttpNames = None,
+    advertise: Advertise = "",
+    label: Label = "",
+    zone: Zone = "",
+    open_: Open = False,
+    drain_timeout: DrainTimeout = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Run a node until it is stopped; without seeds it starts a new mesh."""
+    from meshq.cli.join import join as command
+
+    flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, drain_timeout)
+    raise typer.Exit(command(flags, config, json_lines=json))
+
+
+@app.command()
+def config(
+    seeds: Seeds = None,
+    name: Name = "",
+    bind: Bind = "",
+    port: Port = None,
+    http_port: HttpPort = None,
+    http_name: HttpNames = None,
+    advertise: Advertise = "",
+    label: Label = "",
+    zone: Zone = "",
+    open_: Open = False,
+    drain_timeout: DrainTimeout = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Print the settings that `join` would use with these options, and where each comes from."""
+    from meshq.cli.views import config as command
+
+    flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, drain_timeout)
+    command(flags, config, as_json=json)
+
+
+@app.command()
+def pub(
+    topic: Topic,
+    bodies: Annotated[
+        list[str],
+        typer.Argument(metavar="BODY... | -", help="Messages; `-` publishes each non-empty line of standard input."),
+    ],
+    node: Nodes = None,
+    delay: Annotated[float, typer.Option(min=0, help="Seconds until the messages are delivered.")] = 0.0,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait while the node is full.")] = 5.0,
+    json: Json = False,
+) -> None:
+    """Publish messages; prints how many were confirmed."""
+    from meshq.cli.pub import pub as command
+
+    command(node, topic, bodies, delay_s=delay, timeout_s=timeout, as_json=json)
+
+
+@app.command()
+def sub(
+    topic: Topic,
+    channel: Channel,
+    count: Annotated[int | None, typer.Option("-n", min=1, help="Stop after this many messages.")] = None,
+    idle_exit: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this many seconds without a message.")
+    ] = None,
+    max_in_flight: Annotated[int, typer.Option(min=1, help="Messages held at a time.")] = 1024,
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """Consume a channel: bodies to standard output, a line each, finished after they are written."""
+    from meshq.cli.sub import sub as command
+
+    command(node, topic, channel, count=count, idle_s=idle_exit, max_in_flight=max_in_flight, json_lines=json)
+
+
+@app.command()
+def members(node: Nodes = None, json: Json = False) -> None:
+    """The nodes of the mesh, as one node sees them."""
+    from meshq.cli.views import members as command
+
+    command(node, as_json=json)
+
+
+@app.command()
+def topics(node: Nodes = None, json: Json = False) -> None:
+    """Topics, their channels, and which nodes consume them."""
+    from meshq.cli.views import topics as command
+
+    command(node, as_json=json)
+
+
+@app.command()
+def stats(
+    node: Nodes = None,
+    local: Annotated[bool, typer.Option("--local", help="Only the node asked, not the whole mesh.")] = False,
+    json: Json = False,
+) -> None:
+    """Messages by topic and channel, of the whole mesh."""
+    from meshq.cli.views import stats as command
+
+    command(node, local=local, as_json=json)
+
+
+@app.command()
+def demo(
+    messages: Annotated[int, typer.Option(min=1000, help="How many to publish.")] = 20_000,
+    json: Json = False,
+) -> None:
+    """See a mesh work: three nodes, one of them killed half-way, nothing lost."""
+    from meshq.demo import run
+
+    raise typer.Exit(run(messages=messages, as_json=json))
+
+
+@app.command()
+def version(json: Json = False) -> None:
+    """The version of meshq."""
+    from meshq.cli.views import version as command
+
+    command(as_json=json)
+
+
+def _flags(
+    seeds: list[str] | None,
+    name: str,
+    bind: str,
+    port: int | None,
+    http_port: int | None,
+    http_names: list[str] | None,
+    advertise: str,
+    label: str,
+    zone: str,
+    open_: bool,
+    drain_timeout_s: float | None,
+) -> dict[str, Any]:
+    """What was given on the command line, under the names of the settings."""
+    return {
+        "seeds": seeds,
+        "name": name,
+        "bind": bind,
+        "port": port,
+        "http_port": http_port,
+        "http_names": http_names,
+        "advertise": advertise,
+        "label": label,
+        "zone": zone,
+        "open": open_ or None,
+        "drain_timeout_s": drain_timeout_s,
+    }

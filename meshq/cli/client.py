@@ -1,0 +1,50 @@
+"""What every client command shares: which nodes to speak to, and how the command ends on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from meshq.cli.exits import Interrupted
+from meshq.runtime.loop import run as run_loop
+from meshq.runtime.signals import StopSignals
+
+T = TypeVar("T")
+
+
+def addresses(nodes: Sequence[str] | None) -> list[str]:
+    """The nodes named on the command line, else in MESHQ_NODE (parted by commas), else localhost."""
+    named = nodes or os.environ.get("MESHQ_NODE", "").split(",")
+    return [each.strip() for each in named if each.strip()] or ["localhost"]
+
+
+def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """The result of ``main`` on a loop of its own.
+
+    SIGINT and SIGTERM cancel it, so that it gives back what it holds; then Interrupted is raised. A
+    second signal ends the process at once.
+    """
+    return run_loop(_until_signal(main))
+
+
+async def _until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    with StopSignals() as signals:
+        work = asyncio.create_task(main(), name="command")
+        watch = asyncio.create_task(_cancel(work, signals), name="signals")
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if signals.last is None:
+                raise
+            raise Interrupted(signals.last) from None
+        finally:
+            watch.cancel()
+
+
+async def _cancel(work: asyncio.Task[Any], signals: StopSignals) -> None:
+    number = await signals.wait()
+    work.cancel()
+    await signals.again.wait()
+    os._exit(128 + number)

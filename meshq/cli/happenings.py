@@ -1,0 +1,42 @@
+"""What happened in the mesh, as a line for people. Pure."""
+
+from __future__ import annotations
+
+from meshq.machine import events
+from meshq.machine.events import Event
+
+
+def sentence(event: Event) -> str:
+    """One line without a time."""
+    match event:
+        case events.MemberJoined():
+            return f"{event.name} joined at {event.address}"
+        case events.MemberSuspected():
+            return f"{event.name} does not answer (noticed by {event.by})"
+        case events.MemberRecovered():
+            return f"{event.name} answers again"
+        case events.MemberFailed():
+            return f"{event.name} is held dead (declared by {event.by})"
+        case events.MemberLeft():
+            return f"{event.name} left"
+        case events.SeedFailed():
+            return f"seed {event.seed} could not be reached: {event.reason}; trying again in {event.retry_s:g} s"
+        case events.LinkUp():
+            return f"link to {event.name} up"
+        case events.LinkDown():
+            back = f"; {event.leases:,} leases came back" if event.leases else ""
+            return f"link to {event.name} down: {event.reason}{back}"
+        case events.TopicCreated():
+            return f"topic {event.topic} created"
+        case events.TopicDeleted():
+            return f"topic {event.topic} deleted"
+        case events.ChannelCreated():
+            return f"channel {event.topic}/{event.channel} created"
+        case events.ChannelDeleted():
+            return f"channel {event.topic}/{event.channel} deleted"
+        case events.Alone():
+            return f"no seed answered within {event.after_s:g} s: serving alone, and still trying"
+        case events.Trouble():
+            return event.text
+        case events.Lost():
+            return f"{event.count:,} events were not shown: there were too many at once"

@@ -1,0 +1,123 @@
+"""``meshq pub``: messages from the command line or, a line each, from standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from meshq.cli import client, out
+from meshq.cli.lines import Lines
+from meshq.cli.worker import Worker
+from meshq.client import Mesh, connect
+from meshq.config import BrokerConfig
+from meshq.errors import MeshError, PartlyPublished
+
+BATCH_MESSAGES: Final = 256
+OUTSTANDING: Final = 32
+"""Batches published and not yet confirmed; what they hold is what the command may have in memory."""
+CHUNK_BYTES: Final = 256 * 1024
+PROGRESS_S: Final = 0.2
+
+
+def pub(
+    nodes: Sequence[str] | None, topic: str, bodies: Sequence[str], *, delay_s: float, timeout_s: float, as_json: bool
+) -> None:
+    """Publish ``bodies``, or standard input for a single ``-``; prints what was confirmed, whatever happens."""
+    work = _Publishing(topic, delay_s, timeout_s)
+    try:
+        client.run(lambda: work.run(client.addresses(nodes), bodies))
+    finally:
+        work.report(as_json)
+
+
+class _Publishing:
+    """One run of the command and its counts."""
+
+    def __init__(self, topic: str, delay_s: float, timeout_s: float) -> None:
+        self._topic = topic
+        self._delay_s = delay_s
+        self._timeout_s = timeout_s
+        self._slots = asyncio.Semaphore(OUTSTANDING)
+        self._lines = Lines(BrokerConfig().message_bytes_max)
+        self._began = time.monotonic()
+        self._shown = 0.0
+        self._progress = sys.stderr.isatty()
+        self._connected = False
+        self.confirmed = 0
+        self.level = ""
+
+    async def run(self, nodes: list[str], bodies: Sequence[str]) -> None:
+        """Connect, publish everything, wait for every confirmation. Raises MeshError at the first refusal."""
+        async with connect(*nodes) as mesh:
+            self._connected = True
+            self._began = time.monotonic()
+            if list(bodies) == ["-"]:
+                await self._stream(mesh)
+            else:
+                await self._publish(mesh, [os.fsencode(body) for body in bodies])
+
+    async def _stream(self, mesh: Mesh) -> None:
+        reader = Worker("stdin")
+        try:
+            async with asyncio.TaskGroup() as group:
+                while chunk := await reader.call(lambda: os.read(0, CHUNK_BYTES)):
+                    await self._spread(group, mesh, self._lines.feed(chunk))
+                await self._spread(group, mesh, self._lines.end())
+        except* MeshError as found:
+            raise _first(found) from None
+
+    async def _spread(self, group: asyncio.TaskGroup, mesh: Mesh, bodies: list[bytes]) -> None:
+        for start in range(0, len(bodies), BATCH_MESSAGES):
+            await self._slots.acquire()
+            group.create_task(self._publish_slot(mesh, bodies[start : start + BATCH_MESSAGES]), name="publish")
+
+    async def _publish_slot(self, mesh: Mesh, bodies: list[bytes]) -> None:
+        try:
+            await self._publish(mesh, bodies)
+        finally:
+            self._slots.release()
+
+    async def _publish(self, mesh: Mesh, bodies: list[bytes]) -> None:
+        try:
+            receipt = await mesh.publish_many(self._topic, bodies, delay_s=self._delay_s, timeout_s=self._timeout_s)
+        except PartlyPublished as exc:
+            self.confirmed += exc.confirmed
+            raise
+        self.confirmed += receipt.count
+        self.level = receipt.level
+        self._show_progress()
+
+    def _show_progress(self) -> None:
+        now = time.monotonic()
+        if self._progress and now - self._shown > PROGRESS_S:
+            self._shown = now
+            print(f"\r{self.confirmed:,} confirmed", end="", file=sys.stderr, flush=True)
+
+    def report(self, as_json: bool) -> None:
+        """Say what was confirmed; nothing when no node was reached."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if not self._connected:
+            return
+        seconds = time.monotonic() - self._began
+        empty = self._lines.empty
+        if as_json:
+            rate = round(self.confirmed / seconds) if seconds else 0
+            counts = {"confirmed": self.confirmed, "empty": empty, "level": self.level}
+            out.document({"topic": self._topic, **counts, "seconds": round(seconds, 3), "messages_per_s": rate})
+            return
+        skipped = f"; {empty:,} empty lines left out" if empty else ""
+        held = ", held in memory only" if self.level == "memory" else ""
+        print(f"{self.confirmed:,} confirmed{held}{skipped}")
+
+
+def _first(group: BaseExceptionGroup[MeshError]) -> MeshError:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, MeshError), found
+    return found

@@ -1,0 +1,114 @@
+"""``meshq sub``: a channel's messages on standard output, finished after they are written."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from meshq.cli import client, out
+from meshq.cli.worker import Worker, write_all
+from meshq.client import Lease, connect
+
+STDOUT = 1
+
+
+def sub(
+    nodes: Sequence[str] | None,
+    topic: str,
+    channel: str,
+    *,
+    count: int | None,
+    idle_s: float | None,
+    max_in_flight: int,
+    json_lines: bool,
+) -> None:
+    """Consume until ``count`` messages, ``idle_s`` without one, a signal, or a reader that is gone.
+
+    What was not written by then goes back to the channel.
+    """
+    work = _Consuming(topic, channel, count, idle_s, json_lines)
+    sys.stdout.flush()
+    client.run(lambda: work.run(client.addresses(nodes), max_in_flight))
+
+
+class _Consuming:
+    """One run of the command."""
+
+    def __init__(self, topic: str, channel: str, count: int | None, idle_s: float | None, json_lines: bool) -> None:
+        self._topic = topic
+        self._channel = channel
+        self._left = count
+        self._idle_s = idle_s
+        self._render = _json_lines if json_lines else _plain_lines
+        self._writer = Worker("stdout")
+        self._talks = sys.stderr.isatty()
+        self.written = 0
+
+    async def run(self, nodes: list[str], max_in_flight: int) -> None:
+        """Consume to the end that was asked for."""
+        if self._left is not None:
+            max_in_flight = min(max_in_flight, self._left)
+        async with (
+            connect(*nodes) as mesh,
+            mesh.subscribe(self._topic, self._channel, max_in_flight=max_in_flight) as messages,
+        ):
+            answered, asked = messages.barrier
+            self._say(
+                f"subscribed to {self._topic}/{self._channel} at {mesh.node_name} ({answered} of {asked} nodes know)"
+            )
+            try:
+                await self._consume(messages.leases())
+            except TimeoutError:
+                self._say(f"no message for {self._idle_s:g} s")
+            except BrokenPipeError:
+                self._say("nobody reads any more")
+        self._say(f"{self.written:,} messages")
+
+    async def _consume(self, leases: Any) -> None:
+        while self._left is None or self._left > 0:
+            async with asyncio.timeout(self._idle_s):
+                lease = await anext(leases, None)
+            if lease is None:
+                return
+            async with lease:
+                await self._write(lease)
+
+    async def _write(self, lease: Lease) -> None:
+        wanted = len(lease) if self._left is None else min(self._left, len(lease))
+        data = self._render(lease, wanted)
+        try:
+            await self._writer.call(lambda: write_all(STDOUT, data))
+        except BrokenPipeError:
+            lease.give_back()
+            raise
+        self.written += wanted
+        if self._left is not None:
+            self._left -= wanted
+        for message in lease[wanted:]:
+            message.give_back()
+
+    def _say(self, text: str) -> None:
+        if self._talks:
+            out.say(text)
+
+
+def _plain_lines(lease: Lease, count: int) -> bytes:
+    return b"\n".join([*lease.bodies[:count], b""])
+
+
+def _json_lines(lease: Lease, count: int) -> bytes:
+    return b"".join(json.dumps(_document(message), separators=(",", ":")).encode() + b"\n" for message in lease[:count])
+
+
+def _document(message: Any) -> dict[str, Any]:
+    document = {"id": message.id, "attempts": message.attempts, "timestamp_ns": message.timestamp_ns}
+    if message.headers:
+        document["headers"] = dict(message.headers)
+    try:
+        return {**document, "body": message.body.decode()}
+    except UnicodeDecodeError:
+        return {**document, "body_base64": base64.b64encode(message.body).decode()}

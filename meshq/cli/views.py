@@ -1,0 +1,181 @@
+"""``members``, ``topics``, ``stats``, ``config``, ``version``: what is, as a table or as one JSON document."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from meshq.cli import client, out
+from meshq.cli.settings import Settings, resolve
+from meshq.errors import ConfigError
+from meshq.names import RELEASE
+
+T = TypeVar("T")
+
+_COUNTS: Final = (
+    "depth",
+    "in_flight",
+    "deferred",
+    "published",
+    "finished",
+    "requeued",
+    "timed_out",
+    "redelivered",
+    "consumers",
+)
+
+
+def members(nodes: Sequence[str] | None, *, as_json: bool) -> None:
+    """Every member that the node knows, itself first."""
+    found = _ask(nodes, lambda mesh: mesh.members())
+    if as_json:
+        out.document(found)
+        return
+    rows = [
+        (
+            each["name"] + (" (this node)" if each["self"] else ""),
+            each["state"],
+            _address(each["host"], each["port"]),
+            str(each["http_port"] or "-"),
+            each["zone"] or "-",
+            each["version"],
+            out.span(each["since_s"]),
+        )
+        for each in found
+    ]
+    out.table(("NODE", "STATE", "MESH", "HTTP", "ZONE", "VERSION", "SINCE"), rows)
+
+
+def topics(nodes: Sequence[str] | None, *, as_json: bool) -> None:
+    """The catalog: a line for each channel, and for each topic that has none."""
+    found = _ask(nodes, lambda mesh: mesh.topics())
+    if as_json:
+        out.document(found)
+        return
+    rows = [row for topic in found for row in _topic_rows(topic)]
+    if not rows:
+        print("no topics yet: `meshq pub TOPIC BODY` makes one")
+        return
+    out.table(("TOPIC", "CHANNEL", "CONSUMERS"), rows)
+
+
+def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
+    """The messages of each channel, over all nodes; those that did not answer are named."""
+    found = _ask(nodes, lambda mesh: mesh.stats(mesh=not local))
+    if as_json:
+        out.document(found)
+        return
+    asked: Mapping[str, Any] = {found["node"]: found} if local else found["nodes"]
+    rows = summed(asked.values())
+    if rows:
+        out.table(
+            ("TOPIC", "CHANNEL", *(name.upper().replace("_", " ") for name in _COUNTS), "WHY"),
+            [
+                (topic, channel, *(out.number(counts[name]) for name in _COUNTS), why)
+                for topic, channel, counts, why in rows
+            ],
+            right=[name.upper().replace("_", " ") for name in _COUNTS],
+        )
+    else:
+        print("no topics yet: `meshq pub TOPIC BODY` makes one")
+    memory = sum(each["memory_bytes"] for each in asked.values())
+    print(f"\n{len(asked)} node{'s' if len(asked) != 1 else ''}, {memory / 1e6:,.1f} MB of messages in memory")
+    if not local and found["missing"]:
+        out.say(f"meshq: no answer from {', '.join(found['missing'])}: what they hold is not counted")
+
+
+def summed(nodes: Any) -> list[tuple[str, str, dict[str, int], str]]:
+    """The channels of all nodes with their counts added up and the reasons why they wait, by name.
+
+    A topic without channels has a dash for its channel and its messages for its depth.
+    """
+    totals: dict[tuple[str, str], dict[str, int]] = {}
+    reasons: dict[tuple[str, str], dict[str, None]] = {}
+    for node in nodes:
+        for topic in node["topics"]:
+            for key, counts, why in _channels(topic):
+                total = totals.setdefault(key, dict.fromkeys(_COUNTS, 0))
+                for name in _COUNTS:
+                    total[name] += counts.get(name, 0)
+                if why:
+                    reasons.setdefault(key, {})[why] = None
+    with_channels = {topic for topic, channel in totals if channel != "-"}
+    return [
+        (topic, channel, totals[topic, channel], ", ".join(reasons.get((topic, channel), ())))
+        for topic, channel in sorted(totals)
+        if channel != "-" or topic not in with_channels
+    ]
+
+
+def config(flags: Mapping[str, Any], file: Path | None, *, as_json: bool) -> None:
+    """The effective settings and where each comes from."""
+    found = load(flags, file)
+    found.config()
+    if as_json:
+        out.document({name: {"value": each.value, "source": each.source} for name, each in found.items()})
+        return
+    out.table(("SETTING", "VALUE", "FROM"), [(name, _shown(each.value), each.source) for name, each in found.items()])
+
+
+def load(flags: Mapping[str, Any], file: Path | None) -> Settings:
+    """The settings by flags, environment and file; raises ConfigError when the file can't be read."""
+    return resolve(flags, os.environ, _read(file) if file is not None else {}, str(file or ""))
+
+
+def version(*, as_json: bool) -> None:
+    """The release of this program."""
+    if as_json:
+        out.document({"version": RELEASE})
+    else:
+        print(f"meshq {RELEASE}")
+
+
+def _ask(nodes: Sequence[str] | None, question: Callable[[Any], Awaitable[T]]) -> T:
+    async def main() -> T:
+        from meshq.client import connect
+
+        async with connect(*client.addresses(nodes)) as mesh:
+            return await question(mesh)
+
+    return client.run(main)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"can't read {file}: {exc.strerror or exc}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{file} is no TOML: {exc}") from exc
+
+
+def _topic_rows(topic: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    if not topic["channels"]:
+        return [(topic["topic"], "-", "keeps its messages until it has a channel")]
+    return [(topic["topic"], each["channel"], _consumers(each["consumers"])) for each in topic["channels"]]
+
+
+def _consumers(consumers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in sorted(consumers.items())) or "none"
+
+
+def _channels(topic: Mapping[str, Any]) -> list[tuple[tuple[str, str], Mapping[str, int], str]]:
+    name = topic["topic"]
+    if not topic["channels"]:
+        return [((name, "-"), {"depth": topic["messages"], "published": topic["published"]}, "no channel yet")]
+    return [((name, each["channel"]), each, each.get("why", "")) for each in topic["channels"]]
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value) or "-"

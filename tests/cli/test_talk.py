@@ -1,0 +1,74 @@
+"""What a node says while it runs: to people and to programs, through a pipe that may be full or closed."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from meshq.cli.journal import LINES_MAX, Journal
+from meshq.cli.talk import JsonTalk, PeopleTalk, Ready, Talk
+from meshq.machine import events
+
+READY = Ready("a-4255", "10.0.0.5:4255", "10.0.0.5:4251", private_only=True, moved=100)
+
+
+def spoken(talk: type[JsonTalk | PeopleTalk], *acts: str) -> list[str]:
+    reader, writer = os.pipe()
+    journal = Journal(writer)
+    say: Talk = talk(journal)
+    for act in acts:
+        match act:
+            case "ready":
+                say.ready(READY)
+            case "joined":
+                say.happened(events.MemberJoined("b", "10.0.0.6:4155", 1))
+            case "stopped":
+                say.stopped(0)
+            case "left behind":
+                say.stopped(12)
+    journal.close()
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        return stream.read().decode().splitlines()
+
+
+def test_the_first_json_line_is_ready_even_if_something_happened_before() -> None:
+    lines = [json.loads(line) for line in spoken(JsonTalk, "joined", "ready", "joined", "stopped")]
+    assert [line["event"] for line in lines] == ["ready", "MemberJoined", "MemberJoined", "stopped"]
+    assert {name: lines[0][name] for name in ("name", "mesh", "http")} == {
+        "name": "a-4255",
+        "mesh": "10.0.0.5:4255",
+        "http": "10.0.0.5:4251",
+    }
+    assert lines[-1]["messages_left"] == 0
+
+
+def test_people_are_told_how_others_join_what_is_kept_and_who_is_served() -> None:
+    text = "\n".join(spoken(PeopleTalk, "ready"))
+    assert "meshq join 10.0.0.5:4255" in text
+    assert "messages are kept in memory only" in text
+    assert "private addresses only" in text
+    assert "moved by 100" in text
+
+
+def test_people_are_told_how_many_messages_went_with_the_node() -> None:
+    assert "12 messages that nobody had consumed went with it" in spoken(PeopleTalk, "left behind")[-1]
+
+
+def test_a_reader_that_does_not_read_costs_lines_and_never_time() -> None:
+    reader, writer = os.pipe()
+    journal = Journal(writer)
+    for _ in range(3 * LINES_MAX):
+        journal.say("x" * 500)
+    assert journal.dropped > 0
+    journal.close(timeout_s=0.01)
+    os.close(reader)
+
+
+def test_a_reader_that_is_gone_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    journal = Journal(writer)
+    journal.say("to nobody")
+    journal.close()
+    os.close(writer)
