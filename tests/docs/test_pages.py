@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from meshq.sim import scenarios
+from meshq.sim.scenario import SCENARIOS
 from tests.architecture.source import REPOSITORY
 from tests.docs.pages import PAGES, anchors, prose
 
+assert scenarios is not None  # importing them makes them known
 DECISIONS = sorted((REPOSITORY / "docs" / "adr").glob("0*.md"))
 
 
@@ -48,6 +51,12 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
     for path, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8")):
         source = (REPOSITORY / path).read_text(encoding="utf-8")
         assert re.search(rf"^ *(async )?def {test}\b|^class {test}\b|^{test} = ", source, flags=re.MULTILINE), test
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_simulation_that_a_page_names_exists(page: Path) -> None:
+    for simulation in re.findall(r"[Ss]imulation `([\w-]+)`", page.read_text(encoding="utf-8")):
+        assert simulation in SCENARIOS, simulation
 
 
 def test_every_word_has_one_line_in_the_glossary() -> None:
