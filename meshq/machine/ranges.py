@@ -1,7 +1,7 @@
 """Sets of numbers as sorted, disjoint, half-open ranges.
 
 Finished messages are kept this way per log and channel: such sets only grow, so they merge
-without agreement, and the usual one is a single range.
+without agreement, and the usual one is a single range. What waits to be acknowledged shrinks again.
 """
 
 from __future__ import annotations
@@ -70,6 +70,19 @@ class Ranges:
         self._starts[first:last] = [low]
         self._stops[first:last] = [high]
         return high - low - had
+
+    def discard(self, start: int, stop: int) -> None:
+        """Take ``[start, stop)`` out, as far as it is in."""
+        if start >= stop:
+            return
+        first = bisect_right(self._stops, start)
+        last = bisect_left(self._starts, stop)
+        if first >= last:
+            return
+        low, high = self._starts[first], self._stops[last - 1]
+        left = ([(low, start)] if low < start else []) + ([(stop, high)] if stop < high else [])
+        self._starts[first:last] = [one for one, _ in left]
+        self._stops[first:last] = [one for _, one in left]
 
     def missing(self, start: int, stop: int) -> list[tuple[int, int]]:
         """The parts of ``[start, stop)`` that are not in the set, in order."""

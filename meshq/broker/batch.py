@@ -1,0 +1,82 @@
+"""Messages that arrived together: one body, one first number, a count. The unit of work.
+
+A ``Payload`` knows how to take itself apart; a ``Batch`` is a payload that its origin owns. The body is
+opaque until somebody has room for part of it only. Sizes are those of the messages without the
+body's head, so that they add up over cuts and both ends of a lease count alike.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final
+
+from meshq.wire import bodies
+
+BATCH_OVERHEAD_BYTES: Final = 600
+"""What a batch costs in memory besides its body: the object, its marks in a log and a few channels."""
+
+
+class Payload:
+    """Messages ``first`` to ``stop`` (exclusive) of a log, immutable."""
+
+    __slots__ = ("_offsets", "body", "first", "size_bytes", "stop")
+
+    def __init__(self, first: int, count: int, body: bytes) -> None:
+        self.first = first
+        self.stop = first + count
+        self.body = body
+        self.size_bytes = bodies.content_bytes(body, count)
+        self._offsets: Sequence[int] | None = None
+
+    def size(self, start: int, stop: int) -> int:
+        """Bytes of the messages ``start`` to ``stop``. Raises RemoteProtocolError when the body is broken."""
+        if start == self.first and stop == self.stop:
+            return self.size_bytes
+        offsets = self._offsets or self._find()
+        return offsets[stop - self.first] - offsets[start - self.first]
+
+    def part(self, start: int, stop: int) -> bytes:
+        """The body of the messages ``start`` to ``stop``. Raises RemoteProtocolError when it is broken."""
+        if start == self.first and stop == self.stop:
+            return self.body
+        return bodies.cut(self.body, self._offsets or self._find(), start - self.first, stop - self.first)
+
+    def fit(self, start: int, stop: int, size_bytes: int) -> int:
+        """Up to where, between ``start`` and ``stop``, messages from ``start`` on take at most ``size_bytes``."""
+        offsets = self._offsets or self._find()
+        limit = offsets[start - self.first] + size_bytes
+        return min(stop, self.first + bisect_right(offsets, limit) - 1) if size_bytes >= 0 else start
+
+    def _find(self) -> Sequence[int]:
+        found = self._offsets = bodies.offsets(self.body, self.stop - self.first)
+        return found
+
+
+class Batch(Payload):
+    """A payload in a log of this node.
+
+    ``open``: messages times channels that have not finished them; ``keeps``: how many others want the
+    batch to stay (the window, the first channel's grace). It leaves the log when both are zero.
+    """
+
+    __slots__ = ("accepted_at", "accepted_ns", "due", "following", "keeps", "open", "preceding")
+
+    def __init__(self, first: int, count: int, body: bytes, accepted_at: float, accepted_ns: int, due: float) -> None:
+        super().__init__(first, count, body)
+        self.accepted_at = accepted_at
+        self.accepted_ns = accepted_ns
+        self.due = due
+        """When it may be delivered; 0.0: at once."""
+        self.open = 0
+        self.keeps = 0
+        self.preceding: Batch | None = None
+        self.following: Batch | None = None
+
+    def count(self) -> int:
+        """How many messages."""
+        return self.stop - self.first
+
+    def memory_bytes(self) -> int:
+        """What it costs to hold."""
+        return len(self.body) + BATCH_OVERHEAD_BYTES

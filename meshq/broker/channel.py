@@ -1,0 +1,125 @@
+"""A channel at an origin: what waits for it, who borrows, and who is served first.
+
+Decides the order among borrowers: the own node before any other, then whoever's writer pulls. The
+credit rules are each ``borrower``'s, the order of messages the ``cursor``'s.
+"""
+
+from __future__ import annotations
+
+from meshq.broker.borrower import Borrower
+from meshq.broker.counters import ChannelCounters
+from meshq.broker.cursor import Cursor
+from meshq.broker.log import Log
+from meshq.broker.peer import Peer
+from meshq.broker.turn import Turn
+from meshq.names import ChannelKey, LogId
+
+
+class Channel:
+    """One life of a channel, as the origin of its topic's logs here."""
+
+    __slots__ = ("borrowers", "counters", "cursors", "key", "own", "peers", "turn")
+
+    def __init__(self, turn: Turn, key: ChannelKey) -> None:
+        self.turn = turn
+        self.key = key
+        self.cursors: dict[LogId, Cursor] = {}
+        self.own: Borrower | None = None
+        """This node's own receiver, once there is one."""
+        self.borrowers: dict[str, Borrower] = {}
+        """Those at other nodes."""
+        self.peers: dict[str, Peer] = {}
+        self.counters = ChannelCounters()
+
+    def touch(self) -> None:
+        """Something changed: the send rules run at the end of the turn."""
+        self.turn.channels[self] = None
+
+    def join_log(self, log: Log, age_s: float, *, exact: bool) -> None:
+        """Begin in a log."""
+        cursor = self.cursors[log.id] = Cursor(self, log)
+        log.attach(cursor, age_s, exact=exact)
+        log.mark(born=True, number=cursor.born, channel=self.key.channel, generation=self.key.generation)
+        self.touch()
+
+    def leave_logs(self) -> int:
+        """End in every log; returns how many messages were not finished."""
+        dropped = 0
+        for cursor in self.cursors.values():
+            log = cursor.log
+            log.mark(born=False, number=log.next, channel=self.key.channel, generation=self.key.generation)
+            dropped += log.detach(cursor)
+            self.turn.timers.cancel(cursor)
+        self.cursors.clear()
+        return dropped
+
+    def waits(self) -> bool:
+        """Whether a message could be lent now."""
+        return any(cursor.waits() for cursor in self.cursors.values())
+
+    def run(self) -> None:
+        """The send rules: the own node at once, the others when their writers pull."""
+        own = self.own
+        if own is not None:
+            while own.lend():
+                pass
+            if own.ready():
+                self.touch()  # the own receiver answers first
+                return
+        if self.borrowers and self.waits():
+            for name, borrower in self.borrowers.items():
+                if not borrower.session:
+                    if borrower.interested:
+                        self.turn.want(name)
+                elif not borrower.said and (borrower.messages or borrower.interested):
+                    self.peers[name].flagged[self] = None
+
+    def pull(self, name: str) -> bool:
+        """The writer to ``name`` takes one extent, or READY. False when there is nothing for it."""
+        borrower = self.borrowers.get(name)
+        if borrower is None or not borrower.session:
+            return False
+        return borrower.lend() or borrower.ready()
+
+    # counting
+
+    def count_requeued(self, reason: str, messages: int) -> None:
+        """So many came back by REQ."""
+        total, own = self.turn.counters, self.counters
+        if reason == "timeout":
+            total.timed_out += messages
+            own.timed_out += messages
+        elif reason == "departed":
+            total.departed += messages
+            own.departed += messages
+        elif reason == "cancelled":
+            total.cancelled += messages
+            own.cancelled += messages
+        else:
+            total.requeued += messages
+            own.requeued += messages
+
+    def count_returned(self, messages: int) -> None:
+        """So many came back without having been handed over."""
+        self.turn.counters.returned += messages
+        self.counters.returned += messages
+
+    def count_lost(self, messages: int) -> None:
+        """So many came back by the end of a session."""
+        self.turn.counters.sessions_lost += messages
+        self.counters.sessions_lost += messages
+
+    # views
+
+    def unfinished(self) -> int:
+        """Messages of this origin that the channel has not finished."""
+        return sum(cursor.unfinished() for cursor in self.cursors.values())
+
+    def in_flight(self) -> int:
+        """Messages lent, to the own node or others."""
+        own = self.own.leased() if self.own is not None else 0
+        return own + sum(borrower.leased() for borrower in self.borrowers.values())
+
+    def deferred(self) -> int:
+        """Messages that are not due."""
+        return sum(cursor.deferred_messages for cursor in self.cursors.values())

@@ -1,0 +1,48 @@
+"""What must hold in a broker at any moment, as assertions: for tests and the simulator's checkers."""
+
+from __future__ import annotations
+
+from meshq.broker.borrower import Borrower
+from meshq.broker.channel import Channel
+from meshq.broker.cursor import Cursor
+from meshq.broker.receiver import Receiver
+from meshq.machine.ranges import Ranges
+
+
+def check_channel(channel: Channel) -> None:
+    """I3: each message is in exactly one place. I5: who said READY has no credit."""
+    borrowers = [*channel.borrowers.values(), *([channel.own] if channel.own is not None else [])]
+    for cursor in channel.cursors.values():
+        check_cursor(cursor, borrowers)
+    for borrower in borrowers:
+        where = f"{channel.key} to {borrower.name}"
+        assert borrower.messages >= 0 <= borrower.bytes, (
+            f"{where}: credit {borrower.messages} of {borrower.bytes} bytes"
+        )
+        assert not (borrower.said and (borrower.messages or borrower.bytes)), f"{where}: said READY with credit (I5)"
+        assert borrower.session or not (borrower.lent or borrower.messages or borrower.said), f"{where}: no session"
+
+
+def check_cursor(cursor: Cursor, borrowers: list[Borrower]) -> None:
+    """Every number from ``born`` on is finished, ahead, returned, deferred or leased, and only one of them."""
+    log = cursor.log
+    where = f"{cursor.channel.key} in {log.id}"
+    places = Ranges(cursor.finished)
+    spans = [(extent.start, extent.stop) for extent in cursor.returned]
+    spans += [(extent.start, extent.stop) for _, _, extent in cursor.deferred]
+    spans += cursor.finished.missing(cursor.at, log.next)
+    for borrower in borrowers:
+        lent = borrower.lent.get(log.id)
+        # A lease outlives the finishing of its messages by somebody else, so only the rest counts.
+        for lease in lent.leases if lent is not None else ():
+            spans += cursor.finished.missing(lease.start, lease.stop)
+    for start, stop in spans:
+        assert places.add(start, stop) == stop - start, f"{where}: {start} to {stop} is in two places (I3)"
+    assert places.covers(cursor.born, log.next), f"{where}: nowhere: {places.missing(cursor.born, log.next)} (I3)"
+    assert cursor.deferred_messages == sum(extent.stop - extent.start for _, _, extent in cursor.deferred)
+    assert cursor.returned.messages == sum(extent.stop - extent.start for extent in cursor.returned)
+
+
+def check_receiver(receiver: Receiver) -> None:
+    """The ledger's sums."""
+    receiver.check()

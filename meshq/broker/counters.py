@@ -1,0 +1,101 @@
+"""What happened, in plain numbers: one object for the broker, one for each channel. Every view reads these."""
+
+from __future__ import annotations
+
+
+class Counters:
+    """Of one broker, since it started. Messages, unless the name says otherwise."""
+
+    __slots__ = (
+        "audit_differences",
+        "audits",
+        "broken_bodies",
+        "broken_rules",
+        "cancelled",
+        "departed",
+        "died",
+        "dropped",
+        "fins_forgotten",
+        "gaps",
+        "grants",
+        "handed",
+        "late_finished",
+        "late_forgotten",
+        "links_wanted",
+        "published",
+        "published_batches",
+        "recalls",
+        "refused",
+        "requeued",
+        "returned",
+        "sessions_lost",
+        "timed_out",
+        "window_evicted",
+    )
+
+    def __init__(self) -> None:
+        self.published = 0
+        self.published_batches = 0
+        self.refused = 0
+        """Publishes refused by a limit."""
+        self.handed = 0
+        self.requeued = 0
+        self.timed_out = 0
+        self.departed = 0
+        """Of consumers that left."""
+        self.cancelled = 0
+        """Given back by an application after hand-over, counting nothing."""
+        self.returned = 0
+        """Lent, never handed over."""
+        self.sessions_lost = 0
+        """Returned by the end of a session."""
+        self.died = 0
+        """Attempts counted because the process that held the message ended."""
+        self.dropped = 0
+        """Unfinished messages of a deleted topic or channel, per channel."""
+        self.gaps = 0
+        """At most so many messages a channel heard of late has missed."""
+        self.grants = 0
+        """Grants made."""
+        self.recalls = 0
+        """Recalls made."""
+        self.late_finished = 0
+        """Finished after their timeout."""
+        self.late_forgotten = 0
+        """Timed out and forgotten: a late finish of them is ignored."""
+        self.fins_forgotten = 0
+        """Finished, not acknowledged and forgotten: the origin delivers them again."""
+        self.window_evicted = 0
+        """Left the window of recent batches before their time."""
+        self.audits = 0
+        """Audits received."""
+        self.audit_differences = 0
+        """Audits that differed; zero in health."""
+        self.broken_bodies = 0
+        self.broken_rules = 0
+        """Frames that no correct peer sends; each ended its session."""
+        self.links_wanted = 0
+        """Times a link was asked for."""
+
+    def as_map(self) -> dict[str, int]:
+        """All of them by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class ChannelCounters:
+    """Of one channel at its origin, in messages."""
+
+    __slots__ = ("cancelled", "departed", "finished", "requeued", "returned", "sessions_lost", "timed_out")
+
+    def __init__(self) -> None:
+        self.finished = 0
+        self.requeued = 0
+        self.timed_out = 0
+        self.departed = 0
+        self.cancelled = 0
+        self.sessions_lost = 0
+        self.returned = 0
+
+    def redelivered(self) -> int:
+        """Handed over, perhaps, and delivered again, for whatever reason."""
+        return self.requeued + self.timed_out + self.departed + self.cancelled + self.sessions_lost

@@ -1,0 +1,91 @@
+"""What the objects of one broker share while a turn goes on: time, settings, counters, what is still to do.
+
+Inputs change state and mark what they touched; the broker's ``effects()`` ends the turn by running the
+send rules of everything marked until nothing is. No rule lives here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meshq.broker.counters import Counters
+from meshq.broker.effects import BreakSession, BrokerEffect, WantLink
+from meshq.config import Config
+from meshq.machine.timers import Timers
+
+if TYPE_CHECKING:
+    from meshq.broker.channel import Channel
+    from meshq.broker.receiver import Receiver
+    from meshq.broker.source import Source
+
+WANT_AGAIN_S = 1.0
+"""A link still wanted and still missing is asked for again this often."""
+
+
+class Wanted:
+    """Peers without a session that something waits for."""
+
+    __slots__ = ("names",)
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+
+
+class Turn:
+    """Shared by reference; every machine input sets ``now`` first."""
+
+    __slots__ = (
+        "channels",
+        "config",
+        "counters",
+        "finishing",
+        "memory_bytes",
+        "now",
+        "out",
+        "receivers",
+        "rows",
+        "serial",
+        "timers",
+        "unchecked",
+        "wanted",
+    )
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.now = 0.0
+        self.counters = Counters()
+        self.timers: Timers[Any] = Timers()
+        self.out: list[BrokerEffect] = []
+        self.rows: list[Any] = []
+        """What this turn adds to logs, for the store."""
+        self.channels: dict[Channel, None] = {}
+        """Channels whose send rules must run."""
+        self.receivers: dict[Receiver, None] = {}
+        self.finishing: dict[Source, None] = {}
+        """Sources with finished spans to tell their origin."""
+        self.unchecked: dict[Channel | Receiver, None] | None = None
+        """What ran since the last ``check``, once there was one."""
+        self.wanted = Wanted()
+        self.memory_bytes = 0
+        self.serial = 0
+
+    def want(self, peer: str) -> None:
+        """Something waits for ``peer``, which has no session: ask for a link, again until there is one."""
+        wanted = self.wanted
+        if peer in wanted.names:
+            return
+        if not wanted.names:
+            self.timers.arm(wanted, self.now + WANT_AGAIN_S)
+        wanted.names[peer] = None
+        self.counters.links_wanted += 1
+        self.out.append(WantLink(peer))
+
+    def accuse(self, peer: str, why: str) -> None:
+        """``peer`` sent what no correct peer sends: its session must end."""
+        self.counters.broken_rules += 1
+        self.out.append(BreakSession(peer, why))
+
+    def next_serial(self) -> int:
+        """A number that was not given out before."""
+        self.serial += 1
+        return self.serial
