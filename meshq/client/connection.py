@@ -197,6 +197,7 @@ class Connection:
     def _began(self, session: LiveSession, hello: Hello) -> None:
         self.session = session
         self.node = hello.name
+        self.trouble = f"{hello.name} does not answer"
         self._moving = False
         self._book.learn(hello.options.get("peers"))
         for desk in self._desks:
