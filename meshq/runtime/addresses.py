@@ -166,7 +166,7 @@ def free_ports(bind: str | None = None, *, mesh: int = MESH_PORT, tcp: Sequence[
     """
     host = bind_host(bind)
     for moved in range(0, PORT_MOVES_MAX * PORT_STEP, PORT_STEP):
-        if max(mesh, *tcp) + moved > 65_535:
+        if max((mesh, *tcp)) + moved > 65_535:
             break
         if _all_free(host, mesh + moved, [port + moved for port in tcp]):
             return moved

@@ -145,6 +145,11 @@ class Host:
         return self._bound
 
     @property
+    def pauses(self) -> int:
+        """How often this process was found more than 100 ms late."""
+        return self._alarm.pauses
+
+    @property
     def engine(self) -> Machine:
         """The machine; Closed before ``start``."""
         if self._machine is None:
@@ -394,7 +399,7 @@ class Host:
         self._stop = stop
         self._alarm.cancel()
         self._server.close()
-        for stream in list(self._streams.values()):
+        for stream in [*self._streams.values(), *self._sockets]:
             stream.close(abort)
         self._streams.clear()
         self._door.close()
@@ -452,6 +457,8 @@ class Host:
                     errand.cancel()
         except* Exception as group:
             self._fail(group)
+        finally:  # a loop that is torn down under the host
+            self._end(Stop(None), abort=True)
 
     async def _all_gone(self) -> None:
         while self._sockets:
