@@ -7,12 +7,12 @@ A contradiction that needs no waiting (a message nobody published, a number used
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from meshq.names import LogId
 
 WRONG_MAX: Final = 20
-Place = tuple[LogId, int]
+Place: TypeAlias = tuple[LogId, int]
 
 
 class Message:
@@ -61,7 +61,7 @@ class Ledger:
     """When a barrier of the channel was first answered by all: what is sent from then on must arrive."""
     barriers: list[tuple[float, str, str, int, int]] = field(default_factory=list)
     """When, topic, channel, answered, asked."""
-    places: dict[Place, Message] = field(default_factory=dict)
+    places: dict[tuple[str, LogId, int], Message] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     counters: LedgerCounters = field(default_factory=LedgerCounters)
 
@@ -133,7 +133,7 @@ class Ledger:
         place = (log, number)
         if message.place is None:
             message.place = place
-            other = self.places.setdefault(place, message)
+            other = self.places.setdefault((message.topic, log, number), message)
             if other is not message:
                 self.say(f"{message} and {other} have the same number")
         elif message.place != place:

@@ -13,7 +13,6 @@ from typing import Any
 
 from meshq.config import BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig
 from meshq.engine.engine import Engine
-from meshq.names import LogId
 from meshq.sim import faults
 from meshq.sim.clients import Admin, Client
 from meshq.sim.consumer import Consumer, ConsumerHabits
@@ -216,19 +215,13 @@ class Stage:
         )
 
     def outstanding(self) -> list[tuple[Message, str]]:
-        """What is owed by an origin that still lives."""
+        """What is owed by an origin that still lives: whose start opened the message's log and runs on."""
+        live = {(name, *engine.membership.me.epoch) for name, engine in self.engines()}
         return [
             (message, channel)
             for message, channel in self.ledger.owed()
-            if message.topic not in self.forgiven and message.place is not None and self.lives(message.place[0])
+            if message.topic not in self.forgiven and message.place is not None and message.place[0][:3] in live
         ]
-
-    def lives(self, log: LogId) -> bool:
-        """Whether the start of the node that opened this log still runs."""
-        return any(
-            name == log.origin and engine.membership.me.epoch == (log.epoch_ms, log.epoch_nonce)
-            for name, engine in self.engines()
-        )
 
     def _starting(self) -> bool:
         return any(not engine.ready for _, engine in self.engines()) or any(

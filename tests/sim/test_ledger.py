@@ -25,7 +25,7 @@ def ledger() -> Ledger:
 def test_what_is_owed_was_confirmed_and_sent_after_a_barrier_that_all_answered(ledger: Ledger) -> None:
     ledger.sent(1.6, b"never confirmed", "orders", "n1")
     ledger.sent(1.6, b"elsewhere", "clicks", "n1")
-    ledger.confirmed(2.0, [b"elsewhere"], LogId("n1", 1, 2, 1, 1), 1)
+    ledger.confirmed(2.0, [b"elsewhere"], LOG, 1)
     assert [(message.name, channel) for message, channel in ledger.owed()] == [(b"late", "billing")]
 
 

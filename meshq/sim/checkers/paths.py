@@ -12,7 +12,7 @@ from meshq.sim.checkers.base import Checker
 from meshq.sim.host import Host
 
 NEXT: Final[dict[type[Any], tuple[str, tuple[str, ...]]]] = {
-    events.MemberJoined: ("alive", ("", "gone", "alive")),
+    events.MemberJoined: ("alive", ("", "gone", "alive", "suspect")),
     events.MemberSuspected: ("suspect", ("alive",)),
     events.MemberRecovered: ("alive", ("suspect",)),
     events.MemberFailed: ("gone", ("alive", "suspect")),
@@ -52,7 +52,7 @@ class Paths(Checker):
         """Joined once per epoch, unless it was gone in between; epochs rise."""
         key = (host.name, host.counters.starts, event.name)
         known = self._epochs.get(key, 0)
-        if event.epoch_ms < known or (before == "alive" and event.epoch_ms == known):
+        if event.epoch_ms < known or (before in ("alive", "suspect") and event.epoch_ms == known):
             self.stage.find(f"{host.name} tells {event} after its epoch {known}")
         self._epochs[key] = event.epoch_ms
         if event.name == host.name:
