@@ -21,13 +21,16 @@ HELLO_BYTES_MAX = 16 * 1024
 class Session:
     """Frames out of bytes, bytes out of frames. ``peer`` is the other side's Hello once it came."""
 
-    __slots__ = ("_config", "_framing", "_out", "_pings", "ended", "heard_at", "opened_at", "peer", "said_at")
+    __slots__ = (
+        "_config", "_framing", "_greeted", "_out", "_pings", "ended", "heard_at", "opened_at", "peer", "said_at",
+    )  # fmt: skip
 
     def __init__(self, config: LinkConfig, now: float, hello: Hello | None = None) -> None:
         self._config = config
         self._framing = Framing(HELLO_BYTES_MAX)
         self._out: list[bytes] = []
         self._pings = 0
+        self._greeted = False
         self.peer: Hello | None = None
         self.ended = False
         self.opened_at = self.heard_at = self.said_at = now
@@ -49,7 +52,9 @@ class Session:
             self._out.append(encode(frame))
 
     def goodbye(self, code: str, text: str) -> None:
-        """Queue the last frame; whatever comes later is ignored."""
+        """Queue the last frame; whatever comes later is ignored. Without a hello before it, it opens the stream."""
+        if not self._greeted and not self.ended:
+            self._out.append(MAGIC)
         self.send(Goodbye(code, text))
         self.ended = True
 
@@ -106,6 +111,7 @@ class Session:
         return "silent" if now >= self.heard_at + self._config.silent_s else None
 
     def _greet(self, hello: Hello) -> None:
+        self._greeted = True
         self._out.append(MAGIC)
         self.send(hello)
 

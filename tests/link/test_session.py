@@ -111,6 +111,13 @@ def test_a_stream_without_a_hello_is_given_up() -> None:
     assert session.dead(session.deadline()) == "no hello"
 
 
+def test_a_goodbye_instead_of_a_hello_can_be_read_by_the_dialler() -> None:
+    acceptor = Session(CONFIG, 0.0)
+    acceptor.receive(0.0, MAGIC + encode(hello("a")))
+    acceptor.goodbye("LABEL", "no")
+    assert Session(CONFIG, 0.0, hello("a")).receive(0.0, b"".join(acceptor.output(0.0))) == [Goodbye("LABEL", "no")]
+
+
 def test_nothing_is_sent_or_read_after_goodbye() -> None:
     dialler, acceptor = pair()
     dialler.goodbye("IDLE", "nothing to do")
