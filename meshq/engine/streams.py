@@ -123,12 +123,14 @@ class Streams:
             session = stream.session
             if session is None:
                 self.end(now, stream, "", "")
-            elif (why := session.dead(now)) is not None:
+            elif (why := session.dead(now)) is not None and not self._within(stream, session):
                 self.end(now, stream, "SILENT", why)
             else:
                 session.tick(now)
                 self._dirty[number] = stream
-                self._timers.arm(number, session.deadline())
+                within = self._within(stream, session)
+                due = session.said_at + self._config.heartbeat_s if within else session.deadline()
+                self._timers.arm(number, due)
 
     def deadline(self) -> float | None:
         """When ``tick`` has something to do."""
@@ -149,6 +151,10 @@ class Streams:
     def all(self) -> list[Stream]:
         """Every stream that is not over."""
         return [stream for stream in self._table.values() if not stream.over]
+
+    def _within(self, stream: Stream, session: Session) -> bool:
+        """Whether the peer lives in this process: its loop may stand still for long, but it can't die alone."""
+        return not stream.address[0] and session.peer is not None
 
     def _next(self) -> int:
         self._count += 1
