@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from meshq.errors import MeshError, RemoteProtocolError, Unreachable, refusal
 from meshq.link.client import ClientSession
 from meshq.machine.effects import Address
 from meshq.runtime.contract import Stream
 from meshq.wire.frames import Goodbye, Hello
+
+LATE_S: Final = 0.1
+"""A timer that is served later than this had a loop that stood still."""
+READ_S: Final = 0.05
+"""How long the loop then gets to read."""
 
 Handlers: TypeAlias = Mapping[type[Any], Callable[[Any], None]]
 
@@ -172,6 +177,12 @@ class LiveSession:
         if self._ended:
             return
         now = self._loop.time()
+        if now > self._armed_at + LATE_S:
+            # The loop stood still: what came meanwhile must be read before anybody is held dead.
+            self.machine.tick(now)
+            self._arm(now + READ_S)
+            self.flush()
+            return
         dead = self.machine.dead(now)
         if dead is not None:
             self.end(Unreachable(f"the node is {dead}"), abort=True)
