@@ -84,6 +84,7 @@ class Engine:
         self._hearsay = Hearsay(self._streams, self._greeting, self._gossip)
         self.links = Links(config, rng, self._streams, self._greeting, self.membership, self.broker, self._emit)
         self._doors = Doors(config, self._streams, self._refusing, self.broker, self.routing)
+        self._roles: dict[str, Role] = {"node": self.links, "client": self._doors, "gossip": self._hearsay}
         self._views = Views(
             config, self.membership, self.routing, self.broker, self.links, self._streams, self.counters
         )
@@ -239,7 +240,7 @@ class Engine:
         deadlines.append(self._questions.deadline())
         if self._drain_until is not None and not self._stopped:
             deadlines.append(self._check_at)
-        if not self.ready:
+        if not self.ready and self._catalog_at:
             deadlines.append(self._catalog_at)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -384,10 +385,8 @@ class Engine:
         assert stream.session is not None
         self._greeting.check(hello)
         if stream.role is None:
-            role: Role = {"node": self.links, "client": self._doors, "gossip": self._hearsay}[hello.role]
-            if not self._stopped:
-                stream.session.welcome(self._greeting.welcome(hello, stream.address))
-            stream.role = role
+            stream.session.welcome(self._greeting.welcome(hello, stream.address))
+            stream.role = self._roles[hello.role]
         stream.role.greeted(now, stream, hello)
 
     def _gossip(self, now: float, data: bytes, source: Address, via: int | None) -> None:
@@ -430,8 +429,8 @@ class Engine:
         if now < self._catalog_at:
             return
         members = self.membership.alive()
-        self._catalog_at = now + CATALOG_RETRY_S
         if members:
+            self._catalog_at = now + CATALOG_RETRY_S
             self.routing.want_catalog(now, members[round(now) % len(members)].address)
 
     def _check_drain(self, now: float) -> None:

@@ -202,6 +202,7 @@ class Links:
                 continue
             if what == "beat":
                 self._timers.arm((what, name), now + self._config.link.heartbeat_s)
+                self._testify(now, link)
                 for frame in self._broker.heartbeat(now, name):
                     self._streams.send(link.stream, frame)
             else:
@@ -237,7 +238,9 @@ class Links:
         for what in ("beat", "idle"):
             self._timers.cancel((what, name))
         leases = self._broker.session_ended(now, name)
-        self._emit(events.LinkDown(name, reason, leases or 0))
+        self._emit(events.LinkDown(name, reason, leases))
+        if reason in ("reset", "eof"):
+            self._membership.path_evidence(now, name, False)
 
     def _dial(self, now: float, name: str) -> None:
         member = self._membership.members.get(name)
@@ -255,6 +258,12 @@ class Links:
 
     def _end_dial(self, name: str) -> None:
         self._dials.pop(name, None)
+
+    def _testify(self, now: float, link: Link) -> None:
+        """A member whose link brought bytes since the last beat lives, whatever happened to its datagrams."""
+        session = link.stream.session
+        if session is not None and now - session.heard_at < self._config.link.heartbeat_s:
+            self._membership.path_evidence(now, link.name, True)
 
     def _check_idle(self, now: float, link: Link) -> None:
         if not self._broker.idle(link.name):

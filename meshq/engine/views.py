@@ -108,7 +108,7 @@ class Views:
             "version": member.version,
             "zone": member.zone,
             "self": member.name == self._config.name,
-            "since_s": round(max(0.0, now - member.since), 3),
+            "since_s": round(now - max(self.started_at, member.since), 3),
         }
 
 
