@@ -48,11 +48,13 @@ def _read(path: Path) -> Source:
     return Source(str(path.relative_to(REPOSITORY)), text, ast.parse(text))
 
 
+@cache
 def pyproject() -> dict[str, Any]:
     """The project's settings."""
     return tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+@cache
 def floors() -> list[list[str]]:
     """The rooms, a list per floor, highest first, as the import contract has them."""
     contract = pyproject()["tool"]["importlinter"]["contracts"][0]
