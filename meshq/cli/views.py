@@ -15,17 +15,7 @@ from meshq.names import RELEASE
 
 T = TypeVar("T")
 
-_COUNTS: Final = (
-    "depth",
-    "in_flight",
-    "deferred",
-    "published",
-    "finished",
-    "requeued",
-    "timed_out",
-    "redelivered",
-    "consumers",
-)
+_COUNTS: Final = ("depth", "in_flight", "deferred", "finished", "requeued", "timed_out", "redelivered", "consumers")
 
 
 def members(nodes: Sequence[str] | None, *, as_json: bool) -> None:
@@ -165,8 +155,13 @@ def _consumers(consumers: Mapping[str, int]) -> str:
 def _channels(topic: Mapping[str, Any]) -> list[tuple[tuple[str, str], Mapping[str, int], str]]:
     name = topic["topic"]
     if not topic["channels"]:
-        return [((name, "-"), {"depth": topic["messages"], "published": topic["published"]}, "no channel yet")]
-    return [((name, each["channel"]), each, each.get("why", "")) for each in topic["channels"]]
+        return [((name, "-"), {"depth": topic["messages"]}, "no channel yet")]
+    return [((name, each["channel"]), each, _reason(each.get("why", ""))) for each in topic["channels"]]
+
+
+def _reason(why: str) -> str:
+    """Why a channel's messages wait at one node; nothing when none do, or when they are elsewhere."""
+    return "" if why in ("NONE", "NO_TOPIC") else why.lower().replace("_", " ")
 
 
 def _address(host: str, port: int) -> str:

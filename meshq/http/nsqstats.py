@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+_COUNTS = ("depth", "in_flight", "deferred", "finished", "requeued", "timed_out")
 _NO_LATENCY = {"count": 0, "percentiles": None}
 
 
@@ -31,22 +32,26 @@ def _topic(entry: Mapping[str, Any], channel: str, clients: bool) -> dict[str, A
         "depth": 0 if channels else entry["messages"],
         "backend_depth": 0,
         "message_count": entry["published"],
-        "message_bytes": entry.get("published_bytes", entry["bytes"]),
+        "message_bytes": entry["bytes"],  # what the node holds now, lengths included
         "paused": False,
         "e2e_processing_latency": _NO_LATENCY,
     }
 
 
 def _channel(entry: Mapping[str, Any], clients: bool) -> dict[str, Any]:
+    # A channel of which this node only has consumers has no counts here: its messages are elsewhere.
+    counts = {
+        name: entry.get(name, 0) for name in ("depth", "in_flight", "deferred", "finished", "requeued", "timed_out")
+    }
     return {
         "channel_name": entry["channel"],
-        "depth": entry["depth"],
+        "depth": counts["depth"],
         "backend_depth": 0,
-        "in_flight_count": entry["in_flight"],
-        "deferred_count": entry["deferred"],
-        "message_count": entry["published"],
-        "requeue_count": entry["requeued"],
-        "timeout_count": entry["timed_out"],
+        "in_flight_count": counts["in_flight"],
+        "deferred_count": counts["deferred"],
+        "message_count": counts["depth"] + counts["in_flight"] + counts["deferred"] + counts["finished"],
+        "requeue_count": counts["requeued"],
+        "timeout_count": counts["timed_out"],
         "client_count": entry["consumers"],
         "clients": [] if clients else None,
         "paused": False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ OTHERWISE = {
     },
 }
 _REPEATED = re.compile(r"\{([0-9a-f]+)\*([0-9]+)\}")
-_OWN = ("version", "hostname", "http_port", "tcp_port")
+_OWN = ("version", "hostname", "http_port", "tcp_port", "message_bytes")
 _COMPARED = ("X-Nsq-Content-Type", "Content-Type", "Allow")
 
 
@@ -58,7 +59,7 @@ async def _step(session: aiohttp.ClientSession, base: str, step: dict[str, Any])
     asked, wanted = step["http"], step["response"]
     body = _bytes(asked.get("body_hex", ""))
     url = URL(base + asked["path"].replace("$", "%24"), encoded=True)
-    data: Any = _chunks(body) if asked.get("chunked") else body
+    data: Any = _chunks(body) if asked.get("chunked") else BytesIO(body)
     async with session.request(
         asked["method"], url, data=data, headers=asked.get("headers"), allow_redirects=False
     ) as response:

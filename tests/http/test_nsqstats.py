@@ -12,7 +12,7 @@ from meshq.http.nsqstats import duration, text, topics_of
 
 
 def channel(name: str, **counts: int) -> dict[str, Any]:
-    names = "depth in_flight deferred published finished requeued timed_out redelivered consumers"
+    names = "depth in_flight deferred finished requeued timed_out redelivered consumers"
     return {"channel": name, **dict.fromkeys(names.split(), 0), **counts}
 
 
@@ -48,6 +48,19 @@ def test_without_clients_their_list_is_null_and_their_number_stays() -> None:
     found = topics_of({"topics": [topic("a", channel("x", consumers=2))]}, "a", "x", False)
     assert found is not None
     assert (found[0]["channels"][0]["clients"], found[0]["channels"][0]["client_count"]) == (None, 2)
+
+
+def test_a_channel_of_which_only_consumers_are_here_shows_them_and_no_messages() -> None:
+    found = topics_of({"topics": [topic("a", {"channel": "x", "consumers": 1, "why": "NO_TOPIC"})]}, "", "", True)
+    assert found is not None
+    assert (found[0]["channels"][0]["client_count"], found[0]["channels"][0]["message_count"]) == (1, 0)
+
+
+def test_the_messages_of_a_channel_are_those_that_wait_are_held_or_are_done() -> None:
+    counts = {"depth": 1, "in_flight": 2, "deferred": 4, "finished": 8}
+    found = topics_of({"topics": [topic("a", channel("x", **counts))]}, "", "", True)
+    assert found is not None
+    assert found[0]["channels"][0]["message_count"] == 15
 
 
 def test_the_keys_are_nsqds_in_nsqds_order() -> None:
@@ -86,7 +99,7 @@ def test_the_text_form_lines_up_like_nsqds() -> None:
     assert "   [b              ] depth: 0     be-depth: 0     msgs: 3        e2e%: " in lines
     assert (
         "      [y                        ] depth: 3     be-depth: 0     inflt: 0    def: 0    "
-        "re-q: 0     timeout: 0     msgs: 0        e2e%: "
+        "re-q: 0     timeout: 0     msgs: 3        e2e%: "
     ) in lines
 
 

@@ -1,0 +1,224 @@
+"""The HTTP door on a real node, asked over a socket: nsqd's own answers, limits, and who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from meshq.config import BrokerConfig, Config
+from meshq.http import HttpDoor
+from meshq.node import Node
+from tests.http import player
+
+WAIT_S = 10.0
+
+
+@asynccontextmanager
+async def served(**broker: Any) -> AsyncIterator[tuple[Node, str, aiohttp.ClientSession]]:
+    """A node with a door, the door's address, and a client of it."""
+    door = HttpDoor("127.0.0.1", 0, names=["alias.test"])
+    config = Config(name="door", broker=BrokerConfig(**broker))
+    node = Node(config=config, bind="127.0.0.1", port=0, doors=[door], loop="shared", drain_timeout_s=0)
+    async with node, aiohttp.ClientSession() as session:
+        yield node, f"http://127.0.0.1:{door.address[1]}", session
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """A test on a loop of its own, ended if it hangs."""
+    asyncio.run(asyncio.wait_for(test, WAIT_S * 2))
+
+
+@pytest.mark.parametrize("conversation", player.conversations(), ids=lambda each: str(each["name"]))
+def test_nsqds_own_answers(conversation: dict[str, Any]) -> None:
+    async def test() -> None:
+        async with served() as (_, base, session):
+            assert await player.play(session, base, conversation) == []
+
+    run(test())
+
+
+def test_what_is_published_reaches_a_consumer_byte_for_byte() -> None:
+    async def test() -> None:
+        async with served() as (node, base, session), node.subscribe("t", "c") as messages:
+            whole = bytes(range(256))
+            async with session.post(f"{base}/pub?topic=t", data=whole) as response:
+                assert (response.status, await response.text()) == (200, "OK")
+            async with session.post(f"{base}/mpub?topic=t", data=b"one\n\ntwo\r\n") as response:
+                assert response.status == 200
+            got = [message.body async for message in _first(messages, 3)]
+            assert got == [whole, b"one", b"two\r"]
+
+    run(test())
+
+
+def test_a_compressed_body_is_as_opaque_as_any() -> None:
+    async def test() -> None:
+        async with served() as (node, base, session), node.subscribe("t", "c") as messages:
+            headers = {"Content-Encoding": "gzip"}
+            async with session.post(f"{base}/pub?topic=t", data=b"\x1f\x8bnot gzip", headers=headers) as response:
+                assert response.status == 200
+            assert [message.body async for message in _first(messages, 1)] == [b"\x1f\x8bnot gzip"]
+
+    run(test())
+
+
+def test_a_deferred_message_counts_as_deferred() -> None:
+    async def test() -> None:
+        async with served() as (node, base, session), node.subscribe("t", "c"):
+            async with session.post(f"{base}/pub?topic=t&defer=60000", data=b"later") as response:
+                assert response.status == 200
+            async with session.get(f"{base}/stats?format=json&topic=t") as response:
+                channel = (await response.json())["topics"][0]["channels"][0]
+            assert (channel["deferred_count"], channel["in_flight_count"]) == (1, 0)
+
+    run(test())
+
+
+def test_concurrent_requests_share_batches() -> None:
+    async def test() -> None:
+        async with served() as (node, base, session):
+            bodies = [b"%d" % number for number in range(200)]
+
+            async def post(body: bytes) -> int:
+                async with session.post(f"{base}/pub?topic=t", data=body) as response:
+                    return response.status
+
+            assert set(await asyncio.gather(*map(post, bodies))) == {200}
+            async with node.subscribe("t", "c") as messages:
+                leases = messages.leases()
+                got: list[bytes] = []
+                batches = 0
+                while len(got) < 200:
+                    lease = await anext(leases)
+                    lease.finish()
+                    got += lease.bodies
+                    batches += 1
+            assert sorted(got) == sorted(bodies)
+            assert batches < 200
+
+    run(test())
+
+
+def test_a_full_node_answers_503_full_and_goes_on_when_there_is_room() -> None:
+    async def test() -> None:
+        async with served(memory_bytes_max=100_000) as (node, base, session):
+            statuses = []
+            for _ in range(6):
+                async with session.post(f"{base}/pub?topic=t", data=b"x" * 30_000) as response:
+                    statuses.append((response.status, await response.text()))
+                if response.status == 503:
+                    break
+            assert statuses[-1] == (503, '{"message":"FULL"}')
+            async with node.subscribe("t", "c") as messages:
+                async for message in _first(messages, len(statuses) - 1):
+                    message.finish()
+                async with session.post(f"{base}/pub?topic=t", data=b"x") as response:
+                    assert response.status == 200
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"Host": "evil.example"}, "HOST_NOT_ALLOWED"),
+        ({"Origin": "http://evil.example"}, "ORIGIN_NOT_ALLOWED"),
+        ({"Origin": "null"}, "ORIGIN_NOT_ALLOWED"),
+    ],
+)
+def test_a_browser_on_a_foreign_page_is_refused_and_nothing_is_published(headers: dict[str, str], said: str) -> None:
+    async def test() -> None:
+        async with served() as (_, base, session):
+            async with session.post(f"{base}/pub?topic=t", data=b"x", headers=headers) as response:
+                assert response.status == 403
+                assert said in (await response.json())["message"]
+            async with session.get(f"{base}/stats?format=json") as response:
+                assert (await response.json())["topics"] == []
+
+    run(test())
+
+
+@pytest.mark.parametrize("host", ["localhost", "door", "alias.test:4151", "192.168.1.1"])
+def test_the_names_of_the_node_are_let_in(host: str) -> None:
+    async def test() -> None:
+        async with served() as (_, base, session), session.get(f"{base}/ping", headers={"Host": host}) as response:
+            assert response.status == 200
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x00\xff" * 2000 + b"\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /pub?topic=t HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /pub?topic=t HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /ping HTTP/1.1\r\n" + b"X: y\r\n" * 100_000 + b"\r\n",
+        b"  V2",
+    ],
+)
+def test_bytes_that_are_no_http_cost_their_sender_the_connection_only(sent: bytes) -> None:
+    async def test() -> None:
+        async with served() as (_, base, session):
+            await _raw(base, sent)
+            async with session.get(f"{base}/ping") as response:
+                assert response.status == 200
+
+    run(test())
+
+
+def test_a_body_announced_too_big_is_refused_before_it_is_read() -> None:
+    async def test() -> None:
+        async with served() as (_, base, _session):
+            head = b"POST /mpub?topic=t HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
+            answer = await _raw(base, head, half_close=False)
+            assert answer.startswith(b"HTTP/1.1 413 ")
+            assert answer.endswith(b'{"message":"BODY_TOO_BIG"}')
+
+    run(test())
+
+
+def test_a_connection_too_many_is_told_so_and_the_others_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshq.http.door.CONNECTIONS_MAX", 2)
+
+    async def test() -> None:
+        async with served() as (_, base, _session):
+            host, port = base.removeprefix("http://").split(":")
+            held = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+            for reader, writer in held:  # answered, so that both are known to be counted
+                writer.write(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            assert (await _raw(base, b"", half_close=False)).startswith(b"HTTP/1.1 503 ")
+            for _, writer in held:
+                writer.close()
+
+    run(test())
+
+
+async def _raw(base: str, sent: bytes, *, half_close: bool = True) -> bytes:
+    """Everything that comes back for these bytes until the other side closes."""
+    host, port = base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(sent)
+        if half_close:
+            writer.write_eof()
+        return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def _first(messages: Any, count: int) -> AsyncIterator[Any]:
+    for _ in range(count):
+        async with asyncio.timeout(WAIT_S):
+            message = await anext(messages)
+        message.finish()
+        yield message
