@@ -12,7 +12,7 @@ from __future__ import annotations
 from meshq.config import LinkConfig
 from meshq.errors import RemoteProtocolError
 from meshq.link.framing import Framing
-from meshq.wire.frames import MAGIC, VERSION, Frame, Goodbye, Hello, Ping, Pong, decode, encode
+from meshq.wire.frames import MAGIC, VERSION, Frame, Goodbye, Hello, Ping, Pong, decode, encode_parts
 
 HELLO_BYTES_MAX = 16 * 1024
 """Until the hello is read, a stranger may not make us keep more than this."""
@@ -49,7 +49,7 @@ class Session:
     def send(self, frame: Frame) -> None:
         """Queue one frame; ignored after goodbye."""
         if not self.ended:
-            self._out.append(encode(frame))
+            self._out += encode_parts(frame)
 
     def goodbye(self, code: str, text: str) -> None:
         """Queue the last frame; whatever comes later is ignored. Without a hello before it, it opens the stream."""

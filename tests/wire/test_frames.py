@@ -126,3 +126,16 @@ def test_a_stream_does_not_begin_like_another_protocol() -> None:
     for other in (b"  V1", b"  V2", b"GET ", b"POST", b"\x16\x03\x01\x02"):
         assert other != frames.MAGIC
     assert frames.MAGIC[0] >= 0x80
+
+
+@pytest.mark.parametrize("size_bytes", [0, 23, 255, 1023, 1024, 65_535, 65_536, 300_000])
+def test_a_body_passed_on_as_it_is_makes_the_same_bytes(size_bytes: int) -> None:
+    body = bytes(size_bytes)
+    for frame in (
+        frames.Deliver(3, LOG, 1, 3, 123, [[1, 2, 1]], body),
+        frames.Deliver(ChannelKey("t", "c", 1), LOG, 1, 3, 123, [], body, {"later": 1}),
+        frames.Publish(1, "t", 3, body, {"delay_ms": 4}),
+    ):
+        parts = frames.encode_parts(frame)
+        assert b"".join(parts) == frames.encode(frame)
+        assert size_bytes < frames.SPLICED_BYTES_MIN or any(part is body for part in parts)
