@@ -18,7 +18,7 @@ from meshq.config import Config
 from meshq.engine.doors import Doors
 from meshq.engine.greeting import Greeting
 from meshq.engine.hearsay import Hearsay
-from meshq.engine.links import Links
+from meshq.engine.links import Link, Links
 from meshq.engine.questions import Questions
 from meshq.engine.streams import Role, Stream, Streams
 from meshq.engine.views import Views
@@ -44,13 +44,15 @@ from meshq.names import Epoch
 from meshq.routing import effects as routing_effects
 from meshq.routing.routing import Routing
 from meshq.wire import strict
-from meshq.wire.frames import Ask, Gossip, Hello
+from meshq.wire.frames import Ask, Deliver, Gossip, Hello
 from meshq.wire.prefix import Prefix
 
 ROUNDS_MAX: Final = 100
 """How often the machines may answer each other within a turn; what is left waits for the next."""
 DRAIN_CHECK_S: Final = 0.05
 CATALOG_RETRY_S: Final = 1.0
+FRAME_BYTES: Final = 64
+"""What a control frame takes, about."""
 CALL_KIND: Final = 64
 """Engine's own packet: [64, name, {}]: "I cannot dial you; please dial me"."""
 LIVE: Final = (State.ALIVE, State.SUSPECT)
@@ -278,14 +280,31 @@ class Engine:
 
     def _pull(self) -> None:
         """The writers pull: what fits their transports leaves the broker, the rest stays in it."""
-        room_bytes = self.config.link.write_buffer_bytes
-        for link in self.links.all():
-            if link.stream.blocked or not self.broker.wants_pull(link.name):
-                continue
-            for frame in self.broker.pull(self._now, link.name, room_bytes):
-                self._streams.send(link.stream, frame)
-            if self.broker.wants_pull(link.name):
-                self._more = True
+        near: dict[int, list[Link]] = {}
+        for name in self.broker.pullable():
+            link = self.links.get(name)
+            if link is not None and not link.stream.blocked:
+                near.setdefault(self._nearness(name), []).append(link)
+        for _, links in sorted(near.items()):
+            self._pull_in_turns(links)
+
+    def _pull_in_turns(self, links: list[Link]) -> None:
+        """One extent each, round and round, until nothing waits or a writer has had its share of the turn."""
+        broker, now = self.broker, self._now
+        shares = [(link, self.config.link.write_buffer_bytes) for link in links]
+        while shares:
+            going: list[tuple[Link, int]] = []
+            for link, room_bytes in shares:
+                for frame in broker.pull(now, link.name, 1 if len(shares) > 1 else room_bytes):
+                    self._streams.send(link.stream, frame)
+                    room_bytes -= len(frame.body) if type(frame) is Deliver else FRAME_BYTES
+                if not broker.wants_pull(link.name):
+                    continue
+                if room_bytes > 0:
+                    going.append((link, room_bytes))
+                else:
+                    self._more = True
+            shares = going
 
     def _from_broker(self, effect: Any) -> None:
         now = self._now
