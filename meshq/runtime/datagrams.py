@@ -18,6 +18,7 @@ from asyncio_dgram.aio import DatagramServer, TransportClosed
 
 from meshq.machine.effects import Address
 from meshq.runtime.addresses import Admission, mapped, unmapped
+from meshq.runtime.counters import DatagramCounters
 from meshq.wire.prefix import DATAGRAM_BYTES_MAX
 
 WAITING_MAX: Final = 4096
@@ -25,21 +26,6 @@ WAITING_MAX: Final = 4096
 ERRORS_MAX: Final = 16
 READ_AT_ONCE: Final = 64
 """Packets that the platform's own loop, which reads one a turn, takes out of the socket in a row."""
-
-
-class DatagramCounters:
-    """What happened at the door. Everything dropped is counted under its reason."""
-
-    __slots__ = ("dropped_full", "dropped_stranger", "dropped_too_long", "dropped_unsent", "errors", "received", "sent")
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.sent = 0
-        self.dropped_full = 0
-        self.dropped_stranger = 0
-        self.dropped_too_long = 0
-        self.dropped_unsent = 0
-        self.errors = 0
 
 
 class Inbox(asyncio.DatagramProtocol):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from meshq.config import Config
+from meshq.engine.engine import Engine
 from meshq.errors import Closed, Unreachable
 from meshq.machine.effects import (
     Address,
@@ -40,8 +41,10 @@ from meshq.runtime.addresses import (
 from meshq.runtime.alarm import Alarm
 from meshq.runtime.clock import WallWatch, monotonic, wall_ns
 from meshq.runtime.contract import Machine, MachineFactory, Stream, StreamOwner
-from meshq.runtime.datagrams import DatagramCounters, DatagramDoor
+from meshq.runtime.counters import HostCounters
+from meshq.runtime.datagrams import DatagramDoor
 from meshq.runtime.epochs import next_epoch
+from meshq.runtime.errands import DIAL, RESOLVE, Errands
 from meshq.runtime.pipe import PipeStream, pipe
 from meshq.runtime.placement import find_place
 from meshq.runtime.resolver import families, resolve
@@ -52,18 +55,6 @@ STOP_S: Final = 2.0
 """How long ``close`` waits for the engine to say its goodbyes, and for streams to end."""
 
 log = logging.getLogger("meshq.runtime")
-
-
-class HostCounters:
-    """What the host itself counts; the datagrams have their own."""
-
-    __slots__ = ("datagrams", "inputs", "strangers_refused", "turns")
-
-    def __init__(self, datagrams: DatagramCounters) -> None:
-        self.datagrams = datagrams
-        self.inputs = 0
-        self.turns = 0
-        self.strangers_refused = 0
 
 
 class _Held:
@@ -100,7 +91,7 @@ class Host:
         port: int | None = None,
         advertise: str | None = None,
         open_to_all: bool = False,
-        factory: MachineFactory | None = None,
+        factory: MachineFactory = Engine,
         epoch: Epoch | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
@@ -122,7 +113,6 @@ class Host:
         self._family = socket.AF_INET
         self._streams: dict[int, Stream] = {}
         self._sockets: dict[TcpStream, None] = {}
-        self._errands: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._turn_due = False
         self._wall = WallWatch()
         self._stop: Stop | None = None
@@ -171,9 +161,8 @@ class Host:
             self.counters = HostCounters(self._door.counters)
             self._alarm = Alarm(self._loop, self._deadline, self._input_mark, self._tick)
             self._admission = admission
-            factory = self._factory or _engine()
             rng = random.Random(secrets.randbits(128))
-            self._machine = factory(self._config, self.epoch, rng, bound=place.bound, advertised=place.advertised)
+            self._machine = self._factory(self._config, self.epoch, rng, bound=place.bound, advertised=place.advertised)
             await self._door.open(sockets.udp)
             self._server = await self._loop.create_server(self._incoming, sock=sockets.tcp, backlog=BACKLOG)
         except BaseException:
@@ -368,14 +357,14 @@ class Host:
         stream = self._streams.pop(effect.stream, None)
         if stream is not None:
             stream.close(effect.abort)
-        elif (errand := self._errands.get(("dial", effect.stream))) is not None:
-            errand.cancel()
+        else:
+            self._errands.cancel((DIAL, effect.stream))
 
     def _dial(self, effect: Dial) -> None:
-        self._errand("dial", effect.stream, self._dialling(effect.stream, effect.to))
+        self._errands.start((DIAL, effect.stream), self._dialling(effect.stream, effect.to))
 
     def _resolve(self, effect: Resolve) -> None:
-        self._errand("resolve", effect.query, self._resolving(effect))
+        self._errands.start((RESOLVE, effect.query), self._resolving(effect))
 
     def _store(self, effect: Store) -> None:
         # There is no store yet: what memory holds is kept
@@ -408,15 +397,12 @@ class Host:
 
     # Errands and life
 
-    def _errand(self, what: str, number: int, work: Coroutine[Any, Any, None]) -> None:
-        task = self._tasks.create_task(work, name=f"{what}:{self.name}:{number}")
-        self._errands[what, number] = task
-        task.add_done_callback(lambda _: self._errands.pop((what, number), None))
-
     async def _dialling(self, number: int, to: Address) -> None:
         def opened(stream: TcpStream) -> None:
             self._sockets[stream] = None
-            if stream.local == stream.peer:  # the system has joined the socket to itself: nobody listens there
+            if (DIAL, number) not in self._errands:
+                stream.close(abort=True)
+            elif stream.local == stream.peer:  # the system has joined the socket to itself: nobody listens there
                 stream.close(abort=True)
                 self._refuse(number, "refused")
             else:
@@ -447,14 +433,13 @@ class Host:
         """The parent of every task of this host: runs until the end, then ends what is under way."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
+                self._errands = Errands(self.name, tasks)
                 tasks.create_task(self._door.read(), name=f"datagrams:{self.name}")
                 self._feed(lambda now: self.engine.start(now, wall_ns()))
                 self._loop.call_later(WALL_CHECK_S, self._check_wall)
                 begun.set()
                 await self._ended.wait()
-                for errand in list(self._errands.values()):
-                    errand.cancel()
+                self._errands.cancel_all()
         except* Exception as group:
             self._fail(group)
         finally:  # a loop that is torn down under the host
@@ -471,9 +456,3 @@ class Host:
                 await wait
         except TimeoutError:
             return
-
-
-def _engine() -> MachineFactory:
-    from meshq.engine.engine import Engine
-
-    return Engine

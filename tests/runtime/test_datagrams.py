@@ -10,7 +10,8 @@ import pytest
 
 from meshq.machine.effects import Address
 from meshq.runtime.addresses import Admission, bind_mesh
-from meshq.runtime.datagrams import WAITING_MAX, DatagramCounters, DatagramDoor, Inbox
+from meshq.runtime.counters import DatagramCounters
+from meshq.runtime.datagrams import WAITING_MAX, DatagramDoor, Inbox
 from meshq.runtime.loop import new_loop
 from tests.runtime.loops import until
 

@@ -1,0 +1,77 @@
+"""The real engine on real sockets: two nodes meet, survive rubbish, and part."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from meshq.config import Config
+from meshq.machine import events
+from meshq.machine.effects import Stop
+from meshq.runtime.addresses import show_address
+from meshq.runtime.host import Host
+from meshq.runtime.streams import connect
+from tests.runtime.loops import Ear, play, until
+
+
+def names(host: Host) -> set[str]:
+    return set(host.engine.view()["members"])
+
+
+async def two() -> tuple[Host, Host, list[events.Event]]:
+    heard: list[events.Event] = []
+    a = Host(Config(name="a"), bind="127.0.0.1", port=0, on_event=heard.append)
+    await a.start()
+    await a.wait_ready()
+    b = Host(Config(name="b", seeds=(show_address(a.address),)), bind="127.0.0.1", port=0)
+    await b.start()
+    await b.wait_ready()
+    await until(lambda: names(a) == names(b) == {"a", "b"})
+    return a, b, heard
+
+
+def test_two_nodes_meet_and_a_leave_is_heard() -> None:
+    async def main() -> None:
+        a, b, heard = await two()
+        b.drain(1.0)
+        assert await b.stopped() == Stop(None, 0)
+        await b.close()
+        await until(lambda: events.MemberLeft("b") in heard)
+        await a.close()
+
+    play(main())
+
+
+def test_a_node_in_a_mesh_on_both_families_joins_by_name() -> None:
+    async def main() -> None:
+        a = Host(Config(name="a"), bind="::" if socket.has_dualstack_ipv6() else "0.0.0.0", port=0)
+        await a.start()
+        await a.wait_ready()
+        b = Host(Config(name="b", seeds=(f"localhost:{a.address[1]}",)), bind="0.0.0.0", port=0)
+        await b.start()
+        await b.wait_ready()
+        await until(lambda: names(a) == names(b) == {"a", "b"})
+        await b.close()
+        await a.close()
+
+    play(main())
+
+
+def test_rubbish_costs_its_sender_only() -> None:
+    async def main() -> None:
+        a, b, _ = await two()
+        rng = random.Random(5)
+        with socket.socket(type=socket.SOCK_DGRAM) as peer:
+            for _ in range(500):
+                peer.sendto(rng.randbytes(rng.randrange(1, 1500)), a.address)
+        ears = [Ear() for _ in range(20)]
+        for ear in ears:
+            stream = await connect(a.address, ear)
+            stream.write([rng.randbytes(rng.randrange(64, 4000))])
+        await until(lambda: all(ear.reasons == ["eof"] for ear in ears))
+        assert names(a) == names(b) == {"a", "b"}
+        await b.close()
+        await a.close()
+        assert (await a.stopped()).error is None
+
+    play(main())
