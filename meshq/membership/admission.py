@@ -8,10 +8,10 @@ Nothing is entered here: the joiner announces itself once it has its address and
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Final
 
 from meshq.machine.effects import Address, ReplyPacket
+from meshq.membership.addresses import plain_host
 from meshq.membership.member import Member, State
 from meshq.membership.probe import Prober
 from meshq.membership.tables import parts
@@ -76,7 +76,7 @@ class Admission:
         view = self._view
         holder = view.members.get(join.source)
         highest = holder.epoch if holder is not None else Epoch(0, 0)
-        live = (m for m in view.members.values() if m.live and usable(m.address[0]))
+        live = (member for member in view.members.values() if member.live and view.tellable(member))
         for rows, last in parts(live):
             packet = gossip.welcome(join.number, view.me.name, observed, highest, last, rows)
             view.out.append(ReplyPacket(via, packet))
@@ -92,18 +92,3 @@ def _elsewhere(holder: Member, join: Join, observed: str) -> bool:
     if not holder.live or holder.state is State.LEFT or holder.epoch == join.epoch:
         return False
     return holder.address not in ((join.host, join.port), (observed, join.port))
-
-
-def plain_host(host: str) -> str:
-    """An IPv4 address that a dual socket shows as IPv6 is an IPv4 address; no address at all is empty."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return ""
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped) if mapped is not None else host
-
-
-def usable(host: str) -> bool:
-    """Whether others can be told this host."""
-    return bool(host) and not ip_address(host).is_unspecified

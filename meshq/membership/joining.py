@@ -12,17 +12,15 @@ epoch of its name the mesh remembers.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Final
 
 from meshq.errors import ConfigError
 from meshq.machine.effects import Address, Resolve, StreamPacket
 from meshq.machine.events import Alone, SeedFailed
-from meshq.membership.admission import plain_host, usable
+from meshq.membership.addresses import address_text, loopback, numeric, plain_host, usable
 from meshq.membership.repair import ALL_BUCKETS
 from meshq.membership.rumours import Kind
-from meshq.membership.seeds import ADDRESSES_MAX, Seed, numeric
-from meshq.membership.story import address_text
+from meshq.membership.seeds import ADDRESSES_MAX, Seed
 from meshq.membership.tables import Reading, hand_over
 from meshq.membership.view import TimerKey, View
 from meshq.wire import gossip
@@ -147,7 +145,7 @@ class Joining:
         if self._advertised is not None or usable(self._bound[0]) or not usable(host):
             return
         known = view.me.address[0]
-        if not usable(known) or (_loopback(known) and not _loopback(host)):
+        if not usable(known) or (loopback(known) and not loopback(host)):
             self._appear_as(now, (host, self._bound[1]))
 
     def _attempt(self, now: float, seed: Seed) -> None:
@@ -201,7 +199,7 @@ class Joining:
         if self._view.announced or self._advertised is not None:
             return
         host, port = self._bound
-        if usable(observed) and (not _loopback(observed) or not usable(host)):
+        if usable(observed) and (not loopback(observed) or not usable(host)):
             self._appear_as(now, (observed, port))
 
     def _appear_as(self, now: float, address: Address) -> None:
@@ -217,7 +215,3 @@ class Joining:
         if not view.announced:
             view.announced = True
             view.spread(now, view.me.name, Kind.JOIN, view.me.row)
-
-
-def _loopback(host: str) -> bool:
-    return ip_address(host).is_loopback

@@ -19,7 +19,8 @@ from meshq.config import Config
 from meshq.machine.effects import Address, ReplyPacket
 from meshq.machine.rng import Rng
 from meshq.machine.timers import Timers
-from meshq.membership.admission import Admission, plain_host
+from meshq.membership.addresses import plain_host
+from meshq.membership.admission import Admission
 from meshq.membership.counters import Counters
 from meshq.membership.joining import Joining
 from meshq.membership.member import Member, State

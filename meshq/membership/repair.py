@@ -92,7 +92,7 @@ class Repair:
         """Another one's hashes: answer with what we hold where they differ."""
         view = self._view
         differing = view.digest.differing(packet.buckets)
-        members = (m for m in view.members.values() if differing >> m.bucket & 1)
+        members = (m for m in view.members.values() if differing >> m.bucket & 1 and view.tellable(m))
         for rows, last in parts(members):
             view.out.append(ReplyPacket(via, gossip.answer(packet.number, view.me.name, differing, last, rows)))
 

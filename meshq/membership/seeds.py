@@ -6,11 +6,11 @@ Looking names up is the driver's; asking is ``joining``'s.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Final
 
 from meshq.errors import ConfigError
 from meshq.machine.effects import Address
+from meshq.membership.addresses import numeric
 
 PORT: Final = 4155
 """The mesh's default port."""
@@ -63,15 +63,6 @@ def parse(text: str) -> Address:
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ConfigError(f"seed {text!r}: {port!r} is no port")
     return host, int(port)
-
-
-def numeric(host: str) -> bool:
-    """Whether ``host`` is an address that needs no look-up."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _split(text: str) -> tuple[str, str]:

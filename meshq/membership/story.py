@@ -18,6 +18,7 @@ from meshq.machine.events import (
     MemberRecovered,
     MemberSuspected,
 )
+from meshq.membership.addresses import address_text
 from meshq.membership.member import Member, State
 
 
@@ -37,9 +38,3 @@ def told(before: Member | None, after: Member, by: str) -> list[Event]:
     if after.state is State.SUSPECT and (new or (before is not None and before.state is State.ALIVE)):
         events.append(MemberSuspected(after.name, by))
     return events
-
-
-def address_text(address: tuple[str, int]) -> str:
-    """``host:port``, with brackets around an IPv6 host."""
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

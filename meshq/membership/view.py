@@ -16,6 +16,7 @@ from meshq.machine.effects import Address, Emit, ReplyPacket, Resolve, SendPacke
 from meshq.machine.events import Event
 from meshq.machine.rng import Rng
 from meshq.machine.timers import Timers
+from meshq.membership.addresses import usable
 from meshq.membership.counters import Counters
 from meshq.membership.digest import Digest, settle_s
 from meshq.membership.effects import EpochRaised, HeadChanged, MemberChanged, MemberForgotten
@@ -89,6 +90,10 @@ class View:
     def size(self) -> int:
         """Live members, this node among them: the N of all formulas."""
         return len(self.roster) + 1
+
+    def tellable(self, member: Member) -> bool:
+        """Whether a table may hold this member: itself only once it is announced, at an address that can be told."""
+        return member is not self.me or (self.announced and usable(member.address[0]))
 
     def live(self) -> list[Member]:
         """The others that are alive or suspect; takes time in proportion to all that are known."""
@@ -342,14 +347,14 @@ class View:
             self._refute(now, claim.incarnation)
 
     def _hear_of_self(self, now: float, record: Record) -> bool:
-        """True when this node's own account is later, as it is after a refutation."""
+        """True when this node's own account is later, as it is after a refutation, and may be told."""
         if self.me.state is not State.ALIVE:
             return record.epoch <= self.me.epoch
         if record.epoch > self.me.epoch:
             self._yield(now, record)
         elif record.state != State.LEFT and _precedence(record) > self.me.precedence:
             self._refute(now, record.incarnation)
-        return _precedence(record) < self.me.precedence
+        return self.announced and _precedence(record) < self.me.precedence
 
     def _refute(self, now: float, accused: int) -> None:
         """Outbid the accusation. Source: SWIM, section 4.2; memberlist state.go refute."""
