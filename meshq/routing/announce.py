@@ -219,7 +219,11 @@ class Announcer:
         return packets
 
     def _line(self, now: float, item: Item) -> Entry | Record | None:
-        return self._catalog.record(now, *item.key) if item.use else self.entry(now, item)
+        if not item.use:
+            return self.entry(now, item)
+        topic, channel = item.key
+        # A channel that ended with its topic has no record of its own: the topic's says it all.
+        return self._catalog.record(now, topic, channel) or self._catalog.record(now, topic)
 
     def _packet(self, start: int, stop: int, entries: list[Entry], records: list[Record]) -> bytes:
         return wire.encode(Announce(self._name, self._epoch, self.news.floor, start, stop, entries, records))

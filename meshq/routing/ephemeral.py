@@ -107,8 +107,10 @@ class Ephemerals:
             self.came(now, key, self._waiting.pop(key), True)
 
     def topic_ended(self, topic: str) -> None:
-        """A topic of the catalog ends, and with it its ephemeral channels."""
+        """A topic of the catalog ends, and with it its ephemeral channels; consumers that stay wait for the next."""
         for key in [key for key in self.channels if key[0] == topic]:
+            if self._index.interested(key):
+                self._waiting[key] = self.channels[key].since
             self._end_channel(key)
 
     def tick(self, now: float) -> None:

@@ -140,7 +140,7 @@ class Exchange:
             self._counters.gaps += 1
             if now - peer.pulled_at >= self._config.announce_retry_s:
                 self.ask_interest(now, peer, packet.floor, via)
-        else:
+        elif peer.up:  # what a member held dead consumes is masked: to acknowledge it would be untrue
             self._acks[packet.name] = via
 
     def _announced(self, now: float, packet: Announced, via: int | None) -> None:

@@ -90,7 +90,7 @@ class Net:
         self._cut: set[frozenset[str]] = set()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
-        self._streams: dict[int, tuple[str, str, int]] = {}
+        self._streams: dict[int, tuple[Node, Node, int]] = {}
         self._fifo: dict[int, float] = {}
         for name in names:
             self.start(name)
@@ -189,12 +189,16 @@ class Net:
         return at
 
     def _turn(self, node: Node) -> None:
-        for effect in node.routing.effects():
+        while effects := node.routing.effects():
+            self._carry_out(node, effects)
+
+    def _carry_out(self, node: Node, effects: list[Any]) -> None:
+        for effect in effects:
             match effect:
                 case SendPacket(to, packet):
                     self._send(node, to, packet)
                 case StreamPacket(to, packet):
-                    self._stream(node, self._stream_to(node.name, self._name(to)), packet)
+                    self._stream(node, self._stream_to(node, self.nodes[self._name(to)]), packet)
                 case ReplyPacket(via, packet):
                     self._stream(node, via, packet)
                 case HeadMoved():
@@ -202,8 +206,6 @@ class Net:
                 case _:
                     node.believe(effect)
             self.check(node, effect)
-        deadline = node.routing.deadline()
-        assert deadline is None or deadline > self.now - 1e9
 
     def _name(self, address: Address) -> str:
         return next(name for name, node in self.nodes.items() if node.address == address)
@@ -215,9 +217,9 @@ class Net:
         self.bytes += len(packet)
         for _ in range(1 + (self.rng.random() < self.doubled)):
             if self.rng.random() >= self.loss:
-                self._at(self.rng.uniform(*self.delay_s), lambda: self._deliver(node, name, packet, None))
+                self._at(self.rng.uniform(*self.delay_s), lambda: self._deliver(node, self.nodes[name], packet, None))
 
-    def _stream_to(self, source: str, target: str) -> int:
+    def _stream_to(self, source: Node, target: Node) -> int:
         number = len(self._streams)
         self._streams[number] = (source, target, number + 1)
         self._streams[number + 1] = (target, source, number)
@@ -225,16 +227,15 @@ class Net:
 
     def _stream(self, node: Node, via: int, packet: bytes) -> None:
         source, target, other = self._streams[via]
-        assert source == node.name
+        assert source is node
         self.streamed += len(packet)
         after = max(self._fifo.get(via, 0.0), self.now + self.rng.uniform(*self.delay_s))
         self._fifo[via] = self._at(0, lambda: self._deliver(node, target, packet, other), at=after)
 
-    def _deliver(self, source: Node, target: str, packet: bytes, via: int | None) -> None:
-        # A packet outlives its sender's process, not the receiver's streams.
-        if not self.reach(source.name, target):
+    def _deliver(self, source: Node, node: Node, packet: bytes, via: int | None) -> None:
+        """Over: what crosses a cut, and streams of processes that ended. Their datagrams may still arrive."""
+        if not self.reach(source.name, node.name) or self.nodes[node.name] is not node:
             return
-        node = self.nodes[target]
         node.routing.packet(self.now, strict.decode(packet), source.name, source.address, via)
         self._turn(node)
 
