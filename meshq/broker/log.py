@@ -161,6 +161,10 @@ class Log:
         for batch in held:
             self.unkeep(batch)
 
+    def rang(self) -> None:
+        """The time of the first channels has passed."""
+        self.unhold()
+
     def mark(self, *, born: bool, number: int, channel: str, generation: int) -> None:
         """Write down where a channel begins or ends."""
         mark = Mark(number, born, channel, generation)
