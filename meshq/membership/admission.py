@@ -40,7 +40,9 @@ class Admission:
             return
         observed = plain_host(source[0])
         holder = view.members.get(join.source)
-        if join.announced or holder is None or not _elsewhere(holder, join, observed) or self._accused(holder):
+        if (holder is None or not holder.live) and view.size >= view.settings.members_max:
+            self._refuse(join, "FULL", view.me.address, via)
+        elif join.announced or holder is None or not _elsewhere(holder, join, observed) or self._accused(holder):
             self._welcome(join, observed, via)
         elif len(self._contested) < CONTESTED_MAX or join.source in self._contested:
             self._contested[join.source] = (join, observed, via)

@@ -125,7 +125,7 @@ class Joining:
             hand_over(view, via, question.reading.answer(view, ALL_BUCKETS))
 
     def refused(self, now: float, packet: Refusal) -> None:
-        """The seed is this node itself, or another member has this name."""
+        """The seed is this node itself, the mesh is full, or another member has this name."""
         question = self._asked.pop(packet.number, None)
         if question is None:
             return
@@ -133,7 +133,10 @@ class Joining:
             self._mine[question.address] = None
             question.seed.others = [a for a in question.seed.others or () if a != question.address]
             self._check_alone(now)
-        elif not self._view.announced:
+        elif packet.code == "FULL":
+            question.seed.reason = "the mesh is full (members_max)"
+            self._failed(now, question.seed)
+        elif packet.code == "NAME" and not self._view.announced:
             holder = address_text((packet.host, packet.port))
             name = self._view.me.name
             self._view.stop(ConfigError(f"name {name!r} is in use by {holder}; give another --name"))

@@ -49,7 +49,9 @@ class Repair:
     def __init__(self, view: View) -> None:
         self._view = view
         self._open: dict[int, Reading] = {}
-        self._differing = 0
+        self._in_a_row = 0
+        self._differing: dict[str, None] = {}
+        """Members whose last digest was not ours."""
         self._last = -QUIET_S
 
     def start(self, now: float) -> None:
@@ -65,22 +67,29 @@ class Repair:
             self.ask(now, view.members[name])
 
     def compare(self, now: float, digest: int, member: Member) -> None:
-        """A member told the digest of its view with an ack."""
+        """A member told the digest of its view with an ack.
+
+        Two that differ in a row start an exchange, be it two of this member (its view is off) or of any two (ours is).
+        """
         view = self._view
         if view.digest.agrees(now, digest, view.settle_s()):
-            self._differing = 0
+            self._in_a_row = 0
+            self._differing.pop(member.name, None)
             return
         view.counters.mismatches += 1
-        self._differing += 1
-        if self._differing >= 2 and now - self._last >= QUIET_S and member.live:
-            self._differing = 0
+        self._in_a_row += 1
+        again = self._in_a_row >= 2 or member.name in self._differing
+        self._differing[member.name] = None
+        if again and now - self._last >= QUIET_S and member.live:
+            self._in_a_row = 0
+            self._differing.clear()
             self.ask(now, member)
 
     def ask(self, now: float, member: Member) -> None:
         """Begin an exchange with this member."""
         view = self._view
-        self._last = now
         number = view.number()
+        self._last = now
         if len(self._open) >= OPEN_MAX:
             self._end(next(iter(self._open)))
         self._open[number] = Reading(member.name)

@@ -7,7 +7,7 @@ import pytest
 from meshq.config import MembershipConfig
 from meshq.errors import ConfigError, Fenced
 from meshq.machine.effects import Address, Resolve, Stop
-from meshq.machine.events import Alone
+from meshq.machine.events import Alone, SeedFailed
 from meshq.membership.effects import EpochRaised, MemberForgotten
 from meshq.membership.member import State
 from meshq.names import Epoch
@@ -229,6 +229,18 @@ def test_a_full_table_takes_nobody_in() -> None:
     desk.hear(gossip.rows("m9", [member(9).row]), ("10.0.9.9", 40_000), 6)
     assert "m9" not in desk.machine.members
     assert desk.machine.counters.refused == 1
+    desk.machine.effects()
+    desk.hear(join_of("m9"), ("10.0.9.9", 40_000), 6)
+    desk.hear(join_of("m3", host="10.0.1.3"), ("10.0.1.3", 40_000), 7)
+    assert [getattr(reply, "code", "") for reply in desk.replied()] == ["FULL", ""]
+
+
+def test_a_joiner_of_a_full_mesh_says_so_and_tries_on() -> None:
+    desk = Desk(seeds=("10.0.1.1",))
+    refusal = gossip.Refusal(asked(desk).number, "m1", "FULL", "10.0.1.1", 4155)
+    desk.hear(gossip.refusal(refusal), ("10.0.1.1", 4155), 3)
+    assert desk.events() == [SeedFailed("10.0.1.1", "the mesh is full (members_max)", 0.5)]
+    assert [type(e).__name__ for e in desk.run(0.6)] == ["StreamPacket"]
 
 
 def test_the_dead_are_remembered_by_count() -> None:

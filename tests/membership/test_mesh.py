@@ -132,6 +132,18 @@ def test_a_restarted_node_is_known_by_its_later_epoch_at_once(seed: int) -> None
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("count", [2, 3, 12])
+def test_a_first_node_that_restarts_at_once_and_has_no_seeds_is_found_by_the_others(count: int, seed: int) -> None:
+    """Its new self answers pings meant for the old one, so nobody suspects it: the digests tell."""
+    mesh = formed(seed, count)
+    mesh.run(5)
+    mesh.crash("n0")
+    mesh.run(0.3)
+    mesh.start("n0")
+    assert mesh.run_until(mesh.agreed, 30) < 12
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_half_the_mesh_restarts_at_once(seed: int) -> None:
     mesh = formed(seed, 12)
     mesh.crash(*names(6, 12))

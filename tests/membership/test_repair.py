@@ -48,6 +48,22 @@ def test_two_differing_digests_in_a_row_start_an_exchange() -> None:
     assert isinstance(ask, gossip.Ask)
 
 
+def test_two_differing_digests_of_one_member_start_an_exchange_though_others_agree_between() -> None:
+    desk = Desk(others=2)
+    digests = {"m1": desk.machine.digest(), "m2": 5}
+    asked: list[Any] = []
+    for _ in range(6):
+        desk.tick()
+        for effect in desk.machine.effects():
+            packet = gossip.decode(effect.packet) if isinstance(effect, SendPacket | StreamPacket) else None
+            if isinstance(packet, gossip.Ping):
+                ack = gossip.ack(packet.number, packet.target, digests[packet.target], ())
+                desk.hear(ack, desk.machine.members[packet.target].address)
+            elif packet is not None:
+                asked.append(packet)
+    assert isinstance(asked[0], gossip.Ask)
+
+
 def exchanged(asker: Desk, other: Desk) -> list[Any]:
     """Let one ask the other and carry all packets between them; returns them decoded, in order."""
     asker.machine.effects()

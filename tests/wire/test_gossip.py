@@ -113,7 +113,8 @@ def test_what_is_not_as_drawn_is_refused(fields: Any) -> None:
 @pytest.mark.parametrize(
     ("at", "value"),
     [(0, 4), (2, "0.0.0.0"), (2, "::"), (2, "seed.example.net"), (2, 5), (3, 0), (3, 65_536), (6, -1), (8, 1 << 64),
-     (9, "v" * 33), (10, "z" * 65), (11, [1, 2, 3, 4]), (11, [1, 2, 3, 4, -1]), (12, None), (12, {"k": "x" * 600}), (12, {1: 2})],
+     (9, "v" * 33), (10, "z" * 65), (11, [1, 2, 3, 4]), (11, [1, 2, 3, 4, -1]), (12, None), (12, {"k": "x" * 600}),
+     (12, {1: 2})],
 )  # fmt: skip
 def test_a_record_with_a_wrong_field_is_refused(at: int, value: Any) -> None:
     row = list(RECORD_ROW)
