@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from meshq.errors import InvalidMessage, RemoteProtocolError
 from meshq.names import ChannelKey, Epoch, LogId
 from meshq.wire import bodies, frames, strict
-from meshq.wire.frames import KINDS, LENGTH_BYTES, Deliver, Frame
+from meshq.wire.frames import KINDS, LENGTH_BYTES, Deliver, Frame, Publish
 from meshq.wire.prefix import Prefix
 from tests.properties.strategies import mutated, name, plain, text, whole
 from tests.wire.samples import FRAMES
@@ -79,6 +79,13 @@ def test_every_frame_comes_back_as_it_went(frame: Frame) -> None:
     decoded = frames.decode(frames.encode(frame)[LENGTH_BYTES:])
     assert decoded == frame
     assert type(decoded) is type(frame)
+
+
+@given(any_frame, st.sampled_from([0, 1, 1023, 1024, 65_535, 65_536, 70_000]))
+def test_a_frame_in_parts_is_the_frame(frame: Frame, size: int) -> None:
+    if isinstance(frame, Deliver | Publish):
+        frame = frame._replace(body=b"x" * size)
+    assert b"".join(frames.encode_parts(frame)) == frames.encode(frame)
 
 
 @given(any_frame)
