@@ -374,6 +374,42 @@ def test_a_removal_forgotten_by_its_owner_is_still_removed_where_it_was_missed()
     net.run(1.0)
     assert net["b"].interested(*KEY) == ()
     assert net["b"].interested("orders", "other") == ("a",)
+    assert net["b"].counters.gaps == 0  # told from the beginning, without having to ask
+
+
+def test_one_comparison_serves_both_sides() -> None:
+    net = Net("a", "b")
+    net.gossip = False
+    for name in "ab":
+        net[name].use_channel(net.now, "shared", name)
+        net[name]._news.prune(net[name]._news.version)
+    net.meet()
+    net.run(0.1)
+    net["a"].head(net.now, "b", net["b"].own_head())
+    net.run(3.0)
+    assert net["a"].counters.repairs == 1
+    assert net["b"].counters.repairs == 0
+    assert all(node.channels == {("shared", "a"): 1, ("shared", "b"): 1} for node in net.nodes.values())
+
+
+def test_a_channel_whose_topic_ended_meanwhile_is_told_as_ended() -> None:
+    net = met("a", "b", "c")
+    net["a"].use_topic(net.now, "orders")
+    net.run(1.0)
+    net.cut("ab", "c")
+    net["a"].delete_topic(net.now, "orders")
+    net.cut("a", "bc")
+    subscribe(net, "b")  # it has not heard of the delete, which reaches it before its barrier is told
+    net["b"].packet(net.now, strict.decode(_tombstone(net, "orders")), "a", net.nodes["a"].address, None)
+    net.run(0.05)
+    assert net["b"]._peers.of("c", net.nodes["c"].epoch).acked == net["b"]._news.version  # type: ignore[union-attr]
+    assert net["c"].known("orders") is None
+
+
+def _tombstone(net: Net, topic: str) -> bytes:
+    record = net["a"]._catalog.record(net.now, topic)
+    assert record is not None
+    return wire.encode(wire.Entries("a", net.nodes["a"].epoch, [], [record]))
 
 
 def test_much_interest_goes_over_a_stream_and_a_little_more_does_not() -> None:
