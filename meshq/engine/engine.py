@@ -82,7 +82,7 @@ class Engine:
         self.routing = Routing(config, epoch, rng)
         self.broker = Broker(config, epoch, rng)
         self._streams = Streams(config.link)
-        self._greeting = Greeting(config, epoch, self.membership)
+        self._greeting = Greeting(config, self.membership)
         self._hearsay = Hearsay(self._streams, self._greeting, self._gossip)
         self.links = Links(config, rng, self._streams, self._greeting, self.membership, self.broker, self._emit)
         self._doors = Doors(config, self._streams, self._refusing, self.broker, self.routing)

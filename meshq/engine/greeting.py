@@ -11,7 +11,7 @@ from meshq.config import Config
 from meshq.errors import InvalidName, RemoteProtocolError
 from meshq.machine.effects import Address
 from meshq.membership.membership import Membership
-from meshq.names import Epoch, check_node
+from meshq.names import check_node
 from meshq.wire.frames import NO_OPTIONS, VERSION, Hello
 
 ROLES = ("node", "client", "gossip")
@@ -21,9 +21,8 @@ PEERS_TOLD_MAX = 16
 class Greeting:
     """The hellos of one node."""
 
-    def __init__(self, config: Config, epoch: Epoch, membership: Membership) -> None:
+    def __init__(self, config: Config, membership: Membership) -> None:
         self._config = config
-        self._epoch = epoch
         self._membership = membership
 
     def hello(self, role: str, observed: Address) -> Hello:
@@ -69,4 +68,5 @@ class Greeting:
 
     def _say(self, role: str, addresses: dict[str, list[Any]], options: dict[str, Any]) -> Hello:
         config = self._config
-        return Hello(VERSION, VERSION, [], config.label, role, config.name, self._epoch, "", addresses, options)
+        epoch = self._membership.me.epoch
+        return Hello(VERSION, VERSION, [], config.label, role, config.name, epoch, "", addresses, options)
