@@ -46,6 +46,11 @@ class Client:
         self._gone = False
         self._handlers: dict[type[Any], Any] = {}
 
+    @property
+    def remote(self) -> bool:
+        """Whether it reaches its node over the network."""
+        return bool(self._ip)
+
     def start(self) -> None:
         """Connect, and stay connected."""
         self._connect()

@@ -63,6 +63,7 @@ class Consumer(Client):
         self._habits = habits
         self._known = False
         self._flow = 0
+        self._left = 0
         self._first: dict[LogId, int] = {}
         self.out_of_order = 0
         self._handlers = {Deliver: self._deliver, Subscribed: self._subscribed, Ended: self._ended, Refused: self._no}
@@ -81,6 +82,16 @@ class Consumer(Client):
         habits = self._habits
         slow = habits.hold or 2000 * habits.handle_s[1] >= habits.timeout_ms
         return None if slow else habits.messages
+
+    @property
+    def subscription(self) -> int:
+        """Counts its comings and goings: another number means that the subscription before is over."""
+        return self._flow + self._left
+
+    @property
+    def timeout_s(self) -> float:
+        """Its message timeout."""
+        return self._habits.timeout_ms / 1000
 
     def change(self, **habits: Any) -> None:
         """Take on other habits, by the fields of ``ConsumerHabits``; before the client starts."""
@@ -115,6 +126,7 @@ class Consumer(Client):
         if frame.flow != self._flow:
             return
         self.subscribed = False
+        self._left += 1
         self.in_hand = 0
         self._known = self._known and not frame.code
         self._world.after(0.1 if frame.code else self._habits.away_s, self._back, self.connections)
@@ -131,6 +143,7 @@ class Consumer(Client):
     def _unsubscribe(self, flow: int) -> None:
         if flow == self._flow and self.up and self.behaving:
             self._session.unsubscribe(flow)
+            self._left += 1
             self.in_hand = 0
             self._flush()
 
@@ -163,7 +176,7 @@ class Consumer(Client):
         for number, name in enumerate(names, frame.start):
             message = self._ledger.messages.get(name)
             first = message is not None and not message.handed.get(self.channel)
-            self._ledger.handed(name, self.channel, frame.log, number)
+            self._ledger.handed(name, self.channel, frame.log, number, self)
             if first:
                 self.out_of_order += number < self._first.get(frame.log, 0)
                 self._first[frame.log] = max(number, self._first.get(frame.log, 0))
@@ -190,11 +203,11 @@ class Consumer(Client):
                 return
             draw -= habits.requeue
             if draw < 0:
-                self._requeue(flow, log, start, stop)
+                self._requeue(flow, log, start, names)
                 return
             draw -= habits.give_back
             if draw < 0:
-                self._ledger.counters.returned += len(names)
+                self._ledger.returned(names, self.channel)
                 self._session.give_back(flow, log, start, stop)
                 self._done(len(names))
                 return
@@ -206,11 +219,11 @@ class Consumer(Client):
             self._ledger.finished(self._world.now, name, self.channel)
         self._done(len(names))
 
-    def _requeue(self, flow: int, log: LogId, start: int, stop: int) -> None:
-        self._ledger.counters.requeued += stop - start
+    def _requeue(self, flow: int, log: LogId, start: int, names: list[bytes]) -> None:
+        self._ledger.requeued(names, self.channel)
         delay_ms = self._rng.randrange(self._habits.requeue_ms_max)
-        self._session.requeue(flow, log, start, stop, delay_ms, "requeue")
-        self._done(stop - start)
+        self._session.requeue(flow, log, start, start + len(names), delay_ms, "requeue")
+        self._done(len(names))
 
     def _done(self, count: int) -> None:
         self.in_hand -= count

@@ -151,6 +151,7 @@ class Host:
         self._ends: dict[int, End] = {}
         self._told_error_s = 0.0
         self._spins = 0
+        self._due: float | None = None
         self._do: dict[type[Any], Callable[[Any], None]] = {
             SendDatagram: self._send, Dial: self._dial, Write: self._write, Close: self._close,
             Resolve: self._resolve, Store: self._store, Emit: self._emit, Stop: self._stop,
@@ -181,6 +182,7 @@ class Host:
         self.wire.streams.listen(self.address, self)
         world.note(self.name, f"starts, epoch {epoch.ms}")
         self._told_error_s = self.clock.error_s(world.now)
+        self._due = None
         self.machine.start(self.now, self.clock.wall_ns(world.now))
         self._alarm.hasten(world.now + self.turn_s)
 
@@ -279,7 +281,7 @@ class Host:
         if self.paused or machine is None:
             return
         now = self.now
-        due = machine.deadline()
+        due = self._due
         waits = due is not None and due <= now + 1e-9
         if waits and due is not None:
             now = max(now, due)
@@ -317,7 +319,7 @@ class Host:
     def _wake_for(self, machine: Machine) -> None:
         """Arm the alarm for the machine's deadline or the next input, whichever is first."""
         world_now = self._world.now
-        due = machine.deadline()
+        due = self._due = machine.deadline()
         at = None if due is None else due - self.clock.base_s
         if at is not None and at <= world_now + 1e-9:
             at = world_now + self.turn_s

@@ -6,13 +6,16 @@ A contradiction that needs no waiting (a message nobody published, a number used
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from meshq.names import LogId
 
 WRONG_MAX: Final = 20
 Place: TypeAlias = tuple[LogId, int]
+Handed: TypeAlias = "Callable[[Message, str, Any], None]"
+LetGo: TypeAlias = Callable[[bytes, str], None]
 
 
 class Message:
@@ -62,6 +65,10 @@ class Ledger:
     barriers: list[tuple[float, str, str, int, int]] = field(default_factory=list)
     """When, topic, channel, answered, asked."""
     places: dict[tuple[str, LogId, int], Message] = field(default_factory=dict)
+    on_handed: list[Handed] = field(default_factory=list)
+    """Told of each hand-over: message, channel, consumer."""
+    on_let_go: list[LetGo] = field(default_factory=list)
+    """Told of each requeue and return: name, channel."""
     wrong: list[str] = field(default_factory=list)
     counters: LedgerCounters = field(default_factory=LedgerCounters)
 
@@ -92,7 +99,7 @@ class Ledger:
         if answered == asked:
             self.owed_from.setdefault((topic, channel), now)
 
-    def handed(self, name: bytes, channel: str, log: LogId, number: int) -> None:
+    def handed(self, name: bytes, channel: str, log: LogId, number: int, consumer: Any = None) -> None:
         """A consumer has it."""
         message = self.messages.get(name)
         if message is None:
@@ -103,6 +110,23 @@ class Ledger:
         message.handed[channel] = count + 1
         self.counters.handed += 1
         self.counters.redelivered += count > 0
+        for told in self.on_handed:
+            told(message, channel, consumer)
+
+    def requeued(self, names: list[bytes], channel: str) -> None:
+        """A consumer asks for them to be delivered again."""
+        self.counters.requeued += len(names)
+        self._let_go(names, channel)
+
+    def returned(self, names: list[bytes], channel: str) -> None:
+        """A consumer gives them back, never taken."""
+        self.counters.returned += len(names)
+        self._let_go(names, channel)
+
+    def _let_go(self, names: list[bytes], channel: str) -> None:
+        for told in self.on_let_go:
+            for name in names:
+                told(name, channel)
 
     def finished(self, now: float, name: bytes, channel: str) -> None:
         """A consumer has finished it."""

@@ -13,8 +13,14 @@ from meshq.sim.checkers.delivery import NothingLost
 from meshq.sim.checkers.leases import OneLease
 from meshq.sim.checkers.order import NoRepeats, Order
 from meshq.sim.checkers.paths import Paths
+from meshq.sim.checkers.repeats import Repeats
+from meshq.sim.checkers.rest import Rest
 from meshq.sim.checkers.views import Views
 
-STANDARD = (NothingLost, Credit, OneLease, Paths, Views, Bounds)
+STANDARD = (NothingLost, Credit, OneLease, Repeats, Paths, Views, Bounds, Rest)
 
-__all__ = ["STANDARD", "Bounds", "Checker", "Credit", "NoRepeats", "NothingLost", "OneLease", "Order", "Paths", "Views"]
+
+__all__ = [
+    "STANDARD", "Bounds", "Checker", "Credit", "NoRepeats", "NothingLost", "OneLease", "Order", "Paths", "Repeats",
+    "Rest", "Views",
+]  # fmt: skip

@@ -1,0 +1,79 @@
+"""A message is handed over again only for a reason: since the hand-over before, its consumer let it go or left, its
+timeout passed, a process died, or the link between its origin and the consumer's node ended. Over a link that the
+origin holds ended and the consumer's node does not yet, anything may come again.
+
+Looked at from outside, for consumers in their node's process (what a remote one knows of its connection may be late).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from meshq.machine import events
+from meshq.sim.checkers.base import Checker
+from meshq.sim.host import Host
+from meshq.sim.ledger import Message
+from meshq.sim.stage import Stage
+
+PATIENCE: Final = 0.8
+"""A timeout is looked at from the client, which got the message a little after its node counted from."""
+
+
+class HandOver(NamedTuple):
+    """The last hand-over of a message on a channel."""
+
+    at_s: float
+    consumer: Any
+    subscription: int
+    node: str
+    starts: int
+
+
+class Repeats(Checker):
+    """Remembers the last hand-over of each message, and when links and processes ended."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._last: dict[tuple[bytes, str], HandOver] = {}
+        self._link_ended: dict[tuple[str, str], float] = {}
+        self._up_at: dict[tuple[str, str], float] = {}
+        self._down_at: dict[tuple[str, str], float] = {}
+        """When the first told last of the beginning and of the end of its link to the second."""
+        stage.ledger.on_handed.append(self._handed)
+        stage.ledger.on_let_go.append(self._let_go)
+
+    def event(self, host: Host, event: Any) -> None:
+        if isinstance(event, events.LinkDown | events.LinkUp):
+            pair = min(host.name, event.name), max(host.name, event.name)
+            self._link_ended[pair] = self.stage.world.now
+            told = self._down_at if isinstance(event, events.LinkDown) else self._up_at
+            told[host.name, event.name] = self.stage.world.now
+
+    def _let_go(self, name: bytes, channel: str) -> None:
+        self._last.pop((name, channel), None)
+
+    def _handed(self, message: Message, channel: str, consumer: Any) -> None:
+        key = (message.name, channel)
+        before = self._last.get(key)
+        if before is not None and not (consumer.remote or self._had_reason(before, message, consumer.node)):
+            self.stage.find(
+                f"{message} was handed to {consumer.name} on {channel}, though {before.consumer.name} at {before.node} "
+                f"has it since {before.at_s:.4f} s"
+            )
+        starts = self.stage.mesh.hosts[consumer.node].counters.starts
+        now = self.stage.world.now
+        self._last[key] = HandOver(now, consumer, consumer.subscription, consumer.node, starts)
+
+    def _had_reason(self, before: HandOver, message: Message, node: str) -> bool:
+        consumer, now = before.consumer, self.stage.world.now
+        host = self.stage.mesh.hosts[before.node]
+        if consumer.remote or consumer.subscription != before.subscription or not consumer.up:
+            return True
+        if now - before.at_s >= PATIENCE * consumer.timeout_s or host.counters.starts != before.starts or host.paused:
+            return True
+        assert message.place is not None
+        origin = message.place[0].origin
+        if self._up_at.get((node, origin), -1.0) < self._down_at.get((origin, node), -1.0):
+            return True
+        pair = min(before.node, origin), max(before.node, origin)
+        return self._link_ended.get(pair, -1.0) >= before.at_s
