@@ -170,8 +170,12 @@ class Node(Mesh):
         for door in self._doors:
             mesh = Mesh(self._dial_own, [_EMBEDDED], name=f"{self.name}:{type(door).__name__}", config=self.config.link)
             await mesh
+            try:
+                await door.start(mesh, info)
+            except BaseException:
+                await mesh.close()
+                raise
             self._open_doors.append((door, mesh))
-            await door.start(mesh, info)
 
     async def _watch_host(self) -> None:
         stop = await self._host.stopped()

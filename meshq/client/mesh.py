@@ -250,11 +250,12 @@ class Mesh:
     async def drain(self, timeout_s: float = 5.0) -> int:
         """Have the node at the other end leave: it refuses publishes and hands over for at most ``timeout_s``.
 
-        Returns how many messages went with it. The connection then moves on to another node, if it knows any.
+        Returns at once, with how many unfinished messages it had. When it leaves, the connection moves on to another
+        node, if it knows any.
         """
-        answer = await self.ask("drain", {"timeout_s": timeout_s}, timeout_s=timeout_s + TIMEOUT_S)
-        left = answer.get("messages_left", 0) if isinstance(answer, dict) else 0
-        return left if type(left) is int else 0
+        answer = await self.ask("drain", {"timeout_s": timeout_s})
+        messages = answer.get("messages", 0) if isinstance(answer, dict) else 0
+        return messages if type(messages) is int else 0
 
 
 def connect(*addresses: str, name: str | None = None, label: str = "", config: LinkConfig | None = None) -> Mesh:

@@ -20,7 +20,7 @@ class MemberView(TypedDict, total=False):
 
     name: str
     state: str
-    """ALIVE, SUSPECT, DEAD or LEFT."""
+    """alive, suspect, dead or left."""
     host: str
     port: int
     http_port: int

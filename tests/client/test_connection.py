@@ -257,7 +257,7 @@ async def test_the_verbs_ask_by_their_names() -> None:
         await mesh.create("t")
         await mesh.create("t", "c")
         await mesh.delete("t", "c")
-        node.on_ask = lambda ask: node.say(Answer(ask.number, "", {"messages_left": 3}))
+        node.on_ask = lambda ask: node.say(Answer(ask.number, "", {"messages": 3}))
         assert await mesh.drain(2) == 3
     asked = [(ask.kind, ask.arguments) for ask in node.all(Ask)]
     assert asked == [
