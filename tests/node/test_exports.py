@@ -41,8 +41,6 @@ def test_what_is_not_there_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_loads_nothing() -> None:
-    program = (
-        "import sys, meshq; print([name for name in sys.modules if name.startswith('meshq.') or name == 'asyncio'])"
-    )
+    program = "import sys, meshq; print([name for name in sys.modules if name.startswith(('meshq.', 'asyncio'))])"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
