@@ -25,7 +25,17 @@ from meshq.http import HttpDoor
 from meshq.machine.effects import Stop
 from meshq.names import NAME_CHARACTERS_MAX
 from meshq.node import Node
-from meshq.runtime.addresses import bind_host, free_ports, is_wildcard, show_address, split_address
+from meshq.runtime.addresses import (
+    HTTP_PORT,
+    MESH_PORT,
+    Admission,
+    bind_host,
+    bind_tcp,
+    free_ports,
+    is_wildcard,
+    show_address,
+    split_address,
+)
 from meshq.runtime.loop import run
 from meshq.runtime.signals import StopSignals
 
@@ -52,6 +62,7 @@ class _Joining:
     def __init__(self, settings: Settings, talk: Talk) -> None:
         self._settings = settings
         self._talk = talk
+        self._host = own_host(settings["bind"], open_to_all=settings["open"])
         self._moved = 0
 
     async def run(self) -> int:
@@ -102,23 +113,17 @@ class _Joining:
     async def _open(self) -> tuple[Node, HttpDoor]:
         """An open node and its door. Raises MeshError; nothing stays open then."""
         for tries_left in range(PORT_TRIES, 0, -1):
-            moved = self._move()
+            ports = self._ports()
             try:
-                return await self._try()
+                return await self._try(*ports)
             except ConfigError:
-                if tries_left == 1 or self._asked() or self._move() == moved:
+                if tries_left == 1 or self._ports() == ports:
                     raise
         raise AssertionError("every try returns or raises")
 
-    async def _try(self) -> tuple[Node, HttpDoor]:
+    async def _try(self, port: int, http_port: int) -> tuple[Node, HttpDoor]:
         settings = self._settings
-        port = settings["port"] + self._moved
-        door = HttpDoor(
-            bind_host(settings["bind"] or None),
-            settings["http_port"] + self._moved,
-            names=settings["http_names"],
-            open_to_all=settings["open"],
-        )
+        door = HttpDoor(self._host, http_port, names=settings["http_names"], open_to_all=settings["open"])
         door.bind()
         try:
             node = Node(
@@ -139,13 +144,17 @@ class _Joining:
             raise
         return node, door
 
-    def _asked(self) -> bool:
-        return bool(self._settings.given("port") or self._settings.given("http_port"))
-
-    def _move(self) -> int:
-        """How far the default ports have to move now; not at all when some were asked for."""
-        self._moved = 0 if self._asked() else free_ports(self._settings["bind"] or None)
-        return self._moved
+    def _ports(self) -> tuple[int, int]:
+        """The mesh and the HTTP port to try. Those asked for stay; the others move to where they are free."""
+        settings = self._settings
+        asked, http_asked = settings.given("port"), settings.given("http_port")
+        if asked and http_asked:
+            return settings["port"], settings["http_port"]
+        if not asked and not http_asked:
+            self._moved = free_ports(self._host)
+            return MESH_PORT + self._moved, HTTP_PORT + self._moved
+        moved = free_ports(self._host, mesh=HTTP_PORT if asked else MESH_PORT, tcp=())
+        return (settings["port"], HTTP_PORT + moved) if asked else (MESH_PORT + moved, settings["http_port"])
 
     def _ready(self, node: Node, door: HttpDoor) -> Ready:
         host, _ = split_address(node.address)
@@ -157,6 +166,14 @@ class _Joining:
             private_only=wildcard and not self._settings["open"],
             moved=self._moved,
         )
+
+
+def own_host(bind: str, *, open_to_all: bool) -> str:
+    """The numeric address to listen on. Raises ConfigError when it is not this host's, or public and not opened."""
+    host = bind_host(bind or None)
+    Admission(host, open_to_all=open_to_all)
+    bind_tcp(host, 0, hint="--bind").close()
+    return host
 
 
 def default_name(port: int) -> str:

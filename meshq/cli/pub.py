@@ -110,7 +110,7 @@ class _Publishing:
             counts = {"confirmed": self.confirmed, "empty": empty, "level": self.level}
             out.document({"topic": self._topic, **counts, "seconds": round(seconds, 3), "messages_per_s": rate})
             return
-        skipped = f"; {empty:,} empty lines left out" if empty else ""
+        skipped = f"; {empty:,} empty line{'s' if empty > 1 else ''} left out" if empty else ""
         held = ", held in memory only" if self.level == "memory" else ""
         print(f"{self.confirmed:,} confirmed{held}{skipped}")
 

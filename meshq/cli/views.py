@@ -29,7 +29,7 @@ def members(nodes: Sequence[str] | None, *, as_json: bool) -> None:
             each["name"] + (" (this node)" if each["self"] else ""),
             each["state"],
             _address(each["host"], each["port"]),
-            str(each["http_port"] or "-"),
+            _address(each["host"], each["http_port"]) if each["http_port"] else "-",
             each["zone"] or "-",
             each["version"],
             out.span(each["since_s"]),
@@ -72,7 +72,7 @@ def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
     else:
         print("no topics yet: `meshq pub TOPIC BODY` makes one")
     memory = sum(each["memory_bytes"] for each in asked.values())
-    print(f"\n{len(asked)} node{'s' if len(asked) != 1 else ''}, {memory / 1e6:,.1f} MB of messages in memory")
+    print(f"\n{len(asked)} node{'s' if len(asked) != 1 else ''}, {memory / 1e6:,.1f} MB in memory")
     if not local and found["missing"]:
         out.say(f"meshq: no answer from {', '.join(found['missing'])}: what they hold is not counted")
 
