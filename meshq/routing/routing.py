@@ -49,6 +49,8 @@ class Routing:
         self._config = config.routing
         self._name = config.name
         self._now = 0.0
+        self._stirred = False
+        self._due: float | None = None
         self._wall_offset_ms = 0.0
         self._existence: list[Existence] = []
         self._head = NO_HEAD
@@ -85,10 +87,10 @@ class Routing:
 
         Raises InvalidName, or Overloaded (topics_max, generations_max); nothing was created then.
         """
-        self._now = now
         found = self._catalog.known(topic)
         if found is not None:
             return found
+        self._stir(now)
         check_topic(topic)
         if is_ephemeral(topic):
             generation = self._ephemerals.use_topic(now, topic, self._catalog.alive)
@@ -104,10 +106,10 @@ class Routing:
         Raises InvalidName, or Overloaded (topics_max, channels_max, generations_max). An ephemeral channel
         that is refused may leave its topic behind.
         """
-        self._now = now
         found = self._catalog.known(topic, channel)
         if found is not None:
             return found
+        self._stir(now)
         check_topic(topic)
         check_channel(channel)
         if is_fleeting(topic, channel):
@@ -124,7 +126,7 @@ class Routing:
 
         An ephemeral topic can't be deleted: it ends by itself once its consumers are gone.
         """
-        self._now = now
+        self._stir(now)
         deleted = self._catalog.delete_topic(now, topic)
         if deleted:
             self._news.note(topic, "")
@@ -133,7 +135,7 @@ class Routing:
 
     def delete_channel(self, now: float, topic: str, channel: str) -> bool:
         """Delete the channel, everywhere; False when it was not there (or is ephemeral, as above)."""
-        self._now = now
+        self._stir(now)
         deleted = self._catalog.delete_channel(now, topic, channel)
         if deleted:
             self._news.note(topic, channel)
@@ -142,7 +144,7 @@ class Routing:
 
     def set(self, now: float, topic: str, channel: str | None, key: str, value: Any) -> bool:
         """Set a setting of a topic or channel, everywhere: the last writer wins. False when it does not exist."""
-        self._now = now
+        self._stir(now)
         wall_ms = max(0, int(now * 1000 + self._wall_offset_ms))
         if not self._catalog.set(topic, channel or "", key, value, wall_ms):
             return False
@@ -151,7 +153,6 @@ class Routing:
 
     def wall(self, now: float, wall_ns: int) -> None:
         """It is ``wall_ns`` since 1970 now; only the stamps of settings need it."""
-        self._now = now
         self._wall_offset_ms = wall_ns / 1e6 - now * 1000
 
     # interest
@@ -161,7 +162,7 @@ class Routing:
 
         Raises Overloaded (interest_max), InvalidName; the count is as before then.
         """
-        self._now = now
+        self._stir(now)
         key, count = (topic, channel), min(count, CONSUMERS_MAX)
         if self._news.consumers(key) == count:
             return
@@ -185,7 +186,7 @@ class Routing:
 
         The channel's record is told to all again: whoever acknowledges has it, whoever created it.
         """
-        self._now = now
+        self._stir(now)
         target = self._news.version
         if not is_ephemeral(topic):
             target = self._news.note(topic, "" if is_fleeting(topic, channel) else channel)
@@ -198,7 +199,7 @@ class Routing:
 
     def member_up(self, now: float, name: str, epoch: Epoch, address: Address) -> None:
         """A member lives: its interest counts, and it is told ours. A later epoch voids what was known."""
-        self._now = now
+        self._stir(now)
         if name == self._name:
             return
         arrival = self._peers.up(name, epoch, address)
@@ -214,7 +215,7 @@ class Routing:
 
     def member_down(self, now: float, name: str) -> None:
         """A member is held dead: its interest is masked, and no barrier waits for it."""
-        self._now = now
+        self._stir(now)
         self._peers.down(name)
         self._interest.mask(name)
         self._barriers.gone(name)
@@ -231,7 +232,7 @@ class Routing:
 
     def head(self, now: float, name: str, head: Head) -> None:
         """Gossip says what the member has; a difference that lasts is repaired."""
-        self._now = now
+        self._stir(now)
         peer = self._peers.get(name)
         if peer is None:
             return
@@ -252,7 +253,7 @@ class Routing:
 
         The packet itself says who sent it; ``source_name`` and ``source`` are not needed (see ``exchange``).
         """
-        self._now = now
+        self._stir(now)
         read = wire.decode(packet)
         if read is not None:
             self._exchange.take(now, read, via)
@@ -265,14 +266,17 @@ class Routing:
 
     def want_catalog(self, now: float, address: Address) -> None:
         """Ask the member at ``address`` for its catalog and interest; call again, or with another, until ready."""
-        self._now = now
+        self._stir(now)
         self._exchange.want_catalog(now, address)
 
     # time and effects
 
     def tick(self, now: float) -> None:
         """Time passed: do what is due."""
-        self._now = now
+        due = self.deadline()
+        if due is None or now < due:
+            return
+        self._stir(now)
         self._catalog.tick(now)
         self._ephemerals.tick(now)
         self._barriers.tick(now)
@@ -286,20 +290,12 @@ class Routing:
 
     def deadline(self) -> float | None:
         """When ``tick`` has something to do."""
-        deadlines = [
-            self._catalog.deadline(),
-            self._ephemerals.deadline(),
-            self._barriers.deadline(),
-            self._announcer.deadline(),
-            self._repairs.deadline(),
-            self._exchange.deadline(),
-        ]
-        if self._head[1:] != self._state():
-            deadlines.append(self._head_at + self._config.repair_quiet_s)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return self._next() if self._stirred else self._due
 
     def effects(self) -> list[RoutingEffect]:
         """End the turn: what came and went, who consumes what now, and only then packets."""
+        if not self._stirred:
+            return []
         now = self._now
         self._absorb(now)
         changes = self._index.changes()
@@ -318,13 +314,35 @@ class Routing:
         self._repairs.moved(now)
         if self._move_head(now):
             out.append(HeadMoved())
+        self._stirred = False
+        self._due = self._next()
         return out
 
     def topics(self) -> list[dict[str, Any]]:
         """Every topic with its channels and, per channel, how many consumers each node has; sorted by name."""
         return self._view.topics()
 
+    # inside: when
+
+    def _next(self) -> float | None:
+        deadlines = [
+            self._catalog.deadline(),
+            self._ephemerals.deadline(),
+            self._barriers.deadline(),
+            self._announcer.deadline(),
+            self._repairs.deadline(),
+            self._exchange.deadline(),
+        ]
+        if self._head[1:] != self._state():
+            deadlines.append(self._head_at + self._config.repair_quiet_s)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
     # inside: what came and went
+
+    def _stir(self, now: float) -> None:
+        """An input that may change something: until then a turn costs nothing, and most have none."""
+        self._now = now
+        self._stirred = True
 
     def _absorb(self, now: float) -> None:
         """Take over what catalog and ephemerals report; a topic's ephemeral channels begin and end with it."""
