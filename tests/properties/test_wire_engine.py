@@ -16,9 +16,9 @@ from meshq.config import Config
 from meshq.engine.engine import Engine
 from meshq.link.client import ClientSession
 from meshq.machine.effects import Store, Write
-from meshq.names import Epoch
+from meshq.names import ChannelKey, Epoch, LogId
 from meshq.wire import bodies, frames, gossip, interest
-from meshq.wire.frames import MAGIC, VERSION, Confirmed, Hello
+from meshq.wire.frames import KINDS, MAGIC, VERSION, Confirmed, Hello
 from meshq.wire.prefix import PACKET_BYTES_MAX, Prefix
 from tests.properties.strategies import mutated
 from tests.properties.test_wire import any_frame
@@ -39,6 +39,37 @@ told = st.one_of(any_frame, st.sampled_from(FRAMES)).map(frames.encode)
 streams = st.tuples(
     st.sampled_from(["node", "client", "gossip", "nobody"]), st.lists(st.one_of(told, mutated(told)), max_size=6)
 )
+
+KEY = ChannelKey("orders", "billing", 1)
+LOGS = st.sampled_from(
+    [LogId("us", 1, 1, 1, 0), LogId("them", 5, 5, 1, 0), LogId("us", 1, 1, 2, 0), LogId("us", 0, 0, 1, 0)]
+)
+NUMBERS = st.one_of(st.integers(0, 5), st.sampled_from([200, 2**32, 2**63, 2**64 - 1]))
+SPANS = st.builds(lambda log, start, more: (log, start, min(start + more, 2**64 - 1)), LOGS, st.integers(1, 5), NUMBERS)
+NEAR: dict[str, st.SearchStrategy[Any]] = {
+    "int": NUMBERS,
+    "str": st.sampled_from(["requeue", "timeout", "departed", "orders", "billing", ""]),
+    "bytes": st.sampled_from([bodies.encode([b"x"]), bodies.encode([b"x", b"y"]), b"", b"\x81"]),
+    "bool": st.booleans(),
+    "Any": st.just({}),
+    "Flow": st.one_of(st.just(KEY), st.just(KEY._replace(generation=2)), st.integers(0, 2)),
+    "LogId": LOGS,
+    "Epoch": st.just(Epoch(5, 5)),
+    "list[str]": st.just([]),
+    "list[Span]": st.lists(SPANS, max_size=3),
+    "list[list[int]]": st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS).map(list), max_size=2),
+    "list[tuple[LogId, int, int]]": st.lists(st.tuples(LOGS, NUMBERS, NUMBERS), max_size=2),
+    "dict[str, Any]": st.just({}),
+    "dict[str, list[Any]]": st.just({}),
+}
+
+
+def near(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """Frames of a kind that speak of what exists: a channel with a consumer, and its logs."""
+    return st.builds(kind, **{name: NEAR[hint.__forward_arg__] for name, hint in kind.__annotations__.items()})
+
+
+near_frames = st.lists(st.sampled_from(list(KINDS.values())).flatmap(near), max_size=12)
 
 
 class Node:
@@ -118,6 +149,24 @@ def test_any_frames_leave_a_node_that_serves(said: list[tuple[str, list[bytes]]]
         joined(node)
     for role, data in said:
         node.hello(role, data)
+    assert node.serves()
+
+
+@given(st.sampled_from(["node", "client"]), near_frames, st.integers(0, 12))
+def test_a_peer_that_talks_nonsense_of_what_exists_leaves_a_node_that_serves(
+    role: str, said: list[Any], cut: int
+) -> None:
+    node = Node()
+    joined(node)
+    client = ClientSession(Config(name="x").link, node.now, epoch=Epoch(1, 1))
+    stream = node.engine.accepted(node.now, ("", 0))
+    client.subscribe(1, "orders", "billing", 3, 1000)
+    client.publish(2, "orders", 5, bodies.encode([b"x"] * 5))
+    node.talk(client, stream)
+    node.turn()
+    data = [frames.encode(frame) for frame in said]
+    node.hello(role, [b"".join(data[:cut]), b"".join(data[cut:])])
+    node.engine.broker.check()
     assert node.serves()
 
 
