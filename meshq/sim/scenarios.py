@@ -31,7 +31,7 @@ def crowd(
     topics: Sequence[str] = ("orders",),
     channels: Sequence[str] = ("billing", "audit"),
     consumers: int = 2,
-    every_s: float = 0.1,
+    every_s: float = 0.2,
     habits: ConsumerHabits | None = None,
     delay_share: float = 0.0,
 ) -> None:
@@ -89,7 +89,7 @@ def calm(stage: Stage) -> list[Fault]:
     the healthy, a subscribe that returns too early."""
     rng = stage.rng("crowd")
     for node in stage.names:
-        stage.publisher(node, PublisherHabits(topics=("orders", "clicks"), every_s=0.1))
+        stage.publisher(node, PublisherHabits(topics=("orders", "clicks"), every_s=0.2))
     for topic in ("orders", "clicks"):
         for channel in ("billing", "audit"):
             for node in _some(rng, stage.names, 3):
@@ -229,7 +229,7 @@ def late_finish(stage: Stage) -> list[Fault]:
     node = rng.choice(stage.names)
     others = [name for name in stage.names if name != node]
     for _ in range(2):
-        stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.02, batch_max=4))
+        stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.04, batch_max=4))
     for channel in ("billing", "audit"):
         for other in _some(rng, others, 2):
             stage.consumer(other, "orders", channel, ConsumerHabits(messages=32, handle_s=(0.1, 1.5)))
@@ -246,7 +246,7 @@ def flapping_link(stage: Stage) -> list[Fault]:
     one."""
     rng = stage.rng("flap")
     one, other = _pair(rng, stage.names)
-    stage.publisher(one, PublisherHabits(topics=("orders",), every_s=0.01))
+    stage.publisher(one, PublisherHabits(topics=("orders",), every_s=0.02))
     stage.publisher(other, PublisherHabits(topics=("orders",), every_s=0.05))
     for node in (other, other, one):
         stage.consumer(node, "orders", "billing", ConsumerHabits(messages=16, handle_s=(0.001, 0.3)))
@@ -380,7 +380,7 @@ def drain_killed(stage: Stage) -> list[Fault]:
     rng = stage.rng("drain")
     node = rng.choice(stage.names)
     others = [name for name in stage.names if name != node]
-    stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.02), roaming=True)
+    stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.03), roaming=True)
     stage.consumer(rng.choice(others), "orders", "billing", POLITE)
     stage.consumer(rng.choice(others), "orders", "audit", ConsumerHabits(messages=8, handle_s=(0.05, 0.3)))
     drain = Drain(at_s=3.0, for_s=8.0, node=node, timeout_s=5.0)

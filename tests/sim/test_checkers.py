@@ -18,6 +18,7 @@ from meshq.sim.publisher import PublisherHabits
 from meshq.sim.run import Result, play_scenario
 from meshq.sim.scenario import SCENARIOS, Scenario
 from meshq.sim.stage import Stage
+from meshq.wire.frames import Fin
 
 Plant = Callable[[Stage], None]
 
@@ -27,9 +28,9 @@ def play(plant: Plant, at_s: float = 2.0) -> Result:
 
     def prepare(stage: Stage) -> list[Fault]:
         for node in stage.names:
-            stage.publisher(node, PublisherHabits(topics=("orders",)))
+            stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.03))
         for node in stage.names[:2]:
-            stage.consumer(node, "orders", "billing", ConsumerHabits(messages=8, handle_s=(0.0, 0.05)))
+            stage.consumer(node, "orders", "billing", ConsumerHabits(messages=4, handle_s=(0.0, 0.02)))
         stage.act(at_s, plant, stage)
         return []
 
@@ -53,15 +54,17 @@ def no_plant(stage: Stage) -> None:
 
 
 def finish_one_more(stage: Stage) -> None:
-    """A node finishes the message after the one that its consumer finished."""
+    """An origin takes the message after each finished one for finished as well."""
 
-    def wrapper(finish: Callable[..., Any]) -> Callable[..., Any]:
-        def wrong(now: float, consumer: int, spans: list[Any]) -> Any:
-            return finish(now, consumer, [(log, start, stop + 1) for log, start, stop in spans])
+    def wrapper(frame_in: Callable[..., Any]) -> Callable[..., Any]:
+        def wrong(now: float, peer: str, frame: Any) -> Any:
+            if type(frame) is Fin:
+                frame = frame._replace(spans=[(log, start, stop + 1) for log, start, stop in frame.spans])
+            return frame_in(now, peer, frame)
 
         return wrong
 
-    every(stage, "broker", "finish", wrapper)
+    every(stage, "broker", "frame", wrapper)
 
 
 def forget_to_finish(stage: Stage) -> None:
@@ -139,8 +142,8 @@ def test_without_a_bug_nothing_is_found() -> None:
     ("plant", "words"),
     [
         (finish_one_more, "never finished"),
-        (forget_to_finish, "still keeps"),
-        (hand_twice, "handed over again"),
+        (forget_to_finish, "never finished"),
+        (hand_twice, "has it since"),
         (confirm_the_wrong_number, "number"),
         (forget_a_member, "views still differ"),
         (tell_a_wrong_story, "tells MemberRecovered"),

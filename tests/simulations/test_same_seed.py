@@ -7,9 +7,12 @@ import subprocess
 import sys
 
 SHORT = """
-from meshq.sim.run import run
+from dataclasses import replace
+from meshq.sim.run import play_scenario
+from meshq.sim.scenario import SCENARIOS
 for name, seed in (("mixed", 3), ("mixed", 4), ("split-catalog", 1)):
-    result = run(name, 4, seed, check_every=1_000_000)
+    short = replace(SCENARIOS[name], active_s=5.0, settle_s=10.0)
+    result = play_scenario(short, 4, seed, check_every=1_000_000)
     print(result.trace_hash, result.events, result.counters)
 """
 
