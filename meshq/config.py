@@ -77,7 +77,7 @@ class RoutingConfig:
     interest_max: int = 100_000
     """(topic, channel) pairs on which one node may have consumers; beyond it a new one is refused."""
     pairs_max: int = 1_000_000
-    """(node, topic, channel) remembered of all others, about 200 bytes each; what is above is not taken, and counted."""
+    """(node, topic, channel) remembered of all others, about 200 bytes each; more is not taken, and counted."""
     tombstones_max: int = 100_000
     """Deleted names remembered; beyond it the oldest is forgotten early."""
     tombstone_s: float = 30 * 86_400.0
