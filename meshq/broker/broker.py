@@ -88,6 +88,11 @@ class Broker:
             Audit: self._audit,
         }
 
+    def raise_epoch(self, epoch: Epoch) -> None:
+        """Before anything was accepted: the mesh remembers a later start of this name, so logs bear ``epoch``."""
+        assert not self._topics, "logs are open under the earlier epoch"
+        self._epoch = epoch
+
     # publishing
 
     def publish(
@@ -415,7 +420,7 @@ class Broker:
 
     def _idle(self, peer: Peer) -> bool:
         for source in peer.sources.values():
-            if source.fins or source.holds() or source.queued:
+            if source.fins or source.holds() or (source.queued and source.receiver.consumers):
                 return False
         for borrower in peer.borrowers.values():
             if borrower.leased() or borrower.fin_number > borrower.acknowledged:

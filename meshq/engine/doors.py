@@ -266,8 +266,8 @@ class Doors:
             timeout_s = timeout_ms / 1000
         self._tokens += 1
         subscription = Subscription(door, frame.flow, self._tokens, frame.topic, frame.channel, generation)
-        door.subscriptions[frame.flow] = self._consumers[self._tokens] = subscription
         self._count(now, subscription, 1)
+        door.subscriptions[frame.flow] = self._consumers[self._tokens] = subscription
         self._broker.consumer_joined(
             now, self._tokens, frame.topic, frame.channel, generation, frame.messages, frame.bytes, timeout_s
         )
@@ -339,13 +339,14 @@ class Doors:
         self._count(now, subscription, -1)
 
     def _count(self, now: float, subscription: Subscription, change: int) -> None:
+        """Tell the mesh how many consumers there are. Raises Overloaded, with nothing changed, at interest_max."""
         key = (subscription.topic, subscription.channel)
         count = self._counts.get(key, 0) + change
+        self._routing.consumers(now, subscription.topic, subscription.channel, count)
         if count:
             self._counts[key] = count
         else:
             self._counts.pop(key, None)
-        self._routing.consumers(now, subscription.topic, subscription.channel, count)
 
 
 def _options(options: dict[str, Any], delay_max_s: float) -> float:

@@ -357,6 +357,10 @@ class Engine:
                 self._member_changed(now, member, before)
             case membership_effects.HeadChanged(member):
                 self.routing.head(now, member.name, member.head)
+            case membership_effects.EpochRaised(epoch):
+                self.epoch = epoch
+                self.routing.raise_epoch(epoch)
+                self.broker.raise_epoch(epoch)
             case membership_effects.MemberForgotten(name):
                 self.routing.member_forgotten(now, name)
             case Emit(event):

@@ -86,12 +86,13 @@ class Views:
     def delete(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
         """Delete a topic or a channel, everywhere; what it holds is gone."""
         topic, channel = _names(arguments)
-        if self._routing.known(topic, channel or None) is None:
-            raise MeshError(f"there is no {topic}{'/' if channel else ''}{channel}", code="NOT_FOUND")
         if channel:
-            self._routing.delete_channel(now, topic, channel)
+            deleted = self._routing.delete_channel(now, topic, channel)
         else:
-            self._routing.delete_topic(now, topic)
+            deleted = self._routing.delete_topic(now, topic)
+        if not deleted:
+            what = f"{topic}/{channel}" if channel else topic
+            raise MeshError(f"there is no {what} to delete (#ephemeral ones go by themselves)", code="NOT_FOUND")
         return {}
 
     def _member(self, now: float, member: Member) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Announcer:
     ) -> None:  # fmt: skip
         self._config = config
         self._name = name
-        self._epoch = epoch
+        self.epoch = epoch
         self._peers = peers
         self._catalog = catalog
         self._ephemerals = ephemerals
@@ -226,7 +226,7 @@ class Announcer:
         return self._catalog.record(now, topic, channel) or self._catalog.record(now, topic)
 
     def _packet(self, start: int, stop: int, entries: list[Entry], records: list[Record]) -> bytes:
-        return wire.encode(Announce(self._name, self._epoch, self.news.floor, start, stop, entries, records))
+        return wire.encode(Announce(self._name, self.epoch, self.news.floor, start, stop, entries, records))
 
 
 def _size(line: Entry | Record | None) -> int:

@@ -33,7 +33,7 @@ class Bootstrap:
 
     def __init__(self, name: str, epoch: Epoch, rng: Rng, alone_after_s: float) -> None:
         self._name = name
-        self._epoch = epoch
+        self.epoch = epoch
         self._rng = rng
         self._alone_after_s = alone_after_s
         self._pulls: dict[int, int] = {}
@@ -54,7 +54,7 @@ class Bootstrap:
         self._pulls[number] = 0
         while len(self._pulls) > PULLS_MAX:
             del self._pulls[next(iter(self._pulls))]
-        return wire.encode(CatalogPull(self._name, self._epoch, number))
+        return wire.encode(CatalogPull(self._name, self.epoch, number))
 
     def settled(self, now: float) -> bool:
         """Whether this node's own catalog is worth giving as the mesh's."""

@@ -31,13 +31,13 @@ class Comparison:
 
     def __init__(self, name: str, epoch: Epoch, catalog: Catalog) -> None:
         self._name = name
-        self._epoch = epoch
+        self.epoch = epoch
         self._catalog = catalog
 
     def ask(self, peer: Peer) -> PacketOut:
         """Begin with ``peer``."""
         hashes = b"".join(hashed.to_bytes(8, "big") for hashed in self._catalog.buckets)
-        return SendPacket(peer.address, wire.encode(Digest(self._name, self._epoch, hashes)))
+        return SendPacket(peer.address, wire.encode(Digest(self._name, self.epoch, hashes)))
 
     def answer(self, now: float, peer: Peer, packet: Digest, via: int | None) -> list[PacketOut]:
         """Their hashes came: give what we have in the buckets that differ."""
@@ -60,11 +60,11 @@ class Comparison:
         records = self._catalog.records(now, frozenset(bucket for bucket, _ in buckets))
         size_bytes = sum(map(wire.record_bytes, records)) + len(digest) * DIGEST_LINE_BYTES + HEAD_BYTES
         if via is None and size_bytes <= PACKET_BYTES_MAX:
-            return [SendPacket(peer.address, wire.encode(Entries(self._name, self._epoch, digest, records)))]
+            return [SendPacket(peer.address, wire.encode(Entries(self._name, self.epoch, digest, records)))]
         parts = list(cut(records, STREAM_BYTES))
-        packets = [wire.encode(Entries(self._name, self._epoch, [], part)) for part in parts[:-1]]
+        packets = [wire.encode(Entries(self._name, self.epoch, [], part)) for part in parts[:-1]]
         # The hashes come last: until all records are merged they differ for no reason.
-        packets.append(wire.encode(Entries(self._name, self._epoch, digest, parts[-1])))
+        packets.append(wire.encode(Entries(self._name, self.epoch, digest, parts[-1])))
         if via is not None:
             return [ReplyPacket(via, packet) for packet in packets]
         return [StreamPacket(peer.address, packet) for packet in packets]

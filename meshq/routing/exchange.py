@@ -51,7 +51,7 @@ class Exchange:
     ) -> None:  # fmt: skip
         self._config = config
         self._name = name
-        self._epoch = epoch
+        self.epoch = epoch
         self._peers = peers
         self._catalog = catalog
         self._interest = interest
@@ -59,7 +59,7 @@ class Exchange:
         self._barriers = barriers
         self._bootstrap = bootstrap
         self._counters = counters
-        self._comparison = Comparison(name, epoch, catalog)
+        self.comparison = Comparison(name, epoch, catalog)
         self._answers = Answers()
         self._acks: dict[str, int | None] = {}
         self._strangers_at: float | None = None
@@ -89,7 +89,7 @@ class Exchange:
         peer.pulled_at = now
         self._counters.pulls += 1
         since = self._interest.since(peer.name, peer.epoch, floor)
-        packet = wire.encode(Pull(self._name, self._epoch, peer.epoch, since))
+        packet = wire.encode(Pull(self._name, self.epoch, peer.epoch, since))
         self.packets.append(SendPacket(peer.address, packet) if via is None else ReplyPacket(via, packet))
 
     def repair(self, now: float, peer: Peer, *, interest: bool, catalog: bool) -> None:
@@ -99,7 +99,7 @@ class Exchange:
             self.ask_interest(now, peer)
         if catalog:
             self._counters.repairs += 1
-            self.packets.append(self._comparison.ask(peer))
+            self.packets.append(self.comparison.ask(peer))
 
     def out(self, now: float) -> list[PacketOut]:
         """The packets of this turn."""
@@ -145,7 +145,7 @@ class Exchange:
 
     def _announced(self, now: float, packet: Announced, via: int | None) -> None:
         peer = self._sender(packet.name, packet.epoch)
-        if peer is None or packet.owner_epoch != self._epoch:
+        if peer is None or packet.owner_epoch != self.epoch:
             return
         self._announcer.acked(now, peer, packet.version)
         if peer.up and packet.version <= self._announcer.news.version:
@@ -153,19 +153,19 @@ class Exchange:
 
     def _pull(self, now: float, packet: Pull, via: int | None) -> None:
         peer = self._sender(packet.name, packet.epoch)
-        if peer is not None and packet.owner_epoch == self._epoch:
+        if peer is not None and packet.owner_epoch == self.epoch:
             self.packets += self._announcer.pulled(now, peer, packet.since, via)
 
     def _digest(self, now: float, packet: Digest, via: int | None) -> None:
         peer = self._sender(packet.name, packet.epoch)
         if peer is not None:
-            self.packets += self._comparison.answer(now, peer, packet, via)
+            self.packets += self.comparison.answer(now, peer, packet, via)
 
     def _entries(self, now: float, packet: Entries, via: int | None) -> None:
         peer = self._sender(packet.name, packet.epoch)
         if peer is not None:
             self._merge(now, packet.records)
-            self.packets += self._comparison.close(now, peer, packet, via)
+            self.packets += self.comparison.close(now, peer, packet, via)
 
     def _catalog_pull(self, now: float, packet: CatalogPull, via: int | None) -> None:
         """Only over a stream: the answer is long, and a datagram's source may be forged."""
@@ -212,7 +212,7 @@ class Exchange:
             peer = self._peers.get(name)
             if peer is not None:
                 version = self._interest.version(name, peer.epoch)
-                packet = wire.encode(Announced(self._name, self._epoch, peer.epoch, version, peer.refused))
+                packet = wire.encode(Announced(self._name, self.epoch, peer.epoch, version, peer.refused))
                 out.append(SendPacket(peer.address, packet) if via is None else ReplyPacket(via, packet))
         return out
 
@@ -221,7 +221,7 @@ class Exchange:
         news = self._announcer.news
         items = [self._announcer.entry(now, item) for item in news.since(0) if not item.use]
         own = [entry for entry in items if entry.consumers]
-        maps: list[Map] = [(self._name, self._epoch, news.version, own)] if news.version else []
+        maps: list[Map] = [(self._name, self.epoch, news.version, own)] if news.version else []
         for holding in self._interest.holdings():
             if holding.version:
                 maps.append((holding.name, holding.epoch, holding.version, holding.listing()))

@@ -134,3 +134,17 @@ def test_the_end_of_a_link_is_an_event_that_counts_its_leases() -> None:
 
     cast.until(lambda: bool(downs()))
     assert (downs()[0].name, downs()[0].leases) == ("n2", 2)
+
+
+def test_a_node_whose_clock_went_back_begins_with_a_later_epoch_than_the_mesh_remembers() -> None:
+    cast = Cast(("n1", "n2")).start()
+    before = cast.engine("n2").epoch
+    cast.mesh.crash("n2")
+    cast.mesh.hosts["n2"].skew(-10_000.0)
+    cast.mesh.restart("n2", "lost")
+    cast.until(lambda: cast.engine("n2").ready and cast.engine("n1").membership.members["n2"].epoch > before)
+    consumer, publisher = consume(cast, "n1"), cast.client("n2")
+    publisher.publish("t", b"x")
+    confirmed = publisher.expect(Confirmed)
+    assert confirmed.log.epoch_ms == cast.engine("n2").epoch.ms > before.ms
+    consumer.expect(Deliver)
