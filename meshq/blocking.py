@@ -23,9 +23,10 @@ from typing import Any, Self, TypeVar
 
 from meshq import client
 from meshq import node as nodes
+from meshq.client.batch import Headers
 from meshq.client.events import EventStream
 from meshq.client.extent import Extent
-from meshq.client.publishing import TIMEOUT_S, Headers
+from meshq.client.publishing import TIMEOUT_S
 from meshq.client.questions import MemberView, TopicView
 from meshq.client.receipts import Receipt
 from meshq.errors import Closed

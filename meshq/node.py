@@ -206,7 +206,8 @@ class Node(Mesh):
             await super()._close()
             return
         try:
-            await self._on_node(self._stop_doors())
+            with suppress(Closed):  # its loop has ended before
+                await self._on_node(self._stop_doors())
             await super()._close()
             if self._stop is None and self._drain_timeout_s > 0:
                 left = await self.drain(self._drain_timeout_s)

@@ -16,7 +16,7 @@ from meshq.client.addresses import AddressBook
 from meshq.client.backoff import Backoff
 from meshq.client.session import LiveSession
 from meshq.config import LinkConfig
-from meshq.errors import Closed, Fenced, MeshError, Unreachable
+from meshq.errors import Closed, Fenced, LocalProtocolError, MeshError, Unreachable
 from meshq.link.client import ClientSession
 from meshq.machine.effects import Address
 from meshq.machine.rng import Rng
@@ -89,8 +89,8 @@ class Connection:
         self.session: LiveSession | None = None
         self.node = ""
         """The name of the node at the other end, of the latest one when there is none."""
-        self.ended: MeshError | None = None
-        """Why there will be no more sessions."""
+        self.ended: MeshError | None = LocalProtocolError("open the mesh first: async with it, or await it")
+        """Why there are no sessions: not started, or ended for this reason."""
         self.trouble = "not connected yet"
         """Why there is no session, in words."""
 
@@ -102,6 +102,7 @@ class Connection:
     async def start(self) -> None:
         """Connect to the first address that answers. Raises Unreachable, or what the only one said."""
         self._loop = asyncio.get_running_loop()
+        self.ended = None
         failures: list[str] = []
         for address in self._book.round():
             try:
@@ -154,6 +155,7 @@ class Connection:
         self._stop(error)
         if self._task is not None:
             self._task.cancel()
+            await asyncio.wait((self._task,))
         if self.session is not None:
             await self.session.leave(error, CLOSE_TIMEOUT_S)
 

@@ -18,9 +18,10 @@ from typing import Any, Final, Self
 
 from meshq.client.addresses import AddressBook
 from meshq.client.backoff import Backoff, Wait
+from meshq.client.batch import Headers
 from meshq.client.connection import Connection, Dial, Identity
 from meshq.client.events import Events, EventStream
-from meshq.client.publishing import TIMEOUT_S, Headers, Publisher
+from meshq.client.publishing import TIMEOUT_S, Publisher
 from meshq.client.questions import MemberView, Questions, TopicView
 from meshq.client.receipts import Receipt
 from meshq.client.registry import Subscriptions

@@ -9,18 +9,18 @@ one frame at a time asks whether there is room again; other topics go on.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any, Final, TypeAlias
 
 from meshq.client.backoff import Backoff
+from meshq.client.batch import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Batch, Call, Headers, cut, text_bytes
 from meshq.client.connection import Connection, again
-from meshq.client.receipts import Numbers, Receipt
+from meshq.client.receipts import Receipt
 from meshq.client.session import LiveSession
 from meshq.config import BrokerConfig
-from meshq.errors import InvalidMessage, MeshError, Overloaded, PartlyPublished, Unconfirmed, Unreachable, refusal
+from meshq.errors import InvalidMessage, MeshError, Overloaded, Unconfirmed, Unreachable, refusal
 from meshq.machine.rng import Rng
 from meshq.names import check_topic
 from meshq.wire import bodies
@@ -29,128 +29,10 @@ from meshq.wire.frames import Confirmed, Hello, Refused
 
 TIMEOUT_S: Final = 5.0
 """How long a publish waits for room at the node, or for a node."""
-BATCH_MESSAGES_MAX: Final = BrokerConfig().batch_messages_max
-BATCH_BYTES_MAX: Final = BrokerConfig().batch_bytes_max
 MESSAGE_BYTES_MAX: Final = BrokerConfig().message_bytes_max
 """Until a node has told its own."""
 
-Headers: TypeAlias = Mapping[str, str]
 _Key: TypeAlias = "str | tuple[str, float, str, float, bool]"
-
-
-class Batch:
-    """One Publish frame: what it holds and who waits for it. Kept until it is answered."""
-
-    __slots__ = (
-        "body",
-        "call",
-        "deadline",
-        "delay_ms",
-        "futures",
-        "items",
-        "level",
-        "refused",
-        "retry",
-        "sent_bytes",
-        "sequence",
-        "size_bytes",
-        "timeout_s",
-        "topic",
-    )
-
-    def __init__(
-        self, sequence: int, topic: str, delay_s: float, level: str, timeout_s: float, retry: bool, deadline: float
-    ) -> None:
-        self.sequence = sequence
-        self.topic = topic
-        self.delay_ms = _milliseconds(delay_s)
-        self.level = level
-        self.timeout_s = timeout_s
-        self.retry = retry
-        self.deadline = deadline
-        self.items: list[Item] = []
-        self.futures: list[asyncio.Future[Receipt]] = []
-        self.call: Call | None = None
-        """Set when all of it belongs to one ``publish_many``; ``futures`` is empty then."""
-        self.size_bytes = 0
-        self.body: bytes | None = None
-        self.sent_bytes = 0
-        self.refused: MeshError | None = None
-        """The latest refusal that may pass."""
-
-    def __lt__(self, other: Batch) -> bool:
-        return self.sequence < other.sequence
-
-    def prune(self) -> bool:
-        """Leave out what its callers no longer want; whether anything is left."""
-        if self.call is not None:
-            return not self.call.future.done()
-        if any(map(asyncio.Future.done, self.futures)):
-            wanted = [pair for pair in zip(self.items, self.futures, strict=True) if not pair[1].done()]
-            self.items = [item for item, _ in wanted]
-            self.futures = [future for _, future in wanted]
-            self.body = None
-        return bool(self.items)
-
-    def confirm(self, frame: Confirmed) -> None:
-        """Every message is kept: tell each caller its number."""
-        log, number, level = frame.log, frame.first, frame.level
-        if self.call is not None:
-            self.call.confirm((log, number, len(self.items)), level)
-            return
-        for future in self.futures:
-            if not future.done():
-                future.set_result(Receipt(log, number, 1, level))
-            number += 1
-
-    def fail(self, error: MeshError) -> None:
-        """Nothing of it will be tried again: tell each caller why."""
-        if self.call is not None:
-            self.call.fail(error)
-            return
-        for future in self.futures:
-            if not future.done():
-                future.set_exception(again(error))
-
-
-class Call:
-    """One ``publish_many``: answered when all of its batches are."""
-
-    __slots__ = ("_error", "_left", "_level", "_spans", "_total", "future")
-
-    def __init__(self, future: asyncio.Future[Receipt], batches: int, messages: int) -> None:
-        self.future = future
-        self._left = batches
-        self._total = messages
-        self._spans: list[Numbers] = []
-        self._level = ""
-        self._error: MeshError | None = None
-
-    def confirm(self, span: Numbers, level: str) -> None:
-        """One batch is kept."""
-        self._spans.append(span)
-        self._level = level
-        self._settle()
-
-    def fail(self, error: MeshError) -> None:
-        """One batch is not."""
-        self._error = self._error or again(error)
-        self._settle()
-
-    def _settle(self) -> None:
-        self._left -= 1
-        if self._left or self.future.done():
-            return
-        kept = sum(count for _, _, count in self._spans)
-        if self._error is None:
-            log, first, _ = self._spans[0]
-            self.future.set_result(Receipt(log, first, kept, self._level, tuple(self._spans[1:])))
-        elif not kept:
-            self.future.set_exception(self._error)
-        else:
-            error = PartlyPublished(f"{kept} of {self._total} messages were published: {self._error}", confirmed=kept)
-            error.__cause__ = self._error
-            self.future.set_exception(error)
 
 
 class Pause:
@@ -210,7 +92,7 @@ class Publisher:
         item: Item = body
         if headers or type(body) is not bytes or not 0 < len(body) <= self._message_bytes_max:
             item = bodies.item(body, headers, size_bytes_max=self._message_bytes_max)
-        size_bytes = len(body) if not headers else len(body) + _text_bytes(headers)
+        size_bytes = len(body) if not headers else len(body) + text_bytes(headers)
         key: _Key = topic
         if delay_s or level or retry or timeout_s != TIMEOUT_S:
             key = (topic, delay_s, level, timeout_s, retry)
@@ -238,8 +120,9 @@ class Publisher:
         retry: bool,
     ) -> asyncio.Future[Receipt]:
         """Publish messages in order, in as few frames as they fit; the future is answered when all are."""
+        self._check_open()
         items, sizes = self._items(messages, headers)
-        cuts = _cuts(sizes, self._batch_messages_max)
+        cuts = cut(sizes, self._batch_messages_max)
         future: asyncio.Future[Receipt] = self._loop.create_future()
         call = Call(future, len(cuts), len(items))
         for start, stop in cuts:
@@ -344,14 +227,16 @@ class Publisher:
     # sending
 
     def _batch(self, topic: str, delay_s: float, level: str, timeout_s: float, retry: bool) -> Batch:
-        connection = self._connection
-        if connection.ended is not None:
-            raise again(connection.ended)
+        self._check_open()
         check_topic(topic)
         batch = Batch(next(self._numbers), topic, delay_s, level, timeout_s, retry, self._loop.time() + timeout_s)
         self._fresh.append(batch)
-        connection.schedule()
+        self._connection.schedule()
         return batch
+
+    def _check_open(self) -> None:
+        if self._connection.ended is not None:
+            raise again(self._connection.ended)
 
     def _items(
         self, messages: Iterable[bytes | tuple[bytes, Headers]], headers: Headers | None
@@ -366,7 +251,7 @@ class Publisher:
                 return given, sizes
         pairs = [each if isinstance(each, tuple) else (each, headers) for each in given]
         items = [bodies.item(body, own, size_bytes_max=most) for body, own in pairs]
-        return items, [len(body) + _text_bytes(own) for body, own in pairs]
+        return items, [len(body) + text_bytes(own) for body, own in pairs]
 
     def _pump(self, session: LiveSession) -> None:
         waiting = self._waiting
@@ -505,31 +390,6 @@ class Publisher:
             f"{self._out_messages} messages are unconfirmed and none was within {batch.timeout_s:g} s ({limit})",
             limit=limit,
         )
-
-
-def _text_bytes(headers: Headers | None) -> int:
-    return sum(len(name) + len(value) for name, value in headers.items()) if headers else 0
-
-
-def _milliseconds(delay_s: float) -> int:
-    """A delay for the wire, rounded up. Raises InvalidMessage for what is no delay."""
-    if not 0 <= delay_s < 1e12:
-        raise InvalidMessage(f"a delay of {delay_s} s: give 0 or more", code="BAD_DELAY")
-    return math.ceil(delay_s * 1000)
-
-
-def _cuts(sizes: Sequence[int], messages_max: int) -> list[tuple[int, int]]:
-    """Where to cut messages of these sizes into frames, as few as their limits allow."""
-    if len(sizes) <= messages_max and sum(sizes) <= BATCH_BYTES_MAX:
-        return [(0, len(sizes))]
-    cuts: list[tuple[int, int]] = []
-    start = size_bytes = 0
-    for at, size in enumerate(sizes):
-        if at > start and (at - start >= messages_max or size_bytes + size > BATCH_BYTES_MAX):
-            cuts.append((start, at))
-            start, size_bytes = at, 0
-        size_bytes += size
-    return [*cuts, (start, len(sizes))]
 
 
 def _positive(value: Any, default: int) -> int:

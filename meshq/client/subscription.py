@@ -126,6 +126,8 @@ class Subscription:
     async def _enter(self) -> None:
         if self._entered is not None:
             raise LocalProtocolError("a subscription is entered once: make another one with mesh.subscribe()")
+        if self._connection.ended is not None:
+            raise again(self._connection.ended)
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox()
         self._entered = self._loop.create_future()

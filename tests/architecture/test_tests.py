@@ -15,6 +15,7 @@ OWN_FOLDERS = ("architecture", "conformance", "docs", "endtoend", "properties", 
 SLEEPERS: dict[str, str] = {
     "tests/client/test_connection.py": "stops its own loop; gives what must not happen time to happen",
     "tests/client/test_publishing.py": "gives what must not happen time to happen; keeps calls in turns of their own",
+    "tests/node/test_node.py": "a handler that blocks its loop, and handlers that take a moment, are what it is about",
     "tests/runtime/test_host.py": "stops its own process: the pause is what the test is about",
 }
 POLL_S = 0.1

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from meshq.client.mesh import Mesh, connect
-from meshq.errors import Closed, ConfigError, Fenced, MeshError, Overloaded, Unconfirmed, Unreachable
+from meshq.errors import (
+    Closed,
+    ConfigError,
+    Fenced,
+    LocalProtocolError,
+    MeshError,
+    Overloaded,
+    Unconfirmed,
+    Unreachable,
+)
 from meshq.machine.events import Lost, MemberJoined, MemberLeft, Trouble, to_map
 from meshq.wire.frames import Answer, Ask, Fin, Goodbye, Happened, Hello, Subscribe, Unsubscribe, Watch
 from tests.client.nodes import Lan, on_loop, silent, until
@@ -46,6 +55,18 @@ async def test_closing_what_was_never_opened_is_harmless() -> None:
     mesh = lan.mesh()
     await mesh.close()
     assert lan.dialled == []
+
+
+@on_loop
+async def test_what_is_not_open_yet_says_so() -> None:
+    lan = Lan()
+    lan.node()
+    mesh = lan.mesh()
+    for call in (mesh.publish("t", b"x"), mesh.publish_many("t", [b"x"]), mesh.members(), mesh.subscribe("t", "c")):
+        with pytest.raises(LocalProtocolError, match="open the mesh first"):
+            await call
+    async with mesh:
+        await mesh.publish("t", b"x")
 
 
 @on_loop

@@ -263,9 +263,9 @@ async def test_a_port_that_was_asked_for_and_is_taken_is_a_config_error() -> Non
 @on_loop
 async def test_opening_that_is_cancelled_leaves_no_thread_behind() -> None:
     before = loop_threads()
-    opening = asyncio.ensure_future(quick_node("127.0.0.1:1").__aenter__())
-    await until(lambda: loop_threads() > before)
-    await asyncio.sleep(0.05)
+    heard: list[Any] = []
+    opening = asyncio.ensure_future(quick_node("127.0.0.1:1", on_event=heard.append).__aenter__())
+    await until(lambda: any(isinstance(event, meshq.events.SeedFailed) for event in heard))
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
