@@ -28,10 +28,12 @@ def pub(
 ) -> None:
     """Publish ``bodies``, or standard input for a single ``-``; prints what was confirmed, whatever happens."""
     work = _Publishing(topic, delay_s, timeout_s)
+    done = False
     try:
         client.run(lambda: work.run(client.addresses(nodes), bodies))
+        done = True
     finally:
-        work.report(as_json)
+        work.report(as_json, done)
 
 
 class _Publishing:
@@ -97,11 +99,11 @@ class _Publishing:
             self._shown = now
             print(f"\r{self.confirmed:,} confirmed", end="", file=sys.stderr, flush=True)
 
-    def report(self, as_json: bool) -> None:
-        """Say what was confirmed; nothing when no node was reached."""
+    def report(self, as_json: bool, done: bool) -> None:
+        """Say what was confirmed; people need not be told that a refused publish was not."""
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-        if not self._connected:
+        if not self._connected or not (done or self.confirmed or as_json):
             return
         seconds = time.monotonic() - self._began
         empty = self._lines.empty

@@ -40,9 +40,9 @@ def conclude(verdict: Verdict) -> None:
     console = Console(highlight=False, markup=False)
     first, *rest = verdict.lines()
     console.print()
-    console.print(Text(first, style="bold green" if verdict.kept else "bold red"))
+    console.print(Text(first, style="bold green" if verdict.kept else "bold red"), soft_wrap=True)
     for line in rest:
-        console.print(line)
+        console.print(line, soft_wrap=True)
 
 
 def draw(stage: Stage) -> Group:

@@ -39,8 +39,9 @@ POLL_S: Final = 0.02
 class Scene:
     """One run of the demo."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, publish_s: float = PUBLISH_S) -> None:
         self._stage = stage
+        self._publish_s = publish_s
         self._ledger = stage.ledger
         self._processes: dict[str, NodeProcess] = {}
         self._survivors: dict[str, Mesh] = {}
@@ -111,7 +112,7 @@ class Scene:
         for place, (name, mesh) in enumerate(self._survivors.items()):
             node = self._stage.nodes[name]
             for part, send in enumerate((by_api(mesh), by_http(session, node.http))):
-                producers.append(publish(self._stage, node, send, numbers[2 * place + part], PUBLISH_S))
+                producers.append(publish(self._stage, node, send, numbers[2 * place + part], self._publish_s))
         return producers
 
     async def _kill(self, watch: Watch) -> None:
