@@ -16,6 +16,9 @@ from meshq.sim.mesh import Mesh
 from meshq.wire import bodies
 from meshq.wire.frames import Deliver, Ended, Refused, Subscribed
 
+SETTLE_MESSAGES: Final = 64
+"""The least capacity while a run settles: one at a time over a bad network takes for ever."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerHabits:
@@ -64,6 +67,7 @@ class Consumer(Client):
         self._known = False
         self._flow = 0
         self._left = 0
+        self._most = habits.messages
         self._first: dict[LogId, int] = {}
         self.out_of_order = 0
         self._handlers = {Deliver: self._deliver, Subscribed: self._subscribed, Ended: self._ended, Refused: self._no}
@@ -81,7 +85,7 @@ class Consumer(Client):
         """Messages that it may hold at once; None when it lets some time out, which it cannot count."""
         habits = self._habits
         slow = habits.hold or 2000 * habits.handle_s[1] >= habits.timeout_ms
-        return None if slow else habits.messages
+        return None if slow else self._most
 
     @property
     def subscription(self) -> int:
@@ -96,10 +100,12 @@ class Consumer(Client):
     def change(self, **habits: Any) -> None:
         """Take on other habits, by the fields of ``ConsumerHabits``; before the client starts."""
         self._habits = replace(self._habits, **habits)
+        self._most = self._habits.messages if self.behaving else self._most
 
     def settle_down(self) -> None:
-        """Stay, and finish everything from now on."""
+        """Stay, take more at a time, and finish everything from now on."""
         self.behaving = False
+        self.change(messages=max(SETTLE_MESSAGES, self._habits.messages))
         if self.up and self._session.up:
             self._session.capacity(self._flow, self._habits.messages, self._habits.size_bytes)
             self._flush()
@@ -163,7 +169,8 @@ class Consumer(Client):
         for _, _, attempts in frame.attempts:
             self.attempts_max = max(self.attempts_max, attempts)
         self.in_hand += len(names)
-        self.in_hand_max = max(self.in_hand_max, self.in_hand)
+        if self.behaving:
+            self.in_hand_max = max(self.in_hand_max, self.in_hand)
         self._hand(frame, names)
         at = len(names)
         if at > 1 and self._rng.random() < self._habits.split:
