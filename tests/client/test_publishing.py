@@ -206,6 +206,29 @@ async def test_a_topic_that_is_full_keeps_its_order_and_holds_no_other_up() -> N
     assert kept == [("u", 1), ("t", 1), ("t", 2), ("t", 3)]
 
 
+@pytest.mark.parametrize("how", ["its time is over", "its caller has gone"])
+def test_when_the_one_that_asks_for_room_ends_the_next_one_asks(how: str) -> None:
+    @on_loop
+    async def main() -> None:
+        lan = Lan()
+        node = lan.node()
+        node.on_publish = node.refuse
+        async with lan.mesh() as mesh:
+            timeout_s = 0.15 if how == "its time is over" else 5
+            first = asyncio.ensure_future(mesh.publish("t", b"1", timeout_s=timeout_s))
+            await until(lambda: len(node.all(Publish)) == 2)
+            second = asyncio.ensure_future(mesh.publish("t", b"2", timeout_s=4))
+            if how == "its caller has gone":
+                first.cancel()
+            await asyncio.wait((first,))
+            node.on_publish = node.confirm
+            async with asyncio.timeout(2):
+                await second
+        assert node.published()[-1] == b"2"
+
+    main()
+
+
 @on_loop
 async def test_a_refusal_that_will_not_pass_is_raised_at_once() -> None:
     lan = Lan()
