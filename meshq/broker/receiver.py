@@ -146,15 +146,13 @@ class Receiver:
             try:
                 stop = self._share(parcel, consumer)
                 body = parcel.payload.part(parcel.start, stop)
-                rest_bytes = parcel.payload.size(stop, parcel.stop) if stop < parcel.stop else 0
             except RemoteProtocolError:
                 self._broken(parcel)
                 continue
             self._unbuffer(parcel)
             if stop < parcel.stop:
                 rest = parcel.part(stop, parcel.stop)
-                rest.size_bytes = rest_bytes
-                parcel.size_bytes -= rest_bytes
+                parcel.size_bytes -= rest.size_bytes
                 parcel.stop = stop
                 self.buffer(rest, first=True)
             self._hand(parcel, consumer, body)

@@ -14,6 +14,7 @@ from meshq.broker.consumer import Hand
 from meshq.broker.extents import Extents
 from meshq.broker.fins import Fins
 from meshq.broker.parties import ToOrigin
+from meshq.errors import RemoteProtocolError
 from meshq.names import LogId
 
 if TYPE_CHECKING:
@@ -67,8 +68,11 @@ class Parcel:
         self.attempts = attempts
 
     def part(self, start: int, stop: int) -> Parcel:
-        """A part of it, with its share of the bytes."""
-        size_bytes = self.size_bytes * (stop - start) // (self.stop - self.start)
+        """A part of it. Of a broken body, which nobody can take apart, it has its share of the bytes."""
+        try:
+            size_bytes = self.payload.size(start, stop)
+        except RemoteProtocolError:
+            size_bytes = self.size_bytes * (stop - start) // (self.stop - self.start)
         return Parcel(self.loan, self.payload, start, stop, size_bytes, self.accepted_ns, self.attempts)
 
 
