@@ -29,26 +29,37 @@ Nodes = Annotated[
         help="The node to speak to; may be repeated. [default: $MESHQ_NODE or localhost]",
     ),
 ]
-Topic = Annotated[str, typer.Argument(help="1 to 64 of a-z A-Z 0-9 . _ -")]
-Channel = Annotated[str, typer.Argument(help="Every channel of a topic gets every message.")]
+Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="1 to 64 of a-z A-Z 0-9 . _ -")]
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Every channel of a topic gets every message.")]
 Seeds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SEED]...", help="Nodes to join: HOST, HOST:PORT or [IPV6]:PORT. None: a new mesh."),
+    typer.Argument(metavar="SEED", help="Nodes to join: HOST, HOST:PORT or [IPV6]:PORT. None: a new mesh."),
 ]
-Name = Annotated[str, typer.Option(help="Unique name of the node. [default: host name and port]")]
-Bind = Annotated[str, typer.Option(help="Address to listen on. [default: every loopback and private address]")]
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Mesh port, UDP and TCP. [default: 4155]")]
-HttpPort = Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP port. [default: 4151]")]
+Name = Annotated[str, typer.Option(metavar="NAME", help="Unique name of the node. [default: host name and port]")]
+Bind = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Address to listen on. [default: every loopback and private address]")
+]
+Port = Annotated[
+    int | None, typer.Option(metavar="PORT", min=0, max=65535, help="Mesh port, UDP and TCP. [default: 4155]")
+]
+HttpPort = Annotated[int | None, typer.Option(metavar="PORT", min=0, max=65535, help="HTTP port. [default: 4151]")]
 HttpNames = Annotated[
     list[str] | None,
-    typer.Option("--http-name", help="A further host name under which HTTP may be called; may be repeated."),
+    typer.Option(
+        "--http-name", metavar="NAME", help="A further host name under which HTTP may be called; may be repeated."
+    ),
 ]
 Advertise = Annotated[str, typer.Option(metavar="HOST[:PORT]", help="The address that other nodes use.")]
-Label = Annotated[str, typer.Option(help="Meshes of different labels don't hear each other. [default: meshq]")]
-Zone = Annotated[str, typer.Option(help="Messages prefer consumers of the same zone.")]
+Label = Annotated[
+    str, typer.Option(metavar="LABEL", help="Meshes of different labels don't hear each other. [default: meshq]")
+]
+Zone = Annotated[str, typer.Option(metavar="ZONE", help="Messages prefer consumers of the same zone.")]
 Open = Annotated[bool, typer.Option("--open", help="Listen on public addresses too.")]
 DrainTimeout = Annotated[
-    float | None, typer.Option(min=0, help="Seconds to hand over what the node holds when it is stopped. [default: 5]")
+    float | None,
+    typer.Option(
+        metavar="SECONDS", min=0, help="Seconds to hand over what the node holds when it is stopped. [default: 5]"
+    ),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", envvar="MESHQ_CONFIG", metavar="FILE", help="A TOML file with settings.")
@@ -71,7 +82,11 @@ def join(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Run a node until it is stopped; without seeds it starts a new mesh."""
+    """Run a node until it is stopped.
+
+    With seeds it joins their mesh and keeps trying until one answers; without any it starts a mesh and says
+    how others join.
+    """
     from meshq.cli.join import join as command
 
     flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, drain_timeout)
@@ -94,7 +109,10 @@ def config(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Print the settings that `join` would use with these options, and where each comes from."""
+    """Settings in force, and where each comes from.
+
+    Flags go before MESHQ_* variables, these before the file, the file before the defaults.
+    """
     from meshq.cli.views import config as command
 
     flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, drain_timeout)
@@ -106,14 +124,18 @@ def pub(
     topic: Topic,
     bodies: Annotated[
         list[str],
-        typer.Argument(metavar="BODY... | -", help="Messages; `-` publishes each non-empty line of standard input."),
+        typer.Argument(metavar="BODY", help="A message; a single - publishes each non-empty line of standard input."),
     ],
     node: Nodes = None,
-    delay: Annotated[float, typer.Option(min=0, help="Seconds until the messages are delivered.")] = 0.0,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait while the node is full.")] = 5.0,
+    delay: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Seconds until the messages are delivered.")
+    ] = 0.0,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Seconds to wait while the node is full.")
+    ] = 5.0,
     json: Json = False,
 ) -> None:
-    """Publish messages; prints how many were confirmed."""
+    """Publish messages and say how many were confirmed."""
     from meshq.cli.pub import pub as command
 
     command(node, topic, bodies, delay_s=delay, timeout_s=timeout, as_json=json)
@@ -123,15 +145,18 @@ def pub(
 def sub(
     topic: Topic,
     channel: Channel,
-    count: Annotated[int | None, typer.Option("-n", min=1, help="Stop after this many messages.")] = None,
+    count: Annotated[int | None, typer.Option("-n", metavar="N", min=1, help="Stop after this many messages.")] = None,
     idle_exit: Annotated[
-        float | None, typer.Option(min=0, help="Stop after this many seconds without a message.")
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Stop after this many seconds without a message.")
     ] = None,
-    max_in_flight: Annotated[int, typer.Option(min=1, help="Messages held at a time.")] = 1024,
+    max_in_flight: Annotated[int, typer.Option(metavar="N", min=1, help="Messages held at a time.")] = 1024,
     node: Nodes = None,
     json: Json = False,
 ) -> None:
-    """Consume a channel: bodies to standard output, a line each, finished after they are written."""
+    """Consume a channel, a line for each message.
+
+    A message is finished after it is written; what was not written goes back to the channel.
+    """
     from meshq.cli.sub import sub as command
 
     command(node, topic, channel, count=count, idle_s=idle_exit, max_in_flight=max_in_flight, json_lines=json)
@@ -139,7 +164,7 @@ def sub(
 
 @app.command()
 def members(node: Nodes = None, json: Json = False) -> None:
-    """The nodes of the mesh, as one node sees them."""
+    """The nodes of the mesh as one of them sees it."""
     from meshq.cli.views import members as command
 
     command(node, as_json=json)
@@ -147,7 +172,7 @@ def members(node: Nodes = None, json: Json = False) -> None:
 
 @app.command()
 def topics(node: Nodes = None, json: Json = False) -> None:
-    """Topics, their channels, and which nodes consume them."""
+    """Topics, channels and who consumes them."""
     from meshq.cli.views import topics as command
 
     command(node, as_json=json)
@@ -167,10 +192,10 @@ def stats(
 
 @app.command()
 def demo(
-    messages: Annotated[int, typer.Option(min=1000, help="How many to publish.")] = 20_000,
+    messages: Annotated[int, typer.Option(metavar="N", min=1000, help="How many to publish.")] = 20_000,
     json: Json = False,
 ) -> None:
-    """See a mesh work: three nodes, one of them killed half-way, nothing lost."""
+    """Watch three nodes lose one and no message."""
     from meshq.demo import run
 
     raise typer.Exit(run(messages=messages, as_json=json))

@@ -50,6 +50,10 @@ class Watch:
             return None
         return max(self._back_s.values()) - self._killed_s
 
+    def noticed(self) -> bool:
+        """Whether some survivor no longer holds the victim alive."""
+        return any(state != "alive" for state, _ in self._states.values())
+
     def rejoined(self) -> bool:
         """Whether every survivor holds a later start of the victim alive."""
         return all(
@@ -62,6 +66,8 @@ class Watch:
                 case events.LinkDown(name=self._victim) if self._killed_s is not None and name not in self._back_s:
                     self._back_s[name] = time.monotonic()
                     self._stage.say(f"{name} took back {event.leases:,} messages that {self._victim} had borrowed")
+                case events.MemberSuspected(name=self._victim):
+                    self._stage.say(f"{name} suspects {self._victim}: it does not answer")
                 case events.MemberFailed(name=self._victim):
                     self._stage.say(f"{name} holds {self._victim} dead")
 

@@ -29,8 +29,8 @@ CHANNELS: Final = {"billing": ("demo-2", VICTIM), "audit": ("demo-1", VICTIM)}
 """Where each channel is consumed."""
 PUBLISH_S: Final = 8.0
 """The publishing is spread over this long, so that it can be watched."""
-DOWN_S: Final = 1.0
-"""How long the killed node stays away at least, for those who watch."""
+DOWN_S: Final = 3.0
+"""How long the killed node stays away at most: until a survivor's gossip misses it, too."""
 PATIENCE_S: Final = 6.0
 """How long the demo waits for anything that should happen much sooner."""
 POLL_S: Final = 0.02
@@ -120,17 +120,16 @@ class Scene:
         consumers = self._consumers[VICTIM]
         await _until(lambda: all(consumer.in_hands for consumer in consumers), 1.0)
         watch.killed()
-        killed = time.monotonic()
         held = sum(consumer.in_hands for consumer in consumers)
+        self._stage.say(f"kill -9 for {VICTIM} while its consumers had {held:,} messages in their hands")
         await asyncio.to_thread(self._processes[VICTIM].kill)
         for consumer in consumers:
             consumer.die()
         self._stage.nodes[VICTIM].note = "kill -9"
         self._stage.phase = f"{VICTIM} is killed half-way; the others go on"
-        self._stage.say(f"kill -9 for {VICTIM} while its consumers had {held:,} messages in their hands")
         await _until(lambda: watch.leases_back_s() is not None)
         self._leases_back_s = watch.leases_back_s()
-        await asyncio.sleep(max(0.0, killed + DOWN_S - time.monotonic()))
+        await _until(watch.noticed, DOWN_S)
 
     async def _restart(self, watch: Watch) -> None:
         """Start the node and its consumers again; measure until every survivor holds it alive."""
