@@ -191,6 +191,21 @@ class Broker:
         found.drop()
         del self._topics[topic]
 
+    def accepted_since(self, topic: str, generation: int, at: float) -> list[Publishing]:
+        """Unfinished messages of that life of the topic, accepted here after ``at``."""
+        self._close_batches()
+        found = self._topics.get(topic)
+        return found.unfinished_since(at) if found is not None and found.generation == generation else []
+
+    def carry_over(self, now: float, topic: str, generation: int, later: list[Publishing]) -> None:
+        """Messages of an earlier life belong to this one: they were accepted after its delete, elsewhere."""
+        self._turn.now = now
+        found = self._topic_for(now, topic, generation)
+        for publishing in later:
+            found.gathering.add(publishing)
+            self._gathered_bytes += len(publishing.body)
+        self._gathered[found] = None
+
     def channel_born(self, now: float, topic: str, channel: str, generation: int, age_s: float, local: bool) -> None:
         """The channel exists, since ``age_s``; ``local``: it was created here just now."""
         self._turn.now = now

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from meshq.broker.batch import Batch
 from meshq.broker.channel import Channel
-from meshq.broker.gathering import Gathering
+from meshq.broker.gathering import Gathering, Publishing
 from meshq.broker.log import Log
 from meshq.broker.turn import Turn
 from meshq.broker.window import Windows
+from meshq.machine.ranges import Ranges
 from meshq.names import Epoch, LogId
 
 
@@ -45,6 +47,25 @@ class Topic:
         for channel in self.channels.values():
             turn.channels[channel] = None
         return confirmations
+
+    def unfinished_since(self, accepted_at: float) -> list[Publishing]:
+        """What was accepted later than that and is not finished on every channel, to be published again."""
+        later: list[Publishing] = []
+        for batch in self.log.batches.values():
+            if batch.open and batch.accepted_at > accepted_at:
+                for start, stop in self._unfinished(batch):
+                    body = batch.part(start, stop)
+                    later.append(Publishing(0, stop - start, body, batch.due, batch.accepted_ns))
+        return later
+
+    def _unfinished(self, batch: Batch) -> Ranges:
+        if not self.log.cursors:
+            return Ranges([(batch.first, batch.stop)])
+        return Ranges(
+            span
+            for cursor in self.log.cursors
+            for span in cursor.finished.missing(max(batch.first, cursor.born), batch.stop)
+        )
 
     def drop(self) -> int:
         """The topic ended; returns how many unfinished messages went with it."""

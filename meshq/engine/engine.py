@@ -268,9 +268,9 @@ class Engine:
             for broker_effect in self.broker.effects():
                 busy = True
                 self._from_broker(broker_effect)
-            for routing_effect in self.routing.effects():
+            if told := self.routing.effects():
                 busy = True
-                self._from_routing(routing_effect)
+                self._routed(told)
             for membership_effect in self.membership.effects():
                 busy = True
                 self._from_membership(membership_effect)
@@ -325,6 +325,20 @@ class Engine:
                 self._out.append(effect)
             case Emit(event):
                 self._emit(event)
+
+    def _routed(self, effects: list[Any]) -> None:
+        """What routing says; what was accepted after a topic's delete elsewhere counts as its next use."""
+        now = self._now
+        later = [
+            (ended.topic, self.broker.accepted_since(ended.topic, ended.generation, now - ended.age_s))
+            for ended in effects
+            if type(ended) is routing_effects.TopicEnded and ended.age_s > 0
+        ]
+        for effect in effects:
+            self._from_routing(effect)
+        for topic, publishings in later:
+            if publishings:
+                self.broker.carry_over(now, topic, self.routing.use_topic(now, topic), publishings)
 
     def _from_routing(self, effect: Any) -> None:
         now = self._now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshq.config import BrokerConfig, LinkConfig
+from meshq.wire import bodies
 from meshq.wire.frames import (
     Answer,
     Confirmed,
@@ -236,3 +237,24 @@ def test_a_draining_node_refuses_publishes_and_leaves_when_its_messages_are_gone
     consumer.say()
     assert publisher.expect(Goodbye).code == "LEAVING"
     cast.until(lambda: cast.engine("n2").membership.members["n1"].state.name == "LEFT")
+
+
+def test_what_is_accepted_after_a_delete_beyond_a_partition_opens_the_topic_anew() -> None:
+    cast = Cast(("n1", "n2")).start()
+    deleter, publisher = cast.client("n1"), cast.client("n2")
+    publisher.publish("t", b"before")
+    publisher.expect(Confirmed)
+    cast.run(0.5)
+    mend = cast.mesh.partition(["n1"], ["n2"])
+    deleter.session.ask(1, "delete", {"topic": "t"}, 1_000)
+    deleter.say()
+    assert deleter.expect(Answer).code == ""
+    cast.run(2.0)
+    publisher.publish("t", b"after", b"later", request=2)
+    publisher.expect(Confirmed, 2)
+    mend()
+    cast.until(lambda: (cast.engine("n1").routing.known("t") or 0) == 2, within_s=30.0)
+    deleter.session.subscribe(1, "t", "c", 10, 1_000)
+    deleter.say()
+    delivered = deleter.expect(Deliver)
+    assert (delivered.log.generation, bodies.decode(delivered.body)) == (2, [b"after", b"later"])
