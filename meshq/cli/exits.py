@@ -19,6 +19,8 @@ REFUSED: Final = 3
 MISSED: Final = 4
 """A promised figure or invariant was missed."""
 INTERRUPTED: Final = 130
+LOG_LINES_MAX: Final = 12
+"""Of a node's log that an error brings along."""
 
 
 class Interrupted(Exception):
@@ -46,10 +48,11 @@ def status(error: MeshError) -> int:
 
 
 def complain(error: MeshError) -> None:
-    """One line on standard error: what went wrong and what to do next."""
-    text = " ".join(str(error).split())
-    hint = _next_step(error)
-    print(f"meshq: {text}{hint}", file=sys.stderr)
+    """One line on standard error: what went wrong and what to do next; below it the end of a log, if it brings one."""
+    first, *rest = str(error).splitlines() or [type(error).__name__]
+    print(f"meshq: {first}{_next_step(error)}", file=sys.stderr)
+    for line in rest[-LOG_LINES_MAX:]:
+        print(f"    {line}", file=sys.stderr)
 
 
 def _next_step(error: MeshError) -> str:

@@ -18,8 +18,8 @@ from typing import Any, Final
 from meshq.cli import exits
 from meshq.cli.journal import Journal
 from meshq.cli.settings import Settings
+from meshq.cli.sources import load
 from meshq.cli.talk import JsonTalk, PeopleTalk, Ready, Talk
-from meshq.cli.views import load
 from meshq.errors import ConfigError, MeshError
 from meshq.http import HttpDoor
 from meshq.machine.effects import Stop

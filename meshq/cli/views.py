@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from meshq.cli import client, out
-from meshq.cli.settings import Settings, resolve
-from meshq.errors import ConfigError
+from meshq.cli.sources import load
 from meshq.names import RELEASE
 
 T = TypeVar("T")
@@ -110,11 +107,6 @@ def config(flags: Mapping[str, Any], file: Path | None, *, as_json: bool) -> Non
     out.table(("SETTING", "VALUE", "FROM"), [(name, _shown(each.value), each.source) for name, each in found.items()])
 
 
-def load(flags: Mapping[str, Any], file: Path | None) -> Settings:
-    """The settings by flags, environment and file; raises ConfigError when the file can't be read."""
-    return resolve(flags, os.environ, _read(file) if file is not None else {}, str(file or ""))
-
-
 def version(*, as_json: bool) -> None:
     """The release of this program."""
     if as_json:
@@ -131,15 +123,6 @@ def _ask(nodes: Sequence[str] | None, question: Callable[[Any], Awaitable[T]]) -
             return await question(mesh)
 
     return client.run(main)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise ConfigError(f"can't read {file}: {exc.strerror or exc}") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{file} is no TOML: {exc}") from exc
 
 
 def _topic_rows(topic: Mapping[str, Any]) -> list[tuple[str, str, str]]:
