@@ -195,18 +195,19 @@ class Consumer(Client):
             if draw < 0:
                 return
         handle_s = self._rng.uniform(*habits.handle_s) if self.behaving else 0.0
-        self._world.after(handle_s, self._settle, self._flow, log, start, names, draw)
+        self._world.after(handle_s, self._settle, self.subscription, log, start, names, draw)
 
-    def _settle(self, flow: int, log: LogId, start: int, names: list[bytes], draw: float) -> None:
-        if flow != self._flow or not self.up:
+    def _settle(self, subscription: int, log: LogId, start: int, names: list[bytes], draw: float) -> None:
+        if subscription != self.subscription or not self.up:
             return
-        habits, stop = self._habits, start + len(names)
+        habits, flow, stop = self._habits, self._flow, start + len(names)
         if self.behaving:
             draw -= habits.touch
             if draw < 0:
                 self._session.touch(flow, log, start, stop)
                 self._flush()
-                self._world.after(self._rng.uniform(*habits.handle_s), self._settle, flow, log, start, names, 1.0)
+                again_s = self._rng.uniform(*habits.handle_s)
+                self._world.after(again_s, self._settle, subscription, log, start, names, 1.0)
                 return
             draw -= habits.requeue
             if draw < 0:
@@ -223,7 +224,7 @@ class Consumer(Client):
     def _finish(self, flow: int, log: LogId, start: int, names: list[bytes]) -> None:
         self._session.finish(flow, log, start, start + len(names))
         for name in names:
-            self._ledger.finished(self._world.now, name, self.channel)
+            self._ledger.finished(self._world.now, name, self.channel, self)
         self._done(len(names))
 
     def _requeue(self, flow: int, log: LogId, start: int, names: list[bytes]) -> None:

@@ -67,6 +67,8 @@ class Ledger:
     places: dict[tuple[str, LogId, int], Message] = field(default_factory=dict)
     on_handed: list[Handed] = field(default_factory=list)
     """Told of each hand-over: message, channel, consumer."""
+    on_finished: list[Handed] = field(default_factory=list)
+    """The same of each finish."""
     on_let_go: list[LetGo] = field(default_factory=list)
     """Told of each requeue and return: name, channel."""
     wrong: list[str] = field(default_factory=list)
@@ -128,9 +130,12 @@ class Ledger:
             for name in names:
                 told(name, channel)
 
-    def finished(self, now: float, name: bytes, channel: str) -> None:
+    def finished(self, now: float, name: bytes, channel: str, consumer: Any = None) -> None:
         """A consumer has finished it."""
         message = self.messages.get(name)
+        if message is not None:
+            for told in self.on_finished:
+                told(message, channel, consumer)
         if message is not None and channel not in message.finished:
             message.finished[channel] = now
             self.counters.finished += 1

@@ -15,6 +15,7 @@ from meshq.sim.checkers.attempts import NoAttempts
 from meshq.sim.checkers.calm import NobodyAccused
 from meshq.sim.checkers.fencing import OneOfAName
 from meshq.sim.checkers.noticed import Noticed
+from meshq.sim.checkers.timeouts import NoTimeouts
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.faults import Crash, Drain, Fault, Flap, OneWay, Partition, Pause, Skew, Slow, Starve, Storm
 from meshq.sim.network import Weather
@@ -100,7 +101,7 @@ def calm(stage: Stage) -> list[Fault]:
     return []
 
 
-@scenario("churn", active_s=20.0)
+@scenario("churn", active_s=20.0, more=(NoTimeouts,))
 def churn(stage: Stage) -> list[Fault]:
     """Consumers leave, come back, change their capacity, requeue, hold and give back, and nodes restart one by one.
     Breaks credit that is not returned by who leaves, and leases that outlive their consumer."""
@@ -108,7 +109,7 @@ def churn(stage: Stage) -> list[Fault]:
     crowd(stage, consumers=4, delay_share=0.1, habits=None)
     for consumer in stage.consumers:
         consumer.change(
-            leave_every_s=rng.choice((0.5, 3.0)), away_s=0.3, resize_every_s=0.7, requeue=0.1, give_back=0.1
+            leave_every_s=rng.choice((0.5, 3.0)), away_s=0.3, resize_every_s=0.7, requeue=0.1, give_back=0.1, hold=0.0
         )
     plan: list[Fault] = []
     for at_s in range(3, 18, 5):
@@ -255,10 +256,13 @@ def flapping_link(stage: Stage) -> list[Fault]:
 
 @scenario("one-credit", active_s=15.0)
 def one_credit(stage: Stage) -> list[Fault]:
-    """A consumer with room for one message, and an origin at every node of which only one, changing, has any.
-    Breaks credit split among origins, kept by the idle, or returned in lumps: the busy one would wait for ever."""
+    """A consumer with room for one message, another with room for a few, and an origin at every node of which only
+    one, changing, has any. Breaks credit split among origins, kept by the idle, or returned in lumps: the busy one
+    would wait for ever."""
     rng = stage.rng("one")
-    stage.consumer(rng.choice(stage.names), "orders", "billing", ConsumerHabits(messages=1, handle_s=(0.000_5, 0.002)))
+    for channel, messages in (("billing", 1), ("audit", rng.choice((2, 3, 5)))):
+        habits = ConsumerHabits(messages=messages, handle_s=(0.000_5, 0.002))
+        stage.consumer(rng.choice(stage.names), "orders", channel, habits)
     publishers = [
         stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.02, batch_max=3)) for node in stage.names
     ]

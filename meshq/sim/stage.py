@@ -16,7 +16,7 @@ from meshq.engine.engine import Engine
 from meshq.sim import faults
 from meshq.sim.clients import Admin, Client
 from meshq.sim.consumer import Consumer, ConsumerHabits
-from meshq.sim.faults import Fault
+from meshq.sim.faults import Fault, Pause, Slow, Starve
 from meshq.sim.host import Machine, Start
 from meshq.sim.ledger import Ledger, Message
 from meshq.sim.mesh import Mesh
@@ -57,6 +57,8 @@ class Stage:
         self.consumers: list[Consumer] = []
         self.admins: list[Admin] = []
         self.plan: list[Fault] = []
+        self.slow: set[str] = set()
+        """Nodes that read late at times."""
         self.findings: list[str] = []
         self.started_at = 0.0
         """When the active part began; the plan's times count from here."""
@@ -180,6 +182,7 @@ class Stage:
     def play(self, plan: Sequence[Fault], active_s: float) -> None:
         """Publishers publish, faults happen."""
         self.plan = list(plan)
+        self.slow = {fault.node for fault in plan if isinstance(fault, Pause | Starve | Slow)}
         faults.schedule(self.mesh, self.plan, self.started_at)
         for at_s, call, arguments in self._acts:
             self.world.at(self.started_at + at_s, call, *arguments)

@@ -1,6 +1,7 @@
 """A message is handed over again only for a reason: since the hand-over before, its consumer let it go or left, its
 timeout passed, a process died, or the link between its origin and the consumer's node ended. Over a link that the
-origin holds ended and the consumer's node does not yet, anything may come again.
+origin holds ended and the consumer's node does not yet, anything may come again. But what a consumer finished is never
+handed over again at the same node while its process lives: its FIN is repeated, and drops what crosses it.
 
 Looked at from outside, for consumers in their node's process (what a remote one knows of its connection may be late).
 """
@@ -17,6 +18,9 @@ from meshq.sim.stage import Stage
 
 PATIENCE: Final = 0.8
 """A timeout is looked at from the client, which got the message a little after its node counted from."""
+
+HEARD_S: Final = 0.05
+"""A node has read by then what its in-process consumer said."""
 
 
 class HandOver(NamedTuple):
@@ -39,7 +43,9 @@ class Repeats(Checker):
         self._up_at: dict[tuple[str, str], float] = {}
         self._down_at: dict[tuple[str, str], float] = {}
         """When the first told last of the beginning and of the end of its link to the second."""
+        self._finished: dict[tuple[bytes, str], HandOver] = {}
         stage.ledger.on_handed.append(self._handed)
+        stage.ledger.on_finished.append(self._finish)
         stage.ledger.on_let_go.append(self._let_go)
 
     def event(self, host: Host, event: Any) -> None:
@@ -52,6 +58,22 @@ class Repeats(Checker):
     def _let_go(self, name: bytes, channel: str) -> None:
         self._last.pop((name, channel), None)
 
+    def _finish(self, message: Message, channel: str, consumer: Any) -> None:
+        if not consumer.remote:
+            self._finished[message.name, channel] = self._hand_over(consumer)
+
+    def _hand_over(self, consumer: Any) -> HandOver:
+        starts = self.stage.mesh.hosts[consumer.node].counters.starts
+        return HandOver(self.stage.world.now, consumer, consumer.subscription, consumer.node, starts)
+
+    def _check_finished(self, message: Message, channel: str, consumer: Any) -> None:
+        finished = self._finished.get((message.name, channel))
+        now = self._hand_over(consumer)
+        if finished is None or (finished.node, finished.starts) != (now.node, now.starts):
+            return
+        if consumer.node not in self.stage.slow and now.at_s > finished.at_s + HEARD_S and not consumer.remote:
+            self.stage.find(f"{message} was finished on {channel} at {finished.node} and came back to {consumer.name}")
+
     def _handed(self, message: Message, channel: str, consumer: Any) -> None:
         if message.topic in self.stage.forgiven:
             return  # a channel that was deleted and created anew may begin a little too early
@@ -62,9 +84,8 @@ class Repeats(Checker):
                 f"{message} was handed to {consumer.name} on {channel}, though {before.consumer.name} at {before.node} "
                 f"has it since {before.at_s:.4f} s"
             )
-        starts = self.stage.mesh.hosts[consumer.node].counters.starts
-        now = self.stage.world.now
-        self._last[key] = HandOver(now, consumer, consumer.subscription, consumer.node, starts)
+        self._check_finished(message, channel, consumer)
+        self._last[key] = self._hand_over(consumer)
 
     def _had_reason(self, before: HandOver, message: Message, node: str) -> bool:
         consumer, now = before.consumer, self.stage.world.now
