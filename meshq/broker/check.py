@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from meshq.broker.borrower import Borrower
 from meshq.broker.channel import Channel
 from meshq.broker.cursor import Cursor
@@ -44,5 +46,28 @@ def check_cursor(cursor: Cursor, borrowers: list[Borrower]) -> None:
 
 
 def check_receiver(receiver: Receiver) -> None:
-    """The ledger's sums."""
-    receiver.check()
+    """The ledger's sums hold, and nothing is in a hand without its consumer knowing."""
+    sources, consumers = receiver.sources.values(), receiver.consumers.values()
+    sums = (
+        (receiver.granted_messages, sum(source.messages for source in sources), "granted messages"),
+        (receiver.granted_bytes, sum(source.bytes for source in sources), "granted bytes"),
+        (receiver.buffered_messages, sum(one.stop - one.start for one in receiver.buffered), "buffered messages"),
+        (receiver.buffered_bytes, sum(one.size_bytes for one in receiver.buffered), "buffered bytes"),
+        (receiver.room_messages, sum(one.room_messages() for one in consumers), "room messages"),
+        (receiver.room_bytes, sum(one.room_bytes() for one in consumers), "room bytes"),
+        (receiver.in_hand_messages, sum(one.in_hand_messages for one in consumers), "in hand"),
+    )
+    for kept, counted, what in sums:
+        assert kept == counted >= 0, f"{receiver.key}: {what} kept {kept}, counted {counted}"
+    hands = list(chain.from_iterable(loan.hands for loan in receiver.loans.values()))
+    for consumer in consumers:
+        assert consumer.in_hand_messages == sum(hand.stop - hand.start for hand in consumer.hands)
+        assert consumer.in_hand_bytes == sum(hand.size_bytes for hand in consumer.hands)
+    assert sum(len(consumer.hands) for consumer in consumers) == len(hands), f"{receiver.key}: a hand without consumer"
+    for loan in receiver.loans.values():
+        live = sum(hand.stop - hand.start for hand in loan.hands if hand.live)
+        buffered = sum(one.stop - one.start for one in receiver.buffered if one.loan is loan)
+        assert loan.held == live + buffered, f"{receiver.key}: {loan.held} held, {live} in hand, {buffered} buffered"
+        assert loan.dead == loan.hands.messages - live, f"{receiver.key}: {loan.dead} dead of {loan.hands.messages}"
+    assert [source.queued for source in receiver.queue] == [True] * len(receiver.queue)
+    assert sum(source.queued for source in sources) == len(receiver.queue)

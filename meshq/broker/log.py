@@ -34,14 +34,16 @@ class Log:
     """The one log that this start of the node writes for one life of a topic."""
 
     __slots__ = (
-        "_firsts", "_last", "_times", "backlog_from", "batches", "cursors", "first_born_at", "held",
+        "_firsts", "_last", "_times", "backlog_from", "batches", "cursors", "first", "first_born_at", "held",
         "id", "marks", "messages", "next", "turn", "window", "window_bytes",
     )  # fmt: skip
 
-    def __init__(self, turn: Turn, log: LogId) -> None:
+    def __init__(self, turn: Turn, log: LogId, first: int = 1) -> None:
         self.turn = turn
         self.id = log
-        self.next = 1
+        self.first = first
+        """The lowest number: 1, but for an ephemeral topic that came again."""
+        self.next = first
         """The number that the next message gets."""
         self.batches: dict[int, Batch] = {}
         """What is kept, by first number, in order."""
@@ -50,7 +52,7 @@ class Log:
         self.cursors: list[Cursor] = []
         self.messages = 0
         """Messages that some channel, or a channel to come, has not finished."""
-        self.backlog_from = 1
+        self.backlog_from = first
         """From here on everything is kept while there is no channel."""
         self.first_born_at: float | None = None
         """When the first of the channels there are now was created."""
@@ -181,7 +183,7 @@ class Log:
         if self.held:
             config = self.turn.config.broker
             self.turn.timers.arm(self, self.turn.now + config.first_channels_s + config.window_s)
-        since = self._since(born_at) if self.backlog_from > 1 else 1
+        since = self._since(born_at) if self.backlog_from > self.first else self.first
         return min(self.backlog_from, since)
 
     def _gap(self, wanted: int) -> int:
@@ -202,7 +204,7 @@ class Log:
         """About which number was next at that time; rather too low."""
         if accepted_at > self.turn.now or not self._times or accepted_at > self._times[-1][0] + TIME_STEP_S:
             return self.next
-        number = self._times[0][1] if len(self._times) == TIMES_MAX else 1
+        number = self._times[0][1] if len(self._times) == TIMES_MAX else self.first
         for at, first in self._times:
             if at > accepted_at:
                 break

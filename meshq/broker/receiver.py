@@ -8,7 +8,6 @@ one source among the others.
 from __future__ import annotations
 
 from collections import deque
-from itertools import chain
 
 from meshq.broker.consumer import Consumer, Hand
 from meshq.broker.effects import Hand as Handed
@@ -429,33 +428,6 @@ class Receiver:
     def empty(self) -> bool:
         """Whether nothing would be lost by forgetting it."""
         return not (self.consumers or self.loans or any(not source.empty() for source in self.sources.values()))
-
-    def check(self) -> None:
-        """The ledger's sums hold."""
-        sources, consumers = self.sources.values(), self.consumers.values()
-        sums = (
-            (self.granted_messages, sum(source.messages for source in sources), "granted messages"),
-            (self.granted_bytes, sum(source.bytes for source in sources), "granted bytes"),
-            (self.buffered_messages, sum(one.stop - one.start for one in self.buffered), "buffered messages"),
-            (self.buffered_bytes, sum(one.size_bytes for one in self.buffered), "buffered bytes"),
-            (self.room_messages, sum(one.room_messages() for one in consumers), "room messages"),
-            (self.room_bytes, sum(one.room_bytes() for one in consumers), "room bytes"),
-            (self.in_hand_messages, sum(one.in_hand_messages for one in consumers), "in hand"),
-        )
-        for kept, counted, what in sums:
-            assert kept == counted >= 0, f"{self.key}: {what} kept {kept}, counted {counted}"
-        hands = list(chain.from_iterable(loan.hands for loan in self.loans.values()))
-        for consumer in consumers:
-            assert consumer.in_hand_messages == sum(hand.stop - hand.start for hand in consumer.hands)
-            assert consumer.in_hand_bytes == sum(hand.size_bytes for hand in consumer.hands)
-        assert sum(len(consumer.hands) for consumer in consumers) == len(hands), f"{self.key}: a hand without consumer"
-        for loan in self.loans.values():
-            live = sum(hand.stop - hand.start for hand in loan.hands if hand.live)
-            buffered = sum(one.stop - one.start for one in self.buffered if one.loan is loan)
-            assert loan.held == live + buffered, f"{self.key}: {loan.held} held, {live} in hand, {buffered} buffered"
-            assert loan.dead == loan.hands.messages - live, f"{self.key}: {loan.dead} dead of {loan.hands.messages}"
-        assert [source.queued for source in self.queue] == [True] * len(self.queue)
-        assert sum(source.queued for source in sources) == len(self.queue)
 
 
 def _clip(attempts: list[list[int]], start: int, stop: int) -> list[list[int]]:

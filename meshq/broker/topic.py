@@ -15,18 +15,19 @@ from meshq.names import Epoch, LogId
 class Topic:
     """A topic that exists."""
 
-    __slots__ = ("_turn", "_windows", "channels", "gathering", "generation", "log", "name", "published")
+    __slots__ = ("_first", "_turn", "_windows", "channels", "gathering", "generation", "log", "name", "published")
 
-    def __init__(self, turn: Turn, windows: Windows, name: str, generation: int, epoch: Epoch) -> None:
+    def __init__(self, turn: Turn, windows: Windows, name: str, generation: int, epoch: Epoch, first: int) -> None:
         self._turn = turn
         self._windows = windows
         self.name = name
         self.generation = generation
         # Lane 0 is the only priority class so far.
-        self.log = Log(turn, LogId(turn.config.name, epoch.ms, epoch.nonce, generation, 0))
+        self.log = Log(turn, LogId(turn.config.name, epoch.ms, epoch.nonce, generation, 0), first)
         self.channels: dict[str, Channel] = {}
         self.gathering = Gathering(turn.config.broker)
         self.published = 0
+        self._first = first
 
     def close_batches(self) -> list[tuple[int, LogId, int]]:
         """What was published becomes batches; returns (token, log, first number) of each publish."""
@@ -42,8 +43,8 @@ class Topic:
             self._windows.keep(log, batch)
             turn.rows.append((log.id, batch))
             turn.counters.published_batches += 1
-        turn.counters.published += log.next - 1 - self.published
-        self.published = log.next - 1
+        turn.counters.published += log.next - self._first - self.published
+        self.published = log.next - self._first
         for channel in self.channels.values():
             turn.channels[channel] = None
         return confirmations

@@ -80,6 +80,11 @@ class Turn:
         self.counters.links_wanted += 1
         self.out.append(WantLink(peer))
 
+    def note(self, one: Channel | Receiver) -> None:
+        """Something of it changed since the last ``check``."""
+        if self.unchecked is not None:
+            self.unchecked[one] = None
+
     def accuse(self, peer: str, why: str) -> None:
         """``peer`` sent what no correct peer sends: its session must end."""
         self.counters.broken_rules += 1

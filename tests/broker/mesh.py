@@ -351,7 +351,7 @@ class Mesh:
 
     def borrower(self, origin: str, receiver: str) -> Borrower | None:
         """The receiver as its origin sees it."""
-        channel = self.brokers[origin]._channels[KEY]
+        channel = self.brokers[origin]._registry.channels[KEY]
         return channel.own if origin == receiver else channel.borrowers.get(receiver)
 
     def source(self, receiver: str, origin: str) -> Source | None:
@@ -361,7 +361,7 @@ class Mesh:
 
     def receiver(self, name: str) -> Receiver | None:
         """The node's receiving end."""
-        return self.brokers[name]._receivers.get(KEY)
+        return self.brokers[name]._registry.receivers.get(KEY)
 
     def kinds(self, origin: str, receiver: str) -> list[str]:
         """The kinds of the frames in flight between the two, to the receiver, then to the origin."""

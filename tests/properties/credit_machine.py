@@ -224,7 +224,7 @@ class CreditMachine(RuleBasedStateMachine):
     def _pass_time(self, seconds: float) -> None:
         until = self.mesh.now + seconds
         for consumer in self.mesh.consumers.values():
-            for hand in self.mesh.brokers[consumer.node]._consumers[consumer.number].hands:
+            for hand in self.mesh.brokers[consumer.node]._registry.consumers[consumer.number].hands:
                 if hand.due <= until:
                     self.mesh.excuse(hand.loan.log, hand.start, hand.stop, tried=True)
         self.mesh.pass_time(seconds)
@@ -373,7 +373,7 @@ class CreditMachine(RuleBasedStateMachine):
                 idle = [one.name for one in receiver.sources.values() if one.messages]
                 assert not idle, f"{name}: credit unused at {idle} while others wait (I7)"
             for origin in NAMES:
-                channel = self.mesh.brokers[origin]._channels[KEY]
+                channel = self.mesh.brokers[origin]._registry.channels[KEY]
                 borrower = self.mesh.borrower(origin, name)
                 if channel.waits() and borrower is not None and receiver.consumers:
                     assert borrower.said, f"{origin} waits and never said so to {name} (I7)"

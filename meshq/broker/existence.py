@@ -1,0 +1,135 @@
+"""What exists: topics and channels as the catalog announces them, and publishes that bring a topic along.
+
+Decides what a birth or an end means for the messages here: an end drops what was accepted before it, a birth
+opens a log, a channel begins where ``log`` says. Generations only go up; an ``#ephemeral`` name has but
+one, so its log goes on counting where the last one stopped.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from meshq.broker.channel import Channel
+from meshq.broker.effects import ConsumerEnded
+from meshq.broker.intake import Intake
+from meshq.broker.registry import Registry
+from meshq.broker.topic import Topic
+from meshq.broker.window import Windows
+from meshq.errors import ChannelDeleted
+from meshq.names import ChannelKey, Epoch, is_ephemeral
+
+ENDED_MAX: Final = 10_000
+"""Ended topics remembered, to refuse a publish that was on its way; oldest forgotten first."""
+
+
+class Existence:
+    """Topics, channels and interest."""
+
+    __slots__ = ("_ended", "_epoch", "_intake", "_interest", "_numbered", "_registry", "_windows")
+
+    def __init__(self, registry: Registry, intake: Intake, windows: Windows, epoch: Epoch) -> None:
+        self._registry = registry
+        self._intake = intake
+        self._windows = windows
+        self._epoch = epoch
+        self._ended: dict[str, int] = {}
+        self._interest: dict[tuple[str, str], tuple[tuple[str, int], ...]] = {}
+        self._numbered = 1
+        """No ephemeral log counts from below this: no number is used twice."""
+
+    def topic(self, name: str, generation: int) -> Topic:
+        """That life of the topic, which begins with its first publish. Raises ChannelDeleted when it is over."""
+        found = self._registry.topics.get(name)
+        if found is not None and found.generation == generation:
+            return found
+        if generation <= self._ended.get(name, 0) or (found is not None and generation < found.generation):
+            self._registry.turn.counters.refused += 1
+            raise ChannelDeleted(f"topic {name} was deleted meanwhile: publish again to start it anew")
+        self.topic_born(name, generation)
+        return self._registry.topics[name]
+
+    def topic_born(self, name: str, generation: int) -> None:
+        """This life of the topic exists; an earlier one is over."""
+        found = self._registry.topics.get(name)
+        if found is not None:
+            if found.generation >= generation:
+                return
+            self.topic_ended(name, found.generation)
+        if generation > self._ended.get(name, 0):
+            first = self._numbered if is_ephemeral(name) else 1
+            topic = Topic(self._registry.turn, self._windows, name, generation, self._epoch, first)
+            self._registry.topics[name] = topic
+
+    def topic_ended(self, name: str, generation: int) -> None:
+        """The topic was deleted, with its channels and every message accepted before."""
+        self._intake.close_batches()
+        if not is_ephemeral(name):
+            self._ended[name] = max(generation, self._ended.pop(name, 0))
+            if len(self._ended) > ENDED_MAX:
+                del self._ended[next(iter(self._ended))]
+        topic = self._registry.topics.get(name)
+        if topic is None or topic.generation > generation:
+            return
+        if not topic.channels:
+            self._registry.turn.counters.dropped += topic.log.messages
+        for channel in list(topic.channels.values()):
+            self.channel_ended(channel.key)
+        self._numbered = max(self._numbered, topic.log.next)
+        topic.drop()
+        del self._registry.topics[name]
+
+    def channel_born(self, key: ChannelKey, age_s: float, *, local: bool) -> None:
+        """The channel exists, since ``age_s``; ``local``: it was created here just now."""
+        self._intake.close_batches()
+        topic = self._registry.topics.get(key.topic)
+        if topic is None:
+            return
+        before = topic.channels.get(key.channel)
+        if before is not None:
+            if before.key.generation >= key.generation:
+                return
+            self.channel_ended(before.key)
+        channel = topic.channels[key.channel] = self._registry.channel(key)
+        self._apply(channel, self._interest.get(key[:2], ()))
+        channel.join_log(topic.log, age_s, exact=local)
+
+    def channel_ended(self, key: ChannelKey) -> None:
+        """The channel is over: its messages are gone, its consumers are told, its credit goes back."""
+        self._intake.close_batches()
+        registry = self._registry
+        channel = registry.channels.get(key)
+        if channel is not None:
+            del registry.topics[key.topic].channels[key.channel]
+            registry.turn.counters.dropped += channel.leave_logs()
+            registry.forget_channel(channel)
+        receiver = registry.receivers.get(key)
+        if receiver is not None:
+            for consumer in receiver.consumers.values():
+                text = f"channel {key.channel} of topic {key.topic} was deleted; what it held is gone"
+                registry.turn.out.append(ConsumerEnded(consumer.number, "DELETED", text))
+                registry.turn.timers.cancel(consumer)
+                del registry.consumers[consumer.number]
+            registry.forget_receiver(receiver)
+
+    def interest(self, topic: str, channel: str, peers: tuple[tuple[str, int], ...]) -> None:
+        """Who has consumers on the channel: (node, nearness). It may be heard before the channel."""
+        if peers:
+            self._interest[topic, channel] = peers
+        else:
+            self._interest.pop((topic, channel), None)
+        found = self._registry.topics.get(topic)
+        if found is not None and channel in found.channels:
+            self._apply(found.channels[channel], peers)
+
+    def _apply(self, channel: Channel, peers: tuple[tuple[str, int], ...]) -> None:
+        registry = self._registry
+        interested = dict(peers)
+        for name, borrower in list(channel.borrowers.items()):
+            borrower.interested = name in interested
+            if borrower.empty():
+                registry.forget_borrower(channel, name)
+        for name, nearness in peers:
+            if name != registry.name:  # the own node knows its own consumers by itself
+                registry.peer(name).nearness = nearness
+                registry.borrower(channel, name).interested = True
+        channel.touch()
