@@ -84,6 +84,19 @@ class Broker:
         self._turn.now = now
         self._existence.topic_ended(topic, generation)
 
+    def accepted_since(self, topic: str, generation: int, at: float) -> list[Publishing]:
+        """Unfinished messages of that life of the topic, accepted here after ``at``."""
+        self._intake.close_batches()
+        found = self._registry.topics.get(topic)
+        return found.unfinished_since(at) if found is not None and found.generation == generation else []
+
+    def carry_over(self, now: float, topic: str, generation: int, later: list[Publishing]) -> None:
+        """Messages of an earlier life belong to this one: they were accepted after its delete, elsewhere."""
+        self._turn.now = now
+        found = self._existence.topic(topic, generation)
+        for publishing in later:
+            self._intake.keep(found, publishing)
+
     def channel_born(self, now: float, topic: str, channel: str, generation: int, age_s: float, local: bool) -> None:
         """The channel exists, since ``age_s``; ``local``: it was created here just now. Its topic exists."""
         self._turn.now = now

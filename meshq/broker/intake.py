@@ -36,11 +36,14 @@ class Intake:
 
     def accept(self, topic: Topic, publishing: Publishing) -> None:
         """One more publish of this turn. Raises Overloaded, with nothing changed, when a limit says no."""
-        size_bytes = len(publishing.body)
-        self._check_room(topic, publishing.messages, size_bytes)
+        self._check_room(topic, publishing.messages, len(publishing.body))
+        self.keep(topic, publishing)
+
+    def keep(self, topic: Topic, publishing: Publishing) -> None:
+        """The same for what this node answers for already: no limit says no."""
         topic.gathering.add(publishing)
         self._gathered[topic] = None
-        self.gathered_bytes += size_bytes
+        self.gathered_bytes += len(publishing.body)
 
     def close_batches(self) -> None:
         """What was accepted becomes batches: at the end of the turn, and before anything else happens to a log."""
