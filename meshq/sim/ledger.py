@@ -160,10 +160,15 @@ class Ledger:
 
     def _place(self, message: Message, log: LogId, number: int) -> None:
         place = (log, number)
-        if message.place is None:
+        if message.place is None or _carried_over(message.place[0], log):
             message.place = place
             other = self.places.setdefault((message.topic, log, number), message)
             if other is not message:
                 self.say(f"{message} and {other} have the same number")
         elif message.place != place:
             self.say(f"{message} is also number {number} of {log}")
+
+
+def _carried_over(before: LogId, after: LogId) -> bool:
+    """Whether its origin took the message over into a later life of the topic, which numbers it anew."""
+    return before[:3] == after[:3] and before.generation < after.generation

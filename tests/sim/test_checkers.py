@@ -142,7 +142,7 @@ def test_without_a_bug_nothing_is_found() -> None:
     ("plant", "words"),
     [
         (finish_one_more, "never finished"),
-        (forget_to_finish, "never finished"),
+        (forget_to_finish, "came back to"),
         (hand_twice, "has it since"),
         (confirm_the_wrong_number, "number"),
         (forget_a_member, "views still differ"),

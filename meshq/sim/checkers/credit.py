@@ -37,8 +37,8 @@ class Credit(Checker):
 
 def _compare(origin: str, lender: Broker, receiver: str, holder: Broker) -> str:
     """Both ends of each channel between two nodes. Reads what no caller of a broker needs."""
-    at_origin = lender._peers.get(receiver)
-    at_receiver = holder._peers.get(origin)
+    at_origin = lender._registry.peers.get(receiver)
+    at_receiver = holder._registry.peers.get(origin)
     if at_origin is None or at_receiver is None or not (at_origin.session and at_receiver.session):
         return ""
     for key, source in at_receiver.sources.items():

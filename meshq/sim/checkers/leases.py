@@ -20,7 +20,7 @@ class OneLease(Checker):
         engine = self.stage.engine(host.name)
         if engine is None:
             return
-        for key, channel in engine.broker._channels.items():
+        for key, channel in engine.broker._registry.channels.items():
             leased: dict[LogId, Ranges] = {}
             for borrower in [*channel.borrowers.values(), *([channel.own] if channel.own is not None else [])]:
                 for log, lent in borrower.lent.items():
