@@ -43,6 +43,11 @@ class Broker:
         self._receivers = self._registry.receivers
         self._consumers = self._registry.consumers
 
+    def raise_epoch(self, epoch: Epoch) -> None:
+        """Before anything was accepted: the mesh remembers a later start of this name, so logs bear ``epoch``."""
+        assert not self._registry.topics, "logs are open under the earlier epoch"
+        self._existence.epoch = epoch
+
     # publishing
 
     def publish(

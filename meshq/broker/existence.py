@@ -25,13 +25,14 @@ ENDED_MAX: Final = 10_000
 class Existence:
     """Topics, channels and interest."""
 
-    __slots__ = ("_ended", "_epoch", "_intake", "_interest", "_numbered", "_registry", "_windows")
+    __slots__ = ("_ended", "_intake", "_interest", "_numbered", "_registry", "_windows", "epoch")
 
     def __init__(self, registry: Registry, intake: Intake, windows: Windows, epoch: Epoch) -> None:
         self._registry = registry
         self._intake = intake
         self._windows = windows
-        self._epoch = epoch
+        self.epoch = epoch
+        """The epoch that names new logs."""
         self._ended: dict[str, int] = {}
         self._interest: dict[tuple[str, str], tuple[tuple[str, int], ...]] = {}
         self._numbered = 1
@@ -57,7 +58,7 @@ class Existence:
             self.topic_ended(name, found.generation)
         if generation > self._ended.get(name, 0):
             first = self._numbered if is_ephemeral(name) else 1
-            topic = Topic(self._registry.turn, self._windows, name, generation, self._epoch, first)
+            topic = Topic(self._registry.turn, self._windows, name, generation, self.epoch, first)
             self._registry.topics[name] = topic
 
     def topic_ended(self, name: str, generation: int) -> None:

@@ -15,10 +15,12 @@ from typing import Any, Final
 from meshq.broker import effects as broker_effects
 from meshq.broker.broker import Broker
 from meshq.config import Config
+from meshq.engine.counters import Counters
 from meshq.engine.doors import Doors
 from meshq.engine.greeting import Greeting
 from meshq.engine.hearsay import Hearsay
 from meshq.engine.links import Link, Links
+from meshq.engine.post import Post
 from meshq.engine.questions import Questions
 from meshq.engine.streams import Role, Stream, Streams
 from meshq.engine.views import Views
@@ -30,7 +32,6 @@ from meshq.machine.effects import (
     Emit,
     ReplyPacket,
     Resolve,
-    SendDatagram,
     SendPacket,
     Stop,
     Store,
@@ -43,9 +44,7 @@ from meshq.membership.membership import Membership
 from meshq.names import Epoch
 from meshq.routing import effects as routing_effects
 from meshq.routing.routing import Routing
-from meshq.wire import strict
-from meshq.wire.frames import Ask, Deliver, Gossip, Hello
-from meshq.wire.prefix import Prefix
+from meshq.wire.frames import Ask, Deliver, Hello
 
 ROUNDS_MAX: Final = 100
 """How often the machines may answer each other within a turn; what is left waits for the next."""
@@ -53,8 +52,6 @@ DRAIN_CHECK_S: Final = 0.05
 CATALOG_RETRY_S: Final = 1.0
 FRAME_BYTES: Final = 64
 """What a control frame takes, about."""
-CALL_KIND: Final = 64
-"""Engine's own packet: [64, name, {}]: "I cannot dial you; please dial me"."""
 LIVE: Final = (State.ALIVE, State.SUSPECT)
 
 
@@ -68,8 +65,6 @@ class Engine:
         self.epoch = epoch
         self._out: list[Effect] = []
         self._now = 0.0
-        self._prefix = Prefix(config.label)
-        self._by_address: dict[Address, str] = {}
         self._more = False
         self._ready = False
         self._opened = False
@@ -77,16 +72,19 @@ class Engine:
         self._drain_until: float | None = None
         self._check_at = 0.0
         self._stopped = False
-        self.counters = {"datagrams_bad": 0, "frames_bad": 0}
+        self.counters = Counters()
         self.membership = Membership(config, epoch, rng, bound=bound, advertised=advertised)
         self.routing = Routing(config, epoch, rng)
         self.broker = Broker(config, epoch, rng)
-        self._streams = Streams(config.link)
+        self._streams = Streams(config.link, self.counters)
         self._greeting = Greeting(config, self.membership)
-        self._hearsay = Hearsay(self._streams, self._greeting, self._gossip)
         self.links = Links(config, rng, self._streams, self._greeting, self.membership, self.broker, self._emit)
+        hearsay = Hearsay(self._streams, self._greeting, self.counters)
+        self._post = Post(
+            config, self._streams, hearsay, self.links, self.membership, self.routing, self._out, self.counters
+        )
         self._doors = Doors(config, self._streams, self._refusing, self.broker, self.routing)
-        self._roles: dict[str, Role] = {"node": self.links, "client": self._doors, "gossip": self._hearsay}
+        self._roles: dict[str, Role] = {"node": self.links, "client": self._doors, "gossip": self._post.hearsay}
         self._views = Views(
             config, self.membership, self.routing, self.broker, self.links, self._streams, self.counters
         )
@@ -124,12 +122,7 @@ class Engine:
     def datagram(self, now: float, data: bytes, source: Address) -> None:
         """A UDP packet; a bad one is counted and costs nothing else."""
         self._now = now
-        try:
-            packet = self._prefix.unwrap(data)
-        except RemoteProtocolError:
-            self.counters["datagrams_bad"] += 1
-            return
-        self._gossip(now, packet, source, None)
+        self._post.datagram(now, data, source)
 
     def accepted(self, now: float, source: Address) -> int:
         """A stream came in; returns its number."""
@@ -158,7 +151,7 @@ class Engine:
                 elif found.role is not None:
                     found.role.frame(now, found, frame)
         except RemoteProtocolError as exc:
-            self.counters["frames_bad"] += 1
+            self.counters.streams_bad += 1
             self._streams.end(now, found, exc.code, str(exc))
         self._streams.touch(found)
 
@@ -187,7 +180,7 @@ class Engine:
     def tick(self, now: float) -> None:
         """Time passed: do what is due."""
         self._now = now
-        for machine in (self.membership, self.routing, self.broker, self._streams, self.links, self._hearsay):
+        for machine in (self.membership, self.routing, self.broker, self._streams, self.links, self._post.hearsay):
             machine.tick(now)
         self._questions.tick(now)
         self._check_catalog(now)
@@ -227,8 +220,8 @@ class Engine:
             self._check_catalog(self._now)
             self._settle()
         self._pull()
-        out, self._out = self._out, []
-        out += self._streams.output(self._now)
+        out = [*self._out, *self._streams.output(self._now)]
+        self._out.clear()
         return out
 
     def deadline(self) -> float | None:
@@ -237,7 +230,7 @@ class Engine:
             return self._now
         deadlines = [
             machine.deadline()
-            for machine in (self.membership, self.routing, self.broker, self._streams, self.links, self._hearsay)
+            for machine in (self.membership, self.routing, self.broker, self._streams, self.links, self._post.hearsay)
         ]
         deadlines.append(self._questions.deadline())
         if self._drain_until is not None and not self._stopped:
@@ -344,7 +337,7 @@ class Engine:
         now = self._now
         match effect:
             case SendPacket() | StreamPacket() | ReplyPacket():
-                self._send(effect)
+                self._post.send(now, effect)
             case routing_effects.ChannelBorn(topic, channel, generation, age_s, local):
                 self.broker.channel_born(now, topic, channel, generation, age_s, local)
             case routing_effects.ChannelEnded(topic, channel, generation):
@@ -366,7 +359,7 @@ class Engine:
         now = self._now
         match effect:
             case SendPacket() | StreamPacket() | ReplyPacket():
-                self._send(effect)
+                self._post.send(now, effect)
             case membership_effects.MemberChanged(member, before):
                 self._member_changed(now, member, before)
             case membership_effects.HeadChanged(member):
@@ -392,7 +385,7 @@ class Engine:
         if name == self.config.name:
             return
         if member.state in LIVE:
-            self._by_address[member.address] = name
+            self._post.lives_at(member)
             self.links.superseded(now, name, member.epoch)
             self.routing.member_up(now, name, member.epoch, member.address)
             self.routing.head(now, name, member.head)
@@ -403,19 +396,6 @@ class Engine:
             if member.state is State.DEAD:
                 self.broker.peer_died(now, name, member.epoch)
 
-    def _send(self, effect: SendPacket | StreamPacket | ReplyPacket) -> None:
-        match effect:
-            case SendPacket(to, packet):
-                self._out.append(SendDatagram(to, self._prefix.wrap(packet)))
-            case StreamPacket(to, packet):
-                name = self._by_address.get(to)
-                if name is None or not self.links.send(name, Gossip(packet)):
-                    self._hearsay.send(self._now, to, packet)
-            case ReplyPacket(via, packet):
-                stream = self._streams.get(via)
-                if stream is not None:
-                    self._streams.send(stream, Gossip(packet))
-
     # streams
 
     def _greet(self, now: float, stream: Stream, hello: Hello) -> None:
@@ -425,33 +405,6 @@ class Engine:
             stream.session.welcome(self._greeting.welcome(hello, stream.address))
             stream.role = self._roles[hello.role]
         stream.role.greeted(now, stream, hello)
-
-    def _gossip(self, now: float, data: bytes, source: Address, via: int | None) -> None:
-        """One gossip packet, by datagram or stream; routed by its kind, a bad one counted."""
-        try:
-            packet = strict.decode(data)
-            if type(packet) is not list or not packet or type(packet[0]) is not int:
-                raise RemoteProtocolError("a packet is an array that starts with its kind", code="BAD_PACKET")
-            if packet[0] < 32:
-                self.membership.packet(now, packet, source, via)
-            elif packet[0] < CALL_KIND:
-                self.routing.packet(now, packet, self._by_address.get(source), source, via)
-            elif packet[0] == CALL_KIND:
-                self._called(now, source)
-        except RemoteProtocolError:
-            self.counters["datagrams_bad"] += 1
-
-    def _call(self, now: float, name: str) -> None:
-        """We cannot dial that member: ask it to dial us."""
-        member = self.membership.members.get(name)
-        if member is not None:
-            packet = strict.encode([CALL_KIND, self.config.name, {}])
-            self._out.append(SendDatagram(member.address, self._prefix.wrap(packet)))
-
-    def _called(self, now: float, source: Address) -> None:
-        name = self._by_address.get(source)
-        if name is not None:
-            self.links.want(now, name)
 
     # when
 
@@ -522,11 +475,11 @@ class Engine:
         return {"messages": left}
 
     def _introduce(self) -> None:
-        self.links.on_gossip = self._gossip
+        self.links.on_gossip = self._post.packet
         self.links.on_ask = self._asked
         self.links.on_answer = self._questions.answer
         self.links.on_up = self._questions.link_up
-        self.links.on_call = self._call
+        self.links.on_call = self._post.call
         self._doors.on_ask = self._asked
 
     def _asked(self, now: float, stream: Stream, ask: Ask) -> None:

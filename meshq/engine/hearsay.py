@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from meshq.engine.counters import Counters
 from meshq.engine.greeting import Greeting
 from meshq.engine.streams import Stream, Streams
 from meshq.errors import RemoteProtocolError
@@ -19,27 +20,25 @@ SHORT_STREAMS_MAX = 64
 QUEUED_MAX = 64
 IDLE_CLOSE_S = 3.0
 
-PacketIn = Callable[[float, bytes, Address, int], None]
-
 
 class Hearsay:
     """The short gossip streams of a node. A packet over the limits is dropped and counted: gossip repeats."""
 
-    def __init__(self, streams: Streams, greeting: Greeting, packet_in: PacketIn) -> None:
+    def __init__(self, streams: Streams, greeting: Greeting, counters: Counters) -> None:
         self._streams = streams
         self._greeting = greeting
-        self._packet_in = packet_in
+        self._counters = counters
+        self.on_packet: Callable[[float, bytes, Address, int], None]
         self._dialled: dict[Address, Stream] = {}
         self._queued: dict[int, list[bytes]] = {}
         self._idle: Timers[int] = Timers()
-        self.dropped = 0
 
     def send(self, now: float, to: Address, packet: bytes) -> None:
         """Send over a short stream to ``to``, dialling it when there is none."""
         stream = self._dialled.get(to)
         if stream is None:
             if len(self._dialled) >= SHORT_STREAMS_MAX:
-                self.dropped += 1
+                self._counters.packets_dropped += 1
                 return
             stream = self._dialled[to] = self._streams.dial(now, to, self)
             self._queued[stream.number] = []
@@ -50,7 +49,7 @@ class Hearsay:
         elif len(queued) < QUEUED_MAX:
             queued.append(packet)
         else:
-            self.dropped += 1
+            self._counters.packets_dropped += 1
 
     def connected(self, now: float, stream: Stream) -> None:
         self._streams.open(now, stream, self._greeting.hello("gossip", stream.address))
@@ -64,7 +63,7 @@ class Hearsay:
     def frame(self, now: float, stream: Stream, frame: Frame) -> None:
         if type(frame) is Gossip:
             self._idle.arm(stream.number, now + IDLE_CLOSE_S)
-            self._packet_in(now, frame.packet, stream.address, stream.number)
+            self.on_packet(now, frame.packet, stream.address, stream.number)
         elif type(frame) is Goodbye:
             self._streams.end(now, stream, "", "")
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from meshq.config import LinkConfig
+from meshq.engine.counters import Counters
 from meshq.link.session import Session
 from meshq.machine.effects import Address, Close, Dial, Effect, Write
 from meshq.machine.timers import Timers
@@ -50,14 +51,14 @@ class Stream:
 class Streams:
     """The table of streams, their heartbeats, and the writes of a turn."""
 
-    def __init__(self, config: LinkConfig) -> None:
+    def __init__(self, config: LinkConfig, counters: Counters) -> None:
         self._config = config
+        self._counters = counters
         self._table: dict[int, Stream] = {}
         self._count = 0
         self._dirty: dict[int, Stream] = {}
         self._timers: Timers[int] = Timers()
         self._dials: list[Effect] = []
-        self.refused = 0
 
     def __len__(self) -> int:
         return len(self._table)
@@ -77,7 +78,7 @@ class Streams:
         """A stream came in; it has ``hello_timeout_s`` to say what it is."""
         stream = self._add(Stream(self._next(), source, None, Session(self._config, now)))
         if len(self._table) > self._config.links_max + self._config.clients_max:
-            self.refused += 1
+            self._counters.streams_refused += 1
             self.end(now, stream, "FULL", "this node has as many connections as it may (links_max, clients_max)")
         else:
             self._timers.arm(stream.number, now + self._config.hello_timeout_s)

@@ -10,6 +10,7 @@ from typing import Any
 
 from meshq.broker.broker import Broker
 from meshq.config import Config
+from meshq.engine.counters import Counters, as_map
 from meshq.engine.links import Links
 from meshq.engine.streams import Streams
 from meshq.errors import MeshError
@@ -30,7 +31,7 @@ class Views:
         broker: Broker,
         links: Links,
         streams: Streams,
-        counters: dict[str, int],
+        counters: Counters,
     ) -> None:
         self._config = config
         self._membership = membership
@@ -65,7 +66,12 @@ class Views:
             "connections": len(self._streams),
             "memory_bytes": self._broker.memory_bytes,
             "memory_bytes_max": self._config.broker.memory_bytes_max,
-            "counters": dict(self._counters),
+            "counters": {
+                "engine": as_map(self._counters),
+                "membership": as_map(self._membership.counters),
+                "routing": as_map(self._routing.counters),
+                "broker": as_map(self._broker.counters),
+            },
         }
 
     def config(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:

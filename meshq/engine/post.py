@@ -1,0 +1,107 @@
+"""The post of a node: gossip packets in and out, by datagram, by link, by short stream.
+
+Decides which machine a packet is for (by its kind) and what carries one that must go out. Bad packets are
+counted and cost nothing else. What packets say is the machines'.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from meshq.config import Config
+from meshq.engine.counters import Counters
+from meshq.engine.hearsay import Hearsay
+from meshq.engine.links import Links
+from meshq.engine.streams import Streams
+from meshq.errors import RemoteProtocolError
+from meshq.machine.effects import Address, Effect, ReplyPacket, SendDatagram, SendPacket, StreamPacket
+from meshq.membership.member import Member
+from meshq.membership.membership import Membership
+from meshq.routing.routing import Routing
+from meshq.wire import strict
+from meshq.wire.frames import Gossip
+from meshq.wire.prefix import Prefix
+
+ROUTING_KIND: Final = 32
+CALL_KIND: Final = 64
+"""The engine's own packet: [64, name, {}]: "I cannot dial you; please dial me"."""
+
+
+class Post:
+    """Where packets come in and leave."""
+
+    def __init__(
+        self,
+        config: Config,
+        streams: Streams,
+        hearsay: Hearsay,
+        links: Links,
+        membership: Membership,
+        routing: Routing,
+        out: list[Effect],
+        counters: Counters,
+    ) -> None:
+        self._name = config.name
+        self._prefix = Prefix(config.label)
+        self._streams = streams
+        self._links = links
+        self._membership = membership
+        self._routing = routing
+        self._out = out
+        self._names: dict[Address, str] = {}
+        self._counters = counters
+        self.hearsay = hearsay
+        hearsay.on_packet = self.packet
+
+    def datagram(self, now: float, data: bytes, source: Address) -> None:
+        """A UDP packet came."""
+        try:
+            packet = self._prefix.unwrap(data)
+        except RemoteProtocolError:
+            self._counters.packets_bad += 1
+            return
+        self.packet(now, packet, source, None)
+
+    def packet(self, now: float, data: bytes, source: Address, via: int | None) -> None:
+        """A packet came, by datagram or on the stream ``via``."""
+        try:
+            packet = strict.decode(data)
+            if type(packet) is not list or not packet or type(packet[0]) is not int:
+                raise RemoteProtocolError("a packet is an array that starts with its kind", code="BAD_PACKET")
+            kind = packet[0]
+            if kind < ROUTING_KIND:
+                self._membership.packet(now, packet, source, via)
+            elif kind < CALL_KIND:
+                self._routing.packet(now, packet, self._names.get(source), source, via)
+            elif kind == CALL_KIND and source in self._names:
+                self._links.want(now, self._names[source])
+        except RemoteProtocolError:
+            self._counters.packets_bad += 1
+
+    def send(self, now: float, effect: SendPacket | StreamPacket | ReplyPacket) -> None:
+        """A machine's packet goes out."""
+        match effect:
+            case SendPacket(to, packet):
+                self._out.append(SendDatagram(to, self._prefix.wrap(packet)))
+            case StreamPacket(to, packet):
+                name = self._names.get(to)
+                if name is None or not self._links.send(name, Gossip(packet)):
+                    self.hearsay.send(now, to, packet)
+            case ReplyPacket(via, packet):
+                stream = self._streams.get(via)
+                if stream is not None:
+                    self._streams.send(stream, Gossip(packet))
+
+    def call(self, now: float, name: str) -> None:
+        """We cannot dial that member: ask it to dial us."""
+        member = self._membership.members.get(name)
+        if member is not None:
+            self._out.append(
+                SendDatagram(member.address, self._prefix.wrap(strict.encode([CALL_KIND, self._name, {}])))
+            )
+
+    def lives_at(self, member: Member) -> None:
+        """A live member's address: what comes from there is from it. Bounded by the members known."""
+        if self._names.get(member.address) != member.name:
+            self._names = {address: name for address, name in self._names.items() if name != member.name}
+            self._names[member.address] = member.name
