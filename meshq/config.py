@@ -128,6 +128,8 @@ class BrokerConfig:
     """The most messages that a consumer may ask for."""
     in_flight_bytes_max: int = 64 * MIB
     """Default bytes that a consumer may hold."""
+    linger_s: float = 0.05
+    """How long room below a quarter of a channel's capacity is kept for more to come free before it is granted."""
     unacknowledged_fins_max: int = 100_000
     """Spans finished but not yet acknowledged by their origin, per origin and channel."""
 

@@ -8,6 +8,7 @@ one source among the others.
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from meshq.broker.consumer import Consumer, Hand
 from meshq.broker.effects import Hand as Handed
@@ -16,13 +17,18 @@ from meshq.broker.turn import Turn
 from meshq.errors import RemoteProtocolError
 from meshq.names import ChannelKey, LogId
 
+LUMPS: Final = 4
+LUMP_MAX: Final = 1024
+"""Room is granted at once when it is this part of all there is, or so many messages."""
+
 
 class Receiver:
     """A channel's consumers at this node."""
 
     __slots__ = (
         "buffered", "buffered_bytes", "buffered_messages", "consumers", "granted_bytes", "granted_messages",
-        "in_hand_messages", "key", "loans", "queue", "room_bytes", "room_messages", "sources", "turn", "vacant",
+        "in_hand_messages", "key", "linger_until", "loans", "queue", "room_bytes", "room_messages", "sources", "turn",
+        "vacant",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, key: ChannelKey) -> None:
@@ -44,6 +50,8 @@ class Receiver:
         """What the consumers could take more than they have in hand."""
         self.room_bytes = 0
         self.in_hand_messages = 0
+        self.linger_until = 0.0
+        """Until when little room is kept for more to come free; 0.0 while none is."""
 
     def touch(self) -> None:
         """Something changed: the rules run at the end of the turn."""
@@ -69,7 +77,7 @@ class Receiver:
         queue = self.queue
         while queue:
             free = self.room_messages - self.granted_messages - self.buffered_messages
-            if free <= 0:
+            if free <= 0 or self._lingers(free):
                 return
             free_bytes = self.room_bytes - self.granted_bytes - self.buffered_bytes
             head, among = queue[0], len(queue)
@@ -79,10 +87,35 @@ class Receiver:
                 messages, size_bytes = 1, head.least  # larger than all capacity: alone
             else:
                 return
+            self._end_linger()
             queue.popleft()
             head.queued = False
             self.turn.counters.grants += 1
             head.grant(messages, size_bytes)
+
+    def _lingers(self, free: int) -> bool:
+        """Whether so little room waits for more to come free, which it does for ``linger_s`` at most.
+
+        Room given out as it comes free cuts batches small, small extents come free in small amounts, and it
+        never gets better by itself: a consumer of 64 that took 20 ms a lease fell to 60 messages a second.
+        """
+        turn = self.turn
+        if free * LUMPS >= self.room_messages + self.in_hand_messages or free >= LUMP_MAX:
+            self._end_linger()
+            return False
+        if not self.linger_until:
+            self.linger_until = turn.now + turn.config.broker.linger_s
+            turn.timers.arm(self, self.linger_until)
+        return turn.now < self.linger_until
+
+    def _end_linger(self) -> None:
+        if self.linger_until:
+            self.linger_until = 0.0
+            self.turn.timers.cancel(self)
+
+    def rang(self) -> None:
+        """The linger is over: what is free is granted."""
+        self.touch()
 
     def _recall(self, wanted: int) -> None:
         """R4: ask holders of unused credit, largest first, for no more of them than are waiting."""
