@@ -128,15 +128,11 @@ class Exchange:
 
     def pullable(self) -> list[str]:
         """The peers that want pulling, nearest first, in rotation among equals: the order to pull in."""
-        order: list[str] = []
-        for nearness in (0, 1, 2):
-            wanting = [
-                peer.name for peer in self._registry.peers.values() if peer.nearness == nearness and peer.session
-            ]
-            wanting = [name for name in wanting if self.wants_pull(name)]
-            turn = self._rng.randrange(len(wanting)) if len(wanting) > 1 else 0
-            order += wanting[turn:] + wanting[:turn]
-        return order
+        wanting = [peer for peer in self._registry.peers.values() if (peer.flagged or peer.outbox) and peer.session]
+        if len(wanting) > 1:
+            turn = self._rng.randrange(len(wanting))
+            wanting = sorted(wanting[turn:] + wanting[:turn], key=_nearness)
+        return [peer.name for peer in wanting]
 
     def heartbeat(self, peer: str) -> list[Frame]:
         """Acknowledgements and audits, behind every frame that was due before them."""
@@ -253,3 +249,7 @@ class Exchange:
         if why:
             self._turn.counters.audit_differences += 1
             self._turn.accuse(peer.name, f"audit of {'/'.join(map(str, frame.flow))}: {why}")  # type: ignore[arg-type]
+
+
+def _nearness(peer: Peer) -> int:
+    return peer.nearness
