@@ -90,12 +90,6 @@ def _extents_lose_the_rest(extents: Extents[Any], start: int, stop: int) -> list
     return taken
 
 
-def _grant_twice_the_free(source: Source, messages: int, size_bytes: int) -> None:
-    _grant(source, 2 * messages, size_bytes)
-
-
-_grant = Source.grant
-
 RULES: dict[str, list[tuple[type[Any], str, Callable[..., Any]]]] = {
     "credit is free when RECALL is sent (1)": [
         (Source, "recall", _recall_frees_credit),
@@ -109,7 +103,6 @@ RULES: dict[str, list[tuple[type[Any], str, Callable[..., Any]]]] = {
     "credit survives the session at the origin (12)": [(Borrower, "end", _credit_survives)],
     "a lost link counts an attempt (13)": [(Borrower, "end", _lost_link_counts)],
     "settling a part settles the whole extent": [(Extents, "take", _extents_lose_the_rest)],
-    "a grant is twice what is free": [(Source, "grant", _grant_twice_the_free)],
 }
 
 

@@ -24,6 +24,8 @@ from tests.broker.mesh import KEY, TIMEOUT_S, Consumer, Mesh, credit_in
 NAMES = ("a", "b", "c")
 LIMITS = BrokerConfig(batch_messages_max=4, batch_bytes_max=64, window_s=5.0)
 MESSAGES_MAX = 60
+LINGER_S = 0.1
+"""Longer than a receiver keeps little room for more to come free."""
 
 places = st.integers(0, 1_000)
 names = st.sampled_from(NAMES)
@@ -290,6 +292,9 @@ class CreditMachine(RuleBasedStateMachine):
     def calm(self) -> None:
         """No frame in flight, sessions up, interest known: then nobody waits for what is free."""
         self._repair()
+        for _ in range(6):
+            self.mesh.settle()
+            self._pass_time(LINGER_S)
         self.mesh.settle()
         self.check_nobody_waits()
 
