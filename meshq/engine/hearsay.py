@@ -7,6 +7,7 @@ the role ``gossip``, closed when nothing came over it for a while. What packets 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from meshq.engine.counters import Counters
 from meshq.engine.greeting import Greeting
@@ -19,6 +20,13 @@ from meshq.wire.frames import Frame, Goodbye, Gossip, Hello
 SHORT_STREAMS_MAX = 64
 QUEUED_MAX = 64
 IDLE_CLOSE_S = 3.0
+PEACEFUL: Final = ("", "IDLE", "LEAVING")
+FAILURES: Final = {
+    "refused": "connection refused: does a node listen there?",
+    "unreachable": "no route to it",
+    "timeout": "it does not answer",
+}
+"""What is told of a dial that failed, by the driver's reason."""
 
 
 class Hearsay:
@@ -29,6 +37,7 @@ class Hearsay:
         self._greeting = greeting
         self._counters = counters
         self.on_packet: Callable[[float, bytes, Address, int], None]
+        self.on_trouble: Callable[[Address, str], None]
         self._dialled: dict[Address, Stream] = {}
         self._queued: dict[int, list[bytes]] = {}
         self._idle: Timers[int] = Timers()
@@ -65,6 +74,8 @@ class Hearsay:
             self._idle.arm(stream.number, now + IDLE_CLOSE_S)
             self.on_packet(now, frame.packet, stream.address, stream.number)
         elif type(frame) is Goodbye:
+            if frame.code not in PEACEFUL:
+                self.on_trouble(stream.address, frame.text)
             self._streams.end(now, stream, "", "")
         else:
             raise RemoteProtocolError(f"{type(frame).__name__} on a gossip stream", code="BAD_FRAME")
@@ -74,6 +85,8 @@ class Hearsay:
         self._queued.pop(stream.number, None)
         if self._dialled.get(stream.address) is stream:
             del self._dialled[stream.address]
+            if reason in FAILURES:
+                self.on_trouble(stream.address, FAILURES[reason])
 
     def tick(self, now: float) -> None:
         """Close the streams over which nothing came for a while."""

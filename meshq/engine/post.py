@@ -52,6 +52,7 @@ class Post:
         self._counters = counters
         self.hearsay = hearsay
         hearsay.on_packet = self.packet
+        hearsay.on_trouble = membership.trouble_with
 
     def datagram(self, now: float, data: bytes, source: Address) -> None:
         """A UDP packet came."""

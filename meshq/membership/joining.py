@@ -141,6 +141,12 @@ class Joining:
             name = self._view.me.name
             self._view.stop(ConfigError(f"name {name!r} is in use by {holder}; give another --name"))
 
+    def trouble_with(self, address: Address, why: str) -> None:
+        """Why the seed at ``address`` does not answer, for the line that says so."""
+        for question in self._asked.values():
+            if question.address == address:
+                question.seed.reason = why
+
     def reached(self, now: float, host: str) -> None:
         """Somebody reached this node at ``host``: the address to tell, when it is bound to all and knows none."""
         view = self._view

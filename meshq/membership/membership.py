@@ -203,6 +203,10 @@ class Membership:
         for name in own.roster.pick(GOODBYES, ()) * 2:
             own.send(own.members[name].address, gossip.gossip(own.me.name, [goodbye]))
 
+    def trouble_with(self, address: Address, why: str) -> None:
+        """A stream to ``address`` could not be had, or was refused: whoever waits for that seed can say why."""
+        self._joining.trouble_with(address, why)
+
     def path_evidence(self, now: float, name: str, heard: bool) -> None:
         """A link to the member delivered bytes, which answers a probe; or was reset, which is a reason for one."""
         if heard:

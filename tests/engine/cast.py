@@ -31,12 +31,14 @@ class Cast:
         broker: BrokerConfig | None = None,
         zones: dict[str, str] | None = None,
         seeds: dict[str, tuple[str, ...]] | None = None,
+        labels: dict[str, str] | None = None,
     ) -> None:
         self._names = names
         self._link = link or LinkConfig()
         self._broker = broker or BrokerConfig()
         self._zones = zones or {}
         self._seeds = seeds or {}
+        self._labels = labels or {}
         self.mesh = Mesh(seed, self._build)
         for name in names:
             self.mesh.add(name)
@@ -66,7 +68,12 @@ class Cast:
     def _build(self, start: Start) -> Machine:
         seeds = self._seeds.get(start.name, () if start.name == self._names[0] else (self._names[0],))
         config = Config(
-            name=start.name, seeds=seeds, link=self._link, broker=self._broker, zone=self._zones.get(start.name, "")
+            name=start.name,
+            seeds=seeds,
+            label=self._labels.get(start.name, "meshq"),
+            link=self._link,
+            broker=self._broker,
+            zone=self._zones.get(start.name, ""),
         )
         return Engine(config.check(), start.epoch, start.rng, bound=start.bound, advertised=None)
 
