@@ -335,3 +335,26 @@ def test_a_peer_that_lends_without_credit_loses_its_session() -> None:
     mesh.settle()
     assert [(name, peer) for name, peer, _ in mesh.broken] == [("r", "a")]
     assert len(mesh.bodies(consumer)) == 1
+
+
+def test_a_peer_that_is_forgotten_leaves_nothing_behind() -> None:
+    mesh = linked("a", "r")
+    consumer = mesh.consume("r", 5)
+    mesh.publish("a", b"1", b"2")
+    mesh.publish("r", b"3")
+    rest(mesh)
+    mesh.cut("a", "r")
+    mesh.notice("a", "r")
+    mesh.notice("r", "a")
+    mesh.finish(consumer)
+    mesh.brokers["r"].peer_forgotten(mesh.now, "a")
+    mesh.turn("r")
+    assert mesh.brokers["r"].idle("a")
+    assert mesh.source("r", "a") is None
+    mesh.brokers["r"].check()
+    mesh.brokers["a"].interest(mesh.now, "t", "c", ())
+    mesh.brokers["a"].peer_forgotten(mesh.now, "r")
+    mesh.brokers["a"].check()
+    own = mesh.consume("a", 5)
+    rest(mesh)
+    assert mesh.bodies(own) == [b"1", b"2"]
