@@ -360,3 +360,18 @@ def test_credit_comes_back_from_a_channel_that_ended_at_the_origin() -> None:
     rest(mesh)
     assert mesh.bodies(consumer) == [b"1", b"2", b"3"]
     assert mesh.broken == []
+
+
+def test_a_receiver_that_ended_grants_nothing_when_its_linger_is_over() -> None:
+    mesh = linked("a", "r")
+    consumer = mesh.consume("r", 100)
+    mesh.publish("a", *[b"x"] * 120)
+    rest(mesh)
+    log, start, _ = consumer.held[0]
+    mesh.finish(consumer, (log, start, start + 1))  # one free of a hundred waits for more
+    granted = len(mesh.frames(Grant))
+    mesh.brokers["r"].channel_ended(mesh.now, "t", "c", 1)
+    mesh.turn("r")
+    rest(mesh)
+    assert len(mesh.frames(Grant)) == granted
+    assert mesh.broken == []
