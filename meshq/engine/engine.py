@@ -370,6 +370,7 @@ class Engine:
                 self.broker.raise_epoch(epoch)
             case membership_effects.MemberForgotten(name):
                 self.routing.member_forgotten(now, name)
+                self.broker.peer_forgotten(now, name)
             case Emit(event):
                 self._emit(event)
             case Resolve():
