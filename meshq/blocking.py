@@ -244,6 +244,7 @@ class Subscription:
     def __init__(self, worker: _Worker, subscription: client.Subscription) -> None:
         self._worker = worker
         self._subscription = subscription
+        self._left: deque[Extent] = deque()
 
     def __enter__(self) -> Self:
         self._worker.run(_awaited(self._subscription))
@@ -273,15 +274,26 @@ class Subscription:
         self._worker.post(self._subscription.set_max_in_flight, messages, size_bytes)
 
     def __iter__(self) -> Iterator[Message]:
-        """Messages, each taken when it is asked for."""
-        while (extent := self._worker.run(_next_extent(self._subscription))) is not None:
+        """Messages, each taken when it is asked for. Another loop goes on where an earlier one was left."""
+        while (extent := self._next()) is not None:
             # The extent stays the loop's: it keeps what is untaken alive, and moves the index to the end when the
             # session is lost.
-            while (position := extent.index) < extent.count:
-                if extent.stale:
-                    self._worker.run(_freshen(self._subscription, extent))
-                extent.index = position + 1
-                yield Message(self._worker, extent, position)
+            try:
+                while (position := extent.index) < extent.count:
+                    if extent.stale:
+                        self._worker.run(_freshen(self._subscription, extent))
+                    extent.index = position + 1
+                    yield Message(self._worker, extent, position)
+            finally:
+                if extent.index < extent.count:
+                    self._left.append(extent)
+
+    def _next(self) -> Extent | None:
+        """What a loop left behind when it was broken out of, else what comes next."""
+        try:
+            return self._left.popleft()
+        except IndexError:
+            return self._worker.run(_next_extent(self._subscription))
 
     def leases(self) -> Iterator[Lease]:
         """All messages that came together at once: the fast way."""

@@ -66,6 +66,18 @@ def test_leases_are_settled_whole_or_singly(node: blocking.Node) -> None:
         assert next(leases)[0].attempts == 2
 
 
+def test_another_loop_goes_on_where_one_was_left(node: blocking.Node) -> None:
+    with node.subscribe("t", "c") as messages:
+        node.publish_many("t", [b"%d" % number for number in range(4)])
+        seen: list[bytes] = []
+        for _ in range(4):
+            for message in messages:
+                with message:
+                    seen.append(message.body)
+                break
+    assert seen == [b"0", b"1", b"2", b"3"]
+
+
 def test_a_failing_handler_requeues_and_the_exception_goes_on(node: blocking.Node) -> None:
     with node.subscribe("t", "c", backoff=meshq.Backoff(0.01)) as messages:
         node.publish("t", b"x")
