@@ -21,7 +21,7 @@ def node() -> Iterator[blocking.Node]:
         yield node
 
 
-def test_the_verbs_of_the_issue_work_as_they_stand(node: blocking.Node) -> None:
+def test_the_verbs_work_without_await(node: blocking.Node) -> None:
     handled = []
     with meshq.blocking.connect(node.address) as mesh:
         with mesh.subscribe("orders", "billing", max_in_flight=256) as messages:

@@ -35,7 +35,7 @@ async def test_the_first_example_works_as_it_stands() -> None:
 
 
 @on_loop
-async def test_the_verbs_of_the_issue_work_as_they_stand() -> None:
+async def test_the_verbs_work_as_documented() -> None:
     handled: list[Any] = []
 
     def handle(*what: Any) -> None:
