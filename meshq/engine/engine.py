@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from meshq.broker import effects as broker_effects
 from meshq.broker.broker import Broker
+from meshq.broker.gathering import Publishing
 from meshq.config import Config
 from meshq.engine.counters import Counters
 from meshq.engine.doors import Doors
@@ -24,7 +25,7 @@ from meshq.engine.post import Post
 from meshq.engine.questions import Questions
 from meshq.engine.streams import Role, Stream, Streams
 from meshq.engine.views import Views
-from meshq.errors import RemoteProtocolError
+from meshq.errors import Overloaded, RemoteProtocolError
 from meshq.machine import events
 from meshq.machine.effects import (
     Address,
@@ -331,7 +332,16 @@ class Engine:
             self._from_routing(effect)
         for topic, publishings in later:
             if publishings:
-                self.broker.carry_over(now, topic, self.routing.use_topic(now, topic), publishings)
+                self._carry_over(topic, publishings)
+
+    def _carry_over(self, topic: str, publishings: list[Publishing]) -> None:
+        try:
+            generation = self.routing.use_topic(self._now, topic)
+        except Overloaded as exc:
+            messages = sum(publishing.messages for publishing in publishings)
+            self._emit(events.Trouble(f"{messages} messages of the deleted topic {topic} could not be kept: {exc}"))
+            return
+        self.broker.carry_over(self._now, topic, generation, publishings)
 
     def _from_routing(self, effect: Any) -> None:
         now = self._now
