@@ -82,9 +82,12 @@ class Consumer(Client):
 
     @property
     def may_hold(self) -> int | None:
-        """Messages that it may hold at once; None when it lets some time out, which it cannot count."""
+        """Messages that it may hold at once; None when some may time out at its node, which it cannot count.
+
+        Over a network that stands still for seconds they do so on their way to it.
+        """
         habits = self._habits
-        slow = habits.hold or 2000 * habits.handle_s[1] >= habits.timeout_ms
+        slow = self.remote or habits.hold or 2000 * habits.handle_s[1] >= habits.timeout_ms
         return None if slow else self._most
 
     @property

@@ -96,7 +96,9 @@ class Repeats(Checker):
             return True
         assert message.place is not None
         origin = message.place[0].origin
-        if self._up_at.get((node, origin), -1.0) < self._down_at.get((origin, node), -1.0):
+        if any(
+            self._up_at.get((at, origin), -1.0) < self._down_at.get((origin, at), -1.0) for at in (node, before.node)
+        ):
             return True
         pair = min(before.node, origin), max(before.node, origin)
         return self._link_ended.get(pair, -1.0) >= before.at_s
