@@ -98,9 +98,11 @@ class Receiver:
 
         Room given out as it comes free cuts batches small, small extents come free in small amounts, and it
         never gets better by itself: a consumer of 64 that took 20 ms a lease fell to 60 messages a second.
+        Not while hands of a broken session are to be adopted, which takes a grant each and no room.
         """
         turn = self.turn
-        if free * LUMPS >= self.room_messages + self.in_hand_messages or free >= LUMP_MAX:
+        enough = free * LUMPS >= self.room_messages + self.in_hand_messages or free >= LUMP_MAX
+        if enough or any(loan.dead for loan in self.loans.values()):
             self._end_linger()
             return False
         if not self.linger_until:

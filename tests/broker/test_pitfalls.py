@@ -312,6 +312,25 @@ def test_14_a_running_hand_takes_the_lease_of_the_new_session() -> None:
     check(mesh)
 
 
+def test_14_running_hands_are_adopted_without_a_linger_when_little_is_free() -> None:
+    mesh = linked("a", "r")
+    consumer = mesh.consume("r", 8)
+    mesh.publish("a", *[b"%d" % number for number in range(8)])
+    rest(mesh)
+    mesh.cut("a", "r")
+    mesh.notice("r", "a")
+    mesh.notice("a", "r")
+    log, start, _ = consumer.held[0]
+    mesh.finish(consumer, (log, start, start + 1))
+    mesh.connect("a", "r")
+    mesh.settle()  # no time passes
+    borrower = mesh.borrower("a", "r")
+    assert borrower is not None
+    assert borrower.leased() == 7
+    assert len(mesh.bodies(consumer)) == 8, "nothing is handed over twice"
+    check(mesh)
+
+
 def test_15_a_link_with_unacknowledged_finishes_is_not_idle_and_is_dialled() -> None:
     mesh = linked("a", "r")
     consumer = mesh.consume("r", 1)
