@@ -274,11 +274,12 @@ class Doors:
         return subscription
 
     def _channel(self, now: float, frame: Subscribe) -> int:
-        """The generation to consume; a reconnect's resubscription creates nothing."""
-        if frame.options.get("again") is True:
-            generation = self._routing.known(frame.topic, frame.channel)
-            if generation is None and "#" not in frame.topic + frame.channel:
-                raise MeshError(f"{frame.topic}/{frame.channel} was deleted meanwhile", code="DELETED")
+        """The generation to consume; a reconnect's resubscription brings nothing back that was deleted.
+
+        A channel unknown here is another matter: this node lost its memory, or has not heard of it yet.
+        """
+        if frame.options.get("again") is True and self._routing.deleted(frame.topic, frame.channel):
+            raise MeshError(f"{frame.topic}/{frame.channel} was deleted meanwhile", code="DELETED")
         return self._routing.use_channel(now, frame.topic, frame.channel)
 
     def _fin(self, now: float, door: Door, frame: Fin) -> None:

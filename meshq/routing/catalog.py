@@ -83,6 +83,14 @@ class Catalog:
         its = found.channels.get(channel)
         return None if its is None or its.dead else wire.channel_generation(found.generation, its.life)
 
+    def deleted(self, topic: str, channel: str) -> bool:
+        """Whether the channel was deleted, by itself or with an earlier life of its topic, and not used since."""
+        found = self.topics.get(topic)
+        if found is None or found.dead:
+            return found is not None
+        its = found.channels.get(channel)
+        return found.generation > 1 if its is None else its.dead
+
     def record(self, now: float, topic: str, channel: str = "") -> Record | None:
         """What is known of that name, alive or dead, as others are told it."""
         found = self.topics.get(topic)

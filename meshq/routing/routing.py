@@ -82,6 +82,13 @@ class Routing:
             return self._ephemerals.known(topic, channel or "")
         return self._catalog.known(topic, channel or "")
 
+    def deleted(self, topic: str, channel: str) -> bool:
+        """Whether that channel is known to have been deleted, by itself or with its topic, and not used since.
+
+        False for one never heard of, and for ephemeral ones, which end by themselves.
+        """
+        return not is_fleeting(topic, channel) and self._catalog.deleted(topic, channel)
+
     def use_topic(self, now: float, topic: str) -> int:
         """A caller uses the topic: it exists from now on. Returns its generation.
 

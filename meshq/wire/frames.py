@@ -228,7 +228,7 @@ class Refused(NamedTuple):
 class Subscribe(NamedTuple):
     """Client: become a consumer under the number ``flow``, holding at most ``messages`` and ``bytes``.
 
-    Options: ``again`` (true: a reconnect's resubscription, which creates nothing), ``barrier_ms``,
+    Options: ``again`` (true: a reconnect's resubscription, refused if the channel was deleted), ``barrier_ms``,
     ``timeout_ms`` (message timeout).
     """
 

@@ -164,6 +164,29 @@ def test_a_resubscription_to_what_was_deleted_meanwhile_is_refused() -> None:
     assert client.expect(Subscribed, 2).generation > before
 
 
+def test_a_resubscription_to_a_channel_of_a_topic_that_began_anew_is_refused() -> None:
+    cast = Cast(("n1",)).start()
+    client = cast.client("n1")
+    client.session.subscribe(1, "t", "c", 1, 100)
+    client.say()
+    client.expect(Subscribed)
+    client.session.ask(1, "delete", {"topic": "t"}, 1_000)
+    client.session.ask(2, "create", {"topic": "t"}, 1_000)
+    client.session.subscribe(2, "t", "c", 1, 100, again=True)
+    client.say()
+    assert client.expect(Refused).code == "DELETED"
+
+
+def test_a_resubscription_at_a_node_that_forgot_the_channel_with_its_memory_begins_it_anew() -> None:
+    cast = Cast(("n1",)).start()
+    client = cast.client("n1")
+    client.session.subscribe(1, "t", "c", 1, 100, again=True)
+    client.say()
+    assert client.expect(Subscribed).generation > 0
+    client.publish("t", b"x")
+    client.expect(Deliver)
+
+
 def test_frames_that_only_nodes_send_cost_a_client_its_connection() -> None:
     cast = Cast(("n1",)).start()
     client = cast.client("n1")
