@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from typing import Final
+
+UNWRITABLE: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+STDERR: Final = 2
 
 
 def main() -> None:
     """The console script: run the command line and end the process with its exit status."""
+    _hold_descriptors()
     sys.exit(run(sys.argv[1:]))
+
+
+def _hold_descriptors() -> None:
+    """Open what of 0 to 2 came closed, so that no socket takes its number: libuv would end the process for that."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(opened)
 
 
 def run(arguments: list[str]) -> int:
@@ -17,7 +31,11 @@ def run(arguments: list[str]) -> int:
     from meshq.errors import MeshError
 
     try:
-        app(arguments, prog_name="meshq")
+        try:
+            app(arguments, prog_name="meshq")
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else exits.FAILED
     except exits.Interrupted as exc:
@@ -27,4 +45,20 @@ def run(arguments: list[str]) -> int:
     except MeshError as exc:
         exits.complain(exc)
         return exits.status(exc)
+    except OSError as exc:
+        if exc.errno not in UNWRITABLE:
+            raise
+        return _unwritten(exc)
     return exits.DONE
+
+
+def _unwritten(error: OSError) -> int:
+    """Say so, unless the reader had enough, and drop what is buffered: the interpreter would fail on it at its end."""
+    from meshq.cli import exits
+
+    if error.errno != errno.EPIPE:
+        print(f"meshq: can't write: {error.strerror}", file=sys.stderr)
+    void = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(void, sys.stdout.fileno())
+    os.close(void)
+    return exits.FAILED

@@ -12,6 +12,7 @@ from typing import Any
 from meshq.cli import client, out
 from meshq.cli.worker import Worker, write_all
 from meshq.client import Lease, connect
+from meshq.errors import MeshError
 
 STDOUT = 1
 
@@ -30,6 +31,8 @@ def sub(
 
     What was not written by then goes back to the channel.
     """
+    if sys.stdout is None:
+        raise MeshError("standard output is closed: messages would go nowhere")
     work = _Consuming(topic, channel, count, idle_s, json_lines)
     sys.stdout.flush()
     client.run(lambda: work.run(client.addresses(nodes), max_in_flight))
@@ -82,7 +85,7 @@ class _Consuming:
         data = self._render(lease, wanted)
         try:
             await self._writer.call(lambda: write_all(STDOUT, data))
-        except BrokenPipeError:
+        except OSError:
             lease.give_back()
             raise
         self.written += wanted

@@ -106,6 +106,34 @@ def test_a_reader_that_has_enough_ends_sub_without_an_error(node: NodeProcess, t
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"1001", b"")
 
 
+def test_an_output_that_is_full_is_one_clear_line_and_what_was_not_written_goes_back(
+    node: NodeProcess, topic: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(["pub", topic, "kept"])
+    for words in ("members", f"sub {topic} c -n 1"):
+        script = f"exec {sys.executable} -m meshq {words} > /dev/full"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=20)
+        assert done.returncode == 1
+        assert done.stderr == b"meshq: can't write: No space left on device\n"
+    capfd.readouterr()
+    assert run(["sub", topic, "c", "-n", "1"]) == 0
+    assert capfd.readouterr().out == "kept\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [("members >&-", 0), ("members <&- >&- 2>&-", 0), ("pub {} - <&-", 0), ("sub {} c -n 1 >&-", 1)],
+)
+def test_a_descriptor_that_is_closed_ends_no_command_by_a_crash(
+    node: NodeProcess, topic: str, words: str, status: int
+) -> None:
+    run(["pub", topic, "kept"])
+    script = f"exec {sys.executable} -m meshq {words.format(topic)}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=20)
+    assert done.returncode == status
+    assert b"Traceback" not in done.stderr
+
+
 def test_members_topics_and_stats_as_json(node: NodeProcess, topic: str, capfd: pytest.CaptureFixture[str]) -> None:
     run(["pub", topic, "x"])
     run(["sub", topic, "c", "--idle-exit", "0.05"])
