@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from meshq.errors import RemoteProtocolError
 from meshq.names import NAME_CHARACTERS_MAX, ChannelKey, Epoch, LogId
 from meshq.wire import strict
+from meshq.wire.fields import blob, boolean, epoch, mapping, plain, text, texts, whole
 
 MAGIC: Final = b"\xf1MQ1"
 VERSION: Final = 1
@@ -307,63 +308,14 @@ Frame: TypeAlias = (
 _Reader: TypeAlias = Callable[[Any], Any]
 
 
-def _whole(value: Any) -> int:
-    if type(value) is int and 0 <= value < 1 << 64:
-        return value
-    raise ValueError("a whole number below 2^64 was expected")
-
-
-def _text(value: Any) -> str:
-    if type(value) is str and len(value) <= 1024:
-        return value
-    raise ValueError("text of at most 1024 characters was expected")
-
-
-def _bytes(value: Any) -> bytes:
-    if type(value) is bytes:
-        return value
-    raise ValueError("bytes were expected")
-
-
-def _bool(value: Any) -> bool:
-    if type(value) is bool:
-        return value
-    raise ValueError("true or false was expected")
-
-
-def _map(value: Any) -> dict[str, Any]:
-    if type(value) is not dict:
-        raise ValueError("a map was expected")
-    if value:
-        strict.check_plain(value)
-    return value
-
-
-def _any(value: Any) -> Any:
-    strict.check_plain(value)
-    return value
-
-
-def _texts(value: Any) -> list[str]:
-    if type(value) is list and len(value) <= 64:
-        return [_text(entry) for entry in value]
-    raise ValueError("at most 64 texts were expected")
-
-
 def _addresses(value: Any) -> dict[str, list[Any]]:
-    for address in _map(value).values():
+    for address in mapping(value).values():
         if type(address) is not list or len(address) != 2:
             raise ValueError("an address is [host, port]")
-        _text(address[0])
-        if _whole(address[1]) > 65535:
+        text(address[0])
+        if whole(address[1]) > 65535:
             raise ValueError("a port is at most 65535")
     return value  # type: ignore[no-any-return]
-
-
-def _epoch(value: Any) -> Epoch:
-    if type(value) is list and len(value) == 2:
-        return Epoch(_whole(value[0]), _whole(value[1]))
-    raise ValueError("an epoch is two numbers")
 
 
 def _log(value: Any) -> LogId:
@@ -379,8 +331,8 @@ def _flow(value: Any) -> Flow:
         return value
     if type(value) is list and len(value) == 3:
         topic, channel, generation = value
-        texts = type(topic) is type(channel) is str and max(len(topic), len(channel)) <= NAME_CHARACTERS_MAX
-        if texts and type(generation) is int and generation >= 0:
+        named = type(topic) is type(channel) is str and max(len(topic), len(channel)) <= NAME_CHARACTERS_MAX
+        if named and type(generation) is int and generation >= 0:
             return ChannelKey(topic, channel, generation)
     raise ValueError("a flow is a subscription's number or [topic, channel, generation]")
 
@@ -392,7 +344,7 @@ def _spans(value: Any) -> list[Span]:
     for entry in value:
         if type(entry) is not list or len(entry) != 3:
             raise ValueError("a span is [log, start, stop]")
-        start, stop = _whole(entry[1]), _whole(entry[2])
+        start, stop = whole(entry[1]), whole(entry[2])
         if not 0 < start < stop:
             raise ValueError(f"no messages from {start} to {stop}")
         spans.append((_log(entry[0]), start, stop))
@@ -405,7 +357,7 @@ def _counts(value: Any) -> list[tuple[LogId, int, int]]:
     for entry in value:
         if type(entry) is not list or len(entry) != 3:
             raise ValueError("a count is [log, received, held]")
-    return [(_log(entry[0]), _whole(entry[1]), _whole(entry[2])) for entry in value]
+    return [(_log(entry[0]), whole(entry[1]), whole(entry[2])) for entry in value]
 
 
 def _attempts(value: Any) -> list[list[int]]:
@@ -415,14 +367,14 @@ def _attempts(value: Any) -> list[list[int]]:
         if type(entry) is not list or len(entry) != 3:
             raise ValueError("attempts are [start, stop, number]")
         for number in entry:
-            _whole(number)
+            whole(number)
     return value
 
 
 _READERS: Final[dict[str, _Reader]] = {
-    "int": _whole, "str": _text, "bytes": _bytes, "bool": _bool, "Any": _any, "Flow": _flow, "LogId": _log,
-    "Epoch": _epoch, "list[str]": _texts, "list[Span]": _spans, "list[list[int]]": _attempts,
-    "list[tuple[LogId, int, int]]": _counts, "dict[str, Any]": _map, "dict[str, list[Any]]": _addresses,
+    "int": whole, "str": text, "bytes": blob, "bool": boolean, "Any": plain, "Flow": _flow, "LogId": _log,
+    "Epoch": epoch, "list[str]": texts, "list[Span]": _spans, "list[list[int]]": _attempts,
+    "list[tuple[LogId, int, int]]": _counts, "dict[str, Any]": mapping, "dict[str, list[Any]]": _addresses,
 }  # fmt: skip
 
 # The numbers are the wire's: never reuse one.

@@ -39,6 +39,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from meshq.errors import MeshError, RemoteProtocolError
 from meshq.names import Epoch, check_channel, check_node, check_topic
 from meshq.wire import strict
+from meshq.wire.fields import boolean as _bool
+from meshq.wire.fields import epoch as _epoch
+from meshq.wire.fields import mapping as _map
 
 BUCKETS: Final = 64
 """Parts in which catalogs are compared: 512 bytes of hashes fit a datagram."""
@@ -204,20 +207,6 @@ def _whole(value: Any) -> int:
     raise ValueError("a whole number below 2^63 was expected")
 
 
-def _bool(value: Any) -> bool:
-    if type(value) is bool:
-        return value
-    raise ValueError("true or false was expected")
-
-
-def _map(value: Any) -> dict[str, Any]:
-    if type(value) is not dict:
-        raise ValueError("a map was expected")
-    if value:
-        strict.check_plain(value)
-    return value
-
-
 def _list(value: Any, of: _Reader) -> list[Any]:
     if type(value) is not list or len(value) > ITEMS_MAX:
         raise ValueError(f"an array of at most {ITEMS_MAX} was expected")
@@ -232,14 +221,6 @@ def _fields(value: Any, count: int, what: str) -> list[Any]:
 
 def _node(value: Any) -> str:
     return check_node(value)
-
-
-def _epoch(value: Any) -> Epoch:
-    if type(value) is not list or len(value) != 2:
-        raise ValueError("an epoch is [ms, nonce]")
-    if type(value[0]) is type(value[1]) is int and min(value) >= 0 and max(value) < 1 << 64:
-        return Epoch(value[0], value[1])
-    raise ValueError("an epoch is two whole numbers")
 
 
 def _entry(value: Any) -> Entry:

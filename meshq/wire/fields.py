@@ -1,0 +1,71 @@
+"""Readers of single fields: a plain value in, the typed one out, or ValueError that says what was expected.
+
+Shared by frames and gossip packets; what the fields of which frame are is theirs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from meshq.names import Epoch
+from meshq.wire import strict
+
+TEXT_CHARACTERS_MAX: Final = 1024
+TEXTS_MAX: Final = 64
+
+
+def whole(value: Any) -> int:
+    """A whole number of at most 64 bits."""
+    if type(value) is int and 0 <= value < 1 << 64:
+        return value
+    raise ValueError("a whole number below 2^64 was expected")
+
+
+def text(value: Any) -> str:
+    """A short text."""
+    if type(value) is str and len(value) <= TEXT_CHARACTERS_MAX:
+        return value
+    raise ValueError(f"text of at most {TEXT_CHARACTERS_MAX} characters was expected")
+
+
+def texts(value: Any) -> list[str]:
+    """A few short texts."""
+    if type(value) is list and len(value) <= TEXTS_MAX:
+        return [text(entry) for entry in value]
+    raise ValueError(f"at most {TEXTS_MAX} texts were expected")
+
+
+def blob(value: Any) -> bytes:
+    """Bytes, of any size that the frame allowed."""
+    if type(value) is bytes:
+        return value
+    raise ValueError("bytes were expected")
+
+
+def boolean(value: Any) -> bool:
+    """True or false."""
+    if type(value) is bool:
+        return value
+    raise ValueError("true or false was expected")
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A map with text keys and plain values."""
+    if type(value) is not dict:
+        raise ValueError("a map was expected")
+    if value:
+        strict.check_plain(value)
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Any plain value."""
+    strict.check_plain(value)
+    return value
+
+
+def epoch(value: Any) -> Epoch:
+    """[ms, nonce]."""
+    if type(value) is list and len(value) == 2:
+        return Epoch(whole(value[0]), whole(value[1]))
+    raise ValueError("an epoch is two whole numbers")
