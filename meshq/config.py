@@ -6,12 +6,33 @@ environment, file) is the command line's business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
+from typing import Final
 
 from meshq.errors import ConfigError
 
 KIB = 1024
 MIB = 1024 * 1024
+
+ZERO_ALLOWED: Final = frozenset(
+    {
+        "barrier_s",
+        "dead_max",
+        "delay_max_s",
+        "ephemeral_linger_s",
+        "first_channels_s",
+        "late_fins_max",
+        "late_margin_s",
+        "linger_s",
+        "relays",
+        "requeue_delay_max_s",
+        "window_bytes_max",
+        "window_s",
+        "window_topic_bytes_max",
+    }
+)
+"""Settings whose 0 means "none of it"; every other number is above 0, and all are finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +213,9 @@ class Config:
     link: LinkConfig = field(default_factory=LinkConfig)
 
     def check(self) -> Config:
-        """Itself, if no setting contradicts another; else ConfigError naming the setting."""
+        """Itself, if every number is one to run with and no setting contradicts another; else ConfigError, by name."""
+        for group in ("membership", "routing", "broker", "link"):
+            _check_numbers(group, getattr(self, group))
         for what, wrong in (
             ("label: give 1 to 64 characters", not 0 < len(self.label) <= 64),
             ("zone: give at most 64 characters", len(self.zone) > 64),
@@ -209,3 +232,11 @@ class Config:
             if wrong:
                 raise ConfigError(what)
         return self
+
+
+def _check_numbers(group: str, settings: MembershipConfig | RoutingConfig | BrokerConfig | LinkConfig) -> None:
+    for each in fields(settings):
+        number = getattr(settings, each.name)
+        least = "0 or more" if each.name in ZERO_ALLOWED else "above 0"
+        if not math.isfinite(number) or number < 0 or (number == 0 and each.name not in ZERO_ALLOWED):
+            raise ConfigError(f"{group}.{each.name}: give a number {least}, not {number:g}")

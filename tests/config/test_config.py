@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
 
-from meshq.config import BrokerConfig, Config, LinkConfig, MembershipConfig
+from meshq.config import ZERO_ALLOWED, BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig
 from meshq.errors import ConfigError
 
 
@@ -31,6 +32,34 @@ def test_the_defaults_agree_with_each_other() -> None:
 def test_a_contradiction_is_refused_and_named(change: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         Config(name="a", **change).check()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"membership": MembershipConfig(gossip_interval_s=0.0)}, "membership.gossip_interval_s"),
+        ({"membership": MembershipConfig(probe_interval_s=math.nan)}, "membership.probe_interval_s"),
+        ({"membership": MembershipConfig(rejoin_interval_s=math.inf)}, "membership.rejoin_interval_s"),
+        ({"routing": RoutingConfig(barrier_s=-1.0)}, "routing.barrier_s"),
+        ({"broker": BrokerConfig(batch_messages_max=0)}, "broker.batch_messages_max"),
+        ({"broker": BrokerConfig(message_timeout_s=0.0)}, "broker.message_timeout_s"),
+        ({"link": LinkConfig(heartbeat_s=0.0)}, "link.heartbeat_s"),
+        ({"link": LinkConfig(publish_messages=0)}, "link.publish_messages"),
+    ],
+)
+def test_a_number_that_no_node_can_run_with_is_refused_and_named(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        Config(name="a", **change).check()
+
+
+def test_what_may_be_nothing_may_be_0() -> None:
+    nothing: dict[str, Any] = dict.fromkeys(ZERO_ALLOWED, 0)
+    groups = {"membership": MembershipConfig, "routing": RoutingConfig, "broker": BrokerConfig, "link": LinkConfig}
+    chosen = {
+        group: kind(**{each.name: 0 for each in dataclasses.fields(kind) if each.name in nothing})
+        for group, kind in groups.items()
+    }
+    Config(name="a", **chosen).check()
 
 
 def test_settings_are_frozen_and_by_keyword() -> None:
