@@ -70,13 +70,16 @@ def is_ephemeral(name: str) -> bool:
     return name.endswith(EPHEMERAL)
 
 
-def message_id(log: LogId, number: int) -> str:
-    """The 16 hex digits shown to people: 24 bits of a hash of the log's opener, 40 bits of number."""
-    return f"{_opener(log):06x}{number & 0xFF_FFFF_FFFF:010x}"
+def message_id(topic: str, log: LogId, number: int) -> str:
+    """The 16 hex digits shown to people: 24 bits of a hash of topic and log, 40 bits of number.
+
+    Derived, not stored. Two messages of a mesh share one only if two of its logs share the hash.
+    """
+    return f"{_hash(topic, log):06x}{number & 0xFF_FFFF_FFFF:010x}"
 
 
-def _opener(log: LogId) -> int:
-    text = f"{log.origin} {log.epoch_ms} {log.epoch_nonce}".encode()
+def _hash(topic: str, log: LogId) -> int:
+    text = " ".join((topic, *map(str, log))).encode()
     return int.from_bytes(blake2b(text, digest_size=3).digest(), "big")
 
 

@@ -80,13 +80,13 @@ class Batch:
 
     def confirm(self, frame: Confirmed) -> None:
         """Every message is kept: tell each caller its number."""
-        log, number, level = frame.log, frame.first, frame.level
+        topic, log, number, level = self.topic, frame.log, frame.first, frame.level
         if self.call is not None:
             self.call.confirm((log, number, len(self.items)), level)
             return
         for future in self.futures:
             if not future.done():
-                future.set_result(Receipt(log, number, 1, level))
+                future.set_result(Receipt(topic, log, number, 1, level))
             number += 1
 
     def fail(self, error: MeshError) -> None:
@@ -102,9 +102,10 @@ class Batch:
 class Call:
     """One ``publish_many``: answered when all of its batches are."""
 
-    __slots__ = ("_error", "_left", "_level", "_spans", "_total", "future")
+    __slots__ = ("_error", "_left", "_level", "_spans", "_topic", "_total", "future")
 
-    def __init__(self, future: asyncio.Future[Receipt], batches: int, messages: int) -> None:
+    def __init__(self, topic: str, future: asyncio.Future[Receipt], batches: int, messages: int) -> None:
+        self._topic = topic
         self.future = future
         self._left = batches
         self._total = messages
@@ -130,7 +131,7 @@ class Call:
         kept = sum(count for _, _, count in self._spans)
         if self._error is None:
             log, first, _ = self._spans[0]
-            self.future.set_result(Receipt(log, first, kept, self._level, tuple(self._spans[1:])))
+            self.future.set_result(Receipt(self._topic, log, first, kept, self._level, tuple(self._spans[1:])))
         elif not kept:
             self.future.set_exception(self._error)
         else:
@@ -140,14 +141,20 @@ class Call:
 
 
 def text_bytes(headers: Headers | None) -> int:
-    """About what headers add to a body."""
+    """About what headers add to a body. Raises InvalidMessage when they are no mapping."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise InvalidMessage(f"headers are a mapping of text to text, not {type(headers).__name__}")
     return sum(len(name) + len(value) for name, value in headers.items()) if headers else 0
+
+
+DELAY_MAX_S = 1e9
+"""Beyond what any node allows; the node says its own limit."""
 
 
 def milliseconds(delay_s: float) -> int:
     """A delay for the wire, rounded up. Raises InvalidMessage for what is no delay."""
-    if not 0 <= delay_s < 1e12:
-        raise InvalidMessage(f"a delay of {delay_s} s: give 0 or more", code="BAD_DELAY")
+    if not 0 <= delay_s < DELAY_MAX_S:
+        raise InvalidMessage(f"a delay of {delay_s} s: give 0 to {DELAY_MAX_S:.0f}", code="BAD_DELAY")
     return math.ceil(delay_s * 1000)
 
 

@@ -53,7 +53,7 @@ class Message:
     @property
     def id(self) -> str:
         """16 hex digits, the same in every delivery and in the publisher's receipt."""
-        return message_id(self._extent.log, self._extent.first + self._position)
+        return message_id(self._extent.holder.topic, self._extent.log, self._extent.first + self._position)
 
     @property
     def node(self) -> str:

@@ -124,7 +124,7 @@ class Publisher:
         items, sizes = self._items(messages, headers)
         cuts = cut(sizes, self._batch_messages_max)
         future: asyncio.Future[Receipt] = self._loop.create_future()
-        call = Call(future, len(cuts), len(items))
+        call = Call(topic, future, len(cuts), len(items))
         for start, stop in cuts:
             batch = self._batch(topic, delay_s, level, timeout_s, retry)
             batch.call = call

@@ -17,9 +17,12 @@ class Receipt:
     the end of that node's process).
     """
 
-    __slots__ = ("_first", "_log", "_more", "count", "level")
+    __slots__ = ("_first", "_log", "_more", "count", "level", "topic")
 
-    def __init__(self, log: LogId, first: int, count: int, level: str, more: tuple[Numbers, ...] = ()) -> None:
+    def __init__(
+        self, topic: str, log: LogId, first: int, count: int, level: str, more: tuple[Numbers, ...] = ()
+    ) -> None:
+        self.topic = topic
         self._log = log
         self._first = first
         self.count = count
@@ -29,14 +32,15 @@ class Receipt:
     @property
     def id(self) -> str:
         """The message's id, 16 hex digits; of the first one when there are several."""
-        return message_id(self._log, self._first)
+        return message_id(self.topic, self._log, self._first)
 
     @property
     def ids(self) -> list[str]:
         """The ids of all messages, in the order in which they were given."""
         own = self.count - sum(count for _, _, count in self._more)
         spans = ((self._log, self._first, own), *self._more)
-        return [message_id(log, number) for log, first, count in spans for number in range(first, first + count)]
+        topic = self.topic
+        return [message_id(topic, log, at) for log, first, count in spans for at in range(first, first + count)]
 
     @property
     def node(self) -> str:

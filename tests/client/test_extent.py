@@ -63,7 +63,7 @@ def test_a_message_tells_what_it_is() -> None:
     plain, headed = Lease(extent)
     assert (plain.body, dict(plain.headers), plain.attempts) == (b"plain", {}, 1)
     assert (headed.body, dict(headed.headers), headed.attempts) == (b"with", {"a": "b"}, 3)
-    assert (headed.id, headed.node, headed.timestamp_ns) == (message_id(LOG, 101), "origin", 77)
+    assert (headed.id, headed.node, headed.timestamp_ns) == (message_id("t", LOG, 101), "origin", 77)
     assert (headed.topic, headed.channel) == ("t", "c")
     assert len(headed.id) == 16
     assert headed.id in repr(headed)

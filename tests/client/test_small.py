@@ -51,12 +51,12 @@ def test_an_address_book_ignores_what_is_no_list_of_addresses_and_stays_bounded(
 
 
 def test_a_receipt_names_its_messages_node_and_level() -> None:
-    receipt = Receipt(LOG, 7, 1, "memory")
-    assert (receipt.id, receipt.count, receipt.node, receipt.level) == (message_id(LOG, 7), 1, "a", "memory")
+    receipt = Receipt("t", LOG, 7, 1, "memory")
+    assert (receipt.id, receipt.count, receipt.node, receipt.level) == (message_id("t", LOG, 7), 1, "a", "memory")
     assert receipt.ids == [receipt.id]
     assert receipt.id in repr(receipt)
 
 
 def test_a_receipt_of_several_batches_lists_every_id_in_order() -> None:
-    receipt = Receipt(LOG, 7, 5, "memory", ((LOG, 20, 2), (LOG, 40, 1)))
-    assert receipt.ids == [message_id(LOG, number) for number in (7, 8, 20, 21, 40)]
+    receipt = Receipt("t", LOG, 7, 5, "memory", ((LOG, 20, 2), (LOG, 40, 1)))
+    assert receipt.ids == [message_id("t", LOG, number) for number in (7, 8, 20, 21, 40)]

@@ -65,13 +65,15 @@ def test_a_later_start_is_greater_and_the_nonce_breaks_ties() -> None:
 
 def test_a_message_id_is_16_hex_digits_and_the_same_every_time() -> None:
     log = LogId("billing-1", 1_700_000_000_000, 7, 1, 0)
-    assert message_id(log, 1) == message_id(log, 1)
-    assert len(message_id(log, 1)) == 16
-    assert int(message_id(log, 1), 16) & 0xFF_FFFF_FFFF == 1
-    assert len(message_id(log, 1 << 41)) == 16
+    assert message_id("t", log, 1) == message_id("t", log, 1)
+    assert len(message_id("t", log, 1)) == 16
+    assert int(message_id("t", log, 1), 16) & 0xFF_FFFF_FFFF == 1
+    assert len(message_id("t", log, 1 << 41)) == 16
 
 
-def test_message_ids_differ_by_number_and_by_start_of_the_origin() -> None:
+def test_message_ids_differ_by_number_by_topic_and_by_log() -> None:
     log = LogId("billing-1", 1, 7, 1, 0)
-    assert message_id(log, 1) != message_id(log, 2)
-    assert message_id(log, 1) != message_id(log._replace(epoch_nonce=8), 1)
+    assert message_id("t", log, 1) != message_id("t", log, 2)
+    assert message_id("t", log, 1) != message_id("t", log._replace(epoch_nonce=8), 1)
+    assert message_id("t", log, 1) != message_id("u", log, 1)
+    assert message_id("t", log, 1) != message_id("t", log._replace(generation=2), 1)
