@@ -129,6 +129,7 @@ _BY_CODE: dict[str, type[MeshError]] = {
     "TOO_BIG": InvalidMessage,
     "BAD_BODY": InvalidMessage,
     "BAD_DELAY": InvalidMessage,
+    "CONFIG": ConfigError,
     "LEVEL": LevelUnavailable,
     "FULL": Overloaded,
     "STARTING": Overloaded,

@@ -106,7 +106,7 @@ class Node(Mesh):
         given = {"label": label, "zone": zone, "http_port": http_port, "nsq_port": nsq_port}
         chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         if seeds:
-            chosen["seeds"] = tuple(seeds)
+            chosen["seeds"] = (seeds,) if isinstance(seeds, str) else tuple(seeds)
         self.config = replace(config or Config(name=own_name), name=own_name, **chosen).check()
         super().__init__(self._dial_own, [_EMBEDDED], name=f"{own_name}:api", config=self.config.link)
         self._host = Host(

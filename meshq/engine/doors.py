@@ -14,7 +14,15 @@ from meshq.broker.effects import Confirmed as BatchConfirmed
 from meshq.broker.effects import ConsumerEnded, Hand
 from meshq.config import Config
 from meshq.engine.streams import Stream, Streams
-from meshq.errors import InvalidMessage, InvalidName, LevelUnavailable, MeshError, Overloaded, RemoteProtocolError
+from meshq.errors import (
+    ConfigError,
+    InvalidMessage,
+    InvalidName,
+    LevelUnavailable,
+    MeshError,
+    Overloaded,
+    RemoteProtocolError,
+)
 from meshq.machine import events
 from meshq.names import check_channel, check_topic
 from meshq.routing.routing import Routing
@@ -256,9 +264,7 @@ class Doors:
         check_topic(frame.topic)
         check_channel(frame.channel)
         if not 0 < frame.messages <= limits.max_in_flight_max:
-            raise Overloaded(
-                f"max_in_flight is 1 to {limits.max_in_flight_max}, not {frame.messages}", limit="max_in_flight_max"
-            )
+            raise ConfigError(f"max_in_flight is 1 to {limits.max_in_flight_max} at this node, not {frame.messages}")
         generation = self._channel(now, frame)
         timeout_ms = frame.options.get("timeout_ms")
         timeout_s = limits.message_timeout_s

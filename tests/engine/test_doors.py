@@ -281,3 +281,13 @@ def test_what_is_accepted_after_a_delete_beyond_a_partition_opens_the_topic_anew
     deleter.say()
     delivered = deleter.expect(Deliver)
     assert (delivered.log.generation, bodies.decode(delivered.body)) == (2, [b"after", b"later"])
+
+
+def test_a_capacity_that_no_node_allows_is_refused_for_good() -> None:
+    cast = Cast(("n1",), broker=BrokerConfig(max_in_flight_max=100)).start()
+    client = cast.client("n1")
+    client.session.subscribe(1, "t", "c", 101, 1_000)
+    client.say()
+    refused = client.expect(Refused)
+    assert refused.code == "CONFIG"
+    assert "1 to 100" in refused.text
