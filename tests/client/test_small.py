@@ -8,7 +8,9 @@ import pytest
 
 from meshq.client.addresses import LEARNED_MAX, AddressBook
 from meshq.client.backoff import Backoff
+from meshq.client.batch import milliseconds, text_bytes
 from meshq.client.receipts import Receipt
+from meshq.errors import InvalidMessage
 from meshq.names import LogId, message_id
 
 LOG = LogId("a", 1, 2, 1, 0)
@@ -60,3 +62,13 @@ def test_a_receipt_names_its_messages_node_and_level() -> None:
 def test_a_receipt_of_several_batches_lists_every_id_in_order() -> None:
     receipt = Receipt("t", LOG, 7, 5, "memory", ((LOG, 20, 2), (LOG, 40, 1)))
     assert receipt.ids == [message_id("t", LOG, number) for number in (7, 8, 20, 21, 40)]
+
+
+def test_headers_that_are_no_mapping_are_refused_with_what_they_are() -> None:
+    with pytest.raises(InvalidMessage, match="not list"):
+        text_bytes([("a", "b")])  # type: ignore[arg-type]
+
+
+def test_a_delay_beyond_every_limit_is_refused_with_the_limit() -> None:
+    with pytest.raises(InvalidMessage, match="0 to"):
+        milliseconds(1e12)

@@ -408,3 +408,7 @@ async def test_a_node_that_is_gone_for_good_ends_its_iterators() -> None:
     assert await waiting is None
     with pytest.raises((Closed, Unconfirmed)):
         await node.publish("t", b"x")
+
+
+def test_one_seed_may_be_given_as_text() -> None:
+    assert meshq.Node("10.0.0.1:4155", name="a").config.seeds == ("10.0.0.1:4155",)
