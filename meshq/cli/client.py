@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from meshq.cli.exits import Interrupted
+from meshq.cli.exits import Interrupted, WrongUse
+from meshq.errors import ConfigError
+from meshq.runtime.addresses import split_address
 from meshq.runtime.loop import run as run_loop
 from meshq.runtime.signals import StopSignals
 
@@ -15,9 +17,15 @@ T = TypeVar("T")
 
 
 def addresses(nodes: Sequence[str] | None) -> list[str]:
-    """The nodes named on the command line, else in MESHQ_NODE (parted by commas), else localhost."""
+    """The nodes named on the command line, else in MESHQ_NODE (parted by commas), else localhost. Raises WrongUse."""
     named = nodes or os.environ.get("MESHQ_NODE", "").split(",")
-    return [each.strip() for each in named if each.strip()] or ["localhost"]
+    texts = [each.strip() for each in named if each.strip()] or ["localhost"]
+    try:
+        for text in texts:
+            split_address(text)
+    except ConfigError as exc:
+        raise WrongUse(f"--node or MESHQ_NODE: {exc}") from exc
+    return texts
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

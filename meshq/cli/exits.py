@@ -37,12 +37,18 @@ class Refused(MeshError):
     code = "REFUSED"
 
 
+class WrongUse(MeshError):
+    """What was asked for on the command line makes no sense."""
+
+    code = "USAGE"
+
+
 def status(error: MeshError) -> int:
     """The exit status that an error becomes."""
     match error:
         case Refused() | ConfigError() | Fenced():
             return REFUSED
-        case InvalidName() | InvalidMessage():
+        case InvalidName() | InvalidMessage() | WrongUse():
             return WRONG_USE
     return FAILED
 

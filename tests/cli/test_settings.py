@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from meshq.cli import run
+from meshq.cli.exits import WRONG_USE
 from meshq.cli.settings import Value, defaults, resolve
 from meshq.errors import ConfigError
 
@@ -84,3 +86,9 @@ def test_a_value_of_the_wrong_form_in_the_file_is_named(file: dict[str, object],
 
 def test_a_whole_number_in_the_file_may_stand_for_a_number() -> None:
     assert resolve({}, {}, {"drain_timeout_s": 3}, "f")["drain_timeout_s"] == 3.0
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:99999", ":1", "[::1]:x"])
+def test_an_address_of_a_node_that_is_none_is_wrong_use(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["members", "--node", text]) == WRONG_USE
+    assert "is no address" in capsys.readouterr().err
