@@ -292,11 +292,16 @@ class CreditMachine(RuleBasedStateMachine):
     def calm(self) -> None:
         """No frame in flight, sessions up, interest known: then nobody waits for what is free."""
         self._repair()
-        for _ in range(6):
-            self.mesh.settle()
-            self._pass_time(LINGER_S)
         self.mesh.settle()
+        for _ in range(100):  # what becomes due meanwhile moves everything again
+            self._pass_time(LINGER_S)
+            if self.mesh.settle() == 0 and not self._lingers():
+                break
         self.check_nobody_waits()
+
+    def _lingers(self) -> bool:
+        receivers = [self.mesh.receiver(name) for name in NAMES]
+        return any(one is not None and one.linger_until > self.mesh.now for one in receivers)
 
     def _repair(self) -> None:
         for a, b in self.mesh.lines:
