@@ -16,14 +16,11 @@ REASONS = ("eof", "reset", "refused", "timeout", "unreachable", "error")
 """Why a stream ended, or could not be had: the words of ``closed`` and ``stream_closed``."""
 
 
-class Machine(Protocol):
-    """Inputs in, effects out. ``now`` is monotonic seconds and never goes back.
+class Driven(Protocol):
+    """Inputs in, effects out: what any driver needs. ``now`` is monotonic seconds and never goes back.
 
     Many inputs may precede one ``effects()``, which ends the turn and must follow them.
     """
-
-    @property
-    def ready(self) -> bool: ...
 
     def start(self, now: float, wall_ns: int) -> None: ...
 
@@ -47,13 +44,20 @@ class Machine(Protocol):
 
     def tick(self, now: float) -> None: ...
 
-    def drain(self, now: float, timeout_s: float) -> None: ...
-
-    def stop(self, now: float) -> None: ...
-
     def effects(self) -> list[Effect]: ...
 
     def deadline(self) -> float | None: ...
+
+
+class Machine(Driven, Protocol):
+    """A whole node, as the runtime drives it: it can also be drained, stopped and looked at."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    def drain(self, now: float, timeout_s: float) -> None: ...
+
+    def stop(self, now: float) -> None: ...
 
     def view(self) -> dict[str, Any]: ...
 
