@@ -339,6 +339,7 @@ async def test_events_of_the_mesh_come_to_every_listener() -> None:
     heard: list[Any] = []
     async with quick_node(name="a", on_event=heard.append) as a:
         events = a.events()
+        await a.members()  # answered behind the watch: whatever happens from here on is heard
         async with quick_node(a.address, name="b"):
             async for event in events:
                 if isinstance(event, meshq.events.MemberJoined):
