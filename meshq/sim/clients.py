@@ -13,8 +13,8 @@ from meshq.config import LinkConfig
 from meshq.errors import RemoteProtocolError
 from meshq.link.client import ClientSession
 from meshq.names import Epoch
+from meshq.sim.fleet import Fleet
 from meshq.sim.ledger import Ledger
-from meshq.sim.mesh import Mesh
 from meshq.sim.streams import End
 from meshq.sim.world import Alarm
 from meshq.wire.frames import Answer, Frame, Goodbye, Hello
@@ -26,20 +26,20 @@ class Client:
     """One connection to ``node``; when it ends, another, to the same node or (``roaming``) to one that runs."""
 
     def __init__(
-        self, mesh: Mesh, ledger: Ledger, name: str, node: str, *, remote: bool = False, roaming: bool = False
+        self, fleet: Fleet, ledger: Ledger, name: str, node: str, *, remote: bool = False, roaming: bool = False
     ) -> None:
         self.name = name
         self.node = node
         self.up = False
         self.connections = 0
-        self._mesh = mesh
-        self._world = mesh.world
+        self._fleet = fleet
+        self._world = fleet.world
         self._ledger = ledger
-        self._rng = mesh.world.rng("client", name)
+        self._rng = fleet.world.rng("client", name)
         self._ip = f"10.200.{self._rng.randrange(250)}.{self._rng.randrange(1, 250)}" if remote else ""
         self.roaming = roaming
         self._config = LinkConfig()
-        self._alarm = Alarm(mesh.world, self._tick)
+        self._alarm = Alarm(fleet.world, self._tick)
         self._flushing = False
         self._end: End | None = None
         self._session: ClientSession
@@ -107,12 +107,12 @@ class Client:
         if self._gone:
             return
         self.connections += 1
-        if self.roaming and not self._mesh.hosts[self.node].running and self._mesh.running:
-            self.node = self._rng.choice(self._mesh.running).name
+        if self.roaming and not self._fleet.hosts[self.node].running and self._fleet.running:
+            self.node = self._rng.choice(self._fleet.running).name
         if self._ip:
-            self._end = self._mesh.streams.dial(self._ip, self._mesh.address(self.node), self)
+            self._end = self._fleet.streams.dial(self._ip, self._fleet.address(self.node), self)
             return
-        self._end = self._mesh.hosts[self.node].pipe(self)
+        self._end = self._fleet.hosts[self.node].pipe(self)
         if self._end is None:
             self._retry()
         else:
@@ -135,7 +135,7 @@ class Client:
         self._alarm.arm(None)
         if end is not None:
             end.close()
-            self._mesh.streams.forget(end)
+            self._fleet.streams.forget(end)
         if self.up:
             self.up = False
             self.went_down()
@@ -181,8 +181,8 @@ class Admin(Client):
 
     DEADLINE_MS: Final = 2_000
 
-    def __init__(self, mesh: Mesh, ledger: Ledger, name: str, node: str, *, roaming: bool = False) -> None:
-        super().__init__(mesh, ledger, name, node, roaming=roaming)
+    def __init__(self, fleet: Fleet, ledger: Ledger, name: str, node: str, *, roaming: bool = False) -> None:
+        super().__init__(fleet, ledger, name, node, roaming=roaming)
         self.answers: dict[int, Answer] = {}
         self._numbers = 0
         self._handlers = {Answer: self._answered}

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from meshq.names import LogId
 from meshq.sim.clients import Client
+from meshq.sim.fleet import Fleet
 from meshq.sim.ledger import Ledger
-from meshq.sim.mesh import Mesh
 from meshq.wire import bodies
 from meshq.wire.frames import Deliver, Ended, Refused, Subscribed
 
@@ -51,10 +51,10 @@ class Consumer(Client):
     FLOW: Final = 1
 
     def __init__(
-        self, mesh: Mesh, ledger: Ledger, name: str, node: str, topic: str, channel: str, habits: ConsumerHabits,
+        self, fleet: Fleet, ledger: Ledger, name: str, node: str, topic: str, channel: str, habits: ConsumerHabits,
         *, remote: bool = False, roaming: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(mesh, ledger, name, node, remote=remote, roaming=roaming)
+        super().__init__(fleet, ledger, name, node, remote=remote, roaming=roaming)
         self.topic = topic
         self.channel = channel
         self.subscribed = False

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from meshq.sim.disk import Fate
-from meshq.sim.mesh import Mesh
+from meshq.sim.fleet import Fleet
 from meshq.sim.network import Weather
 
 Undo: TypeAlias = Callable[[], None]
@@ -27,7 +27,7 @@ class Fault(ABC):
     for_s: float = 0.0
 
     @abstractmethod
-    def begin(self, mesh: Mesh) -> Undo | None:
+    def begin(self, fleet: Fleet) -> Undo | None:
         """Let it happen; returns what ends it, if anything does."""
 
     def __str__(self) -> str:
@@ -46,8 +46,8 @@ class Partition(Fault):
 
     groups: tuple[tuple[str, ...], ...]
 
-    def begin(self, mesh: Mesh) -> Undo:
-        return mesh.partition(*self.groups)
+    def begin(self, fleet: Fleet) -> Undo:
+        return fleet.partition(*self.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ class OneWay(Fault):
     source: str
     target: str
 
-    def begin(self, mesh: Mesh) -> Undo:
-        return mesh.one_way(self.source, self.target)
+    def begin(self, fleet: Fleet) -> Undo:
+        return fleet.one_way(self.source, self.target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +69,8 @@ class Storm(Fault):
     source: str | None = None
     target: str | None = None
 
-    def begin(self, mesh: Mesh) -> Undo:
-        return mesh.spell(self.weather, self.source, self.target)
+    def begin(self, fleet: Fleet) -> Undo:
+        return fleet.spell(self.weather, self.source, self.target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +79,8 @@ class Pause(Fault):
 
     node: str
 
-    def begin(self, mesh: Mesh) -> Undo:
-        host = mesh.hosts[self.node]
+    def begin(self, fleet: Fleet) -> Undo:
+        host = fleet.hosts[self.node]
         host.pause()
         return lambda: host.resume() if host.paused else None
 
@@ -93,8 +93,8 @@ class Starve(Fault):
     least_s: float
     most_s: float
 
-    def begin(self, mesh: Mesh) -> Undo:
-        host = mesh.hosts[self.node]
+    def begin(self, fleet: Fleet) -> Undo:
+        host = fleet.hosts[self.node]
         host.lag_s = (self.least_s, self.most_s)
 
         def end() -> None:
@@ -110,8 +110,8 @@ class Slow(Fault):
     node: str
     turn_s: float
 
-    def begin(self, mesh: Mesh) -> Undo:
-        host = mesh.hosts[self.node]
+    def begin(self, fleet: Fleet) -> Undo:
+        host = fleet.hosts[self.node]
         host.turn_s = self.turn_s
 
         def end() -> None:
@@ -128,9 +128,9 @@ class Crash(Fault):
     host: bool = False
     disk: Fate = "kept"
 
-    def begin(self, mesh: Mesh) -> Undo | None:
-        mesh.crash(self.node, host=self.host)
-        return (lambda: mesh.restart(self.node, self.disk)) if self.for_s else None
+    def begin(self, fleet: Fleet) -> Undo | None:
+        fleet.crash(self.node, host=self.host)
+        return (lambda: fleet.restart(self.node, self.disk)) if self.for_s else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +141,8 @@ class LinkCut(Fault):
     other: str
     silently: bool = False
 
-    def begin(self, mesh: Mesh) -> None:
-        mesh.cut_streams(self.one, self.other, silently=self.silently)
+    def begin(self, fleet: Fleet) -> None:
+        fleet.cut_streams(self.one, self.other, silently=self.silently)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,13 +153,13 @@ class Flap(Fault):
     other: str
     every_s: float
 
-    def begin(self, mesh: Mesh) -> Undo:
+    def begin(self, fleet: Fleet) -> Undo:
         going = [True]
 
         def cut() -> None:
             if going:
-                mesh.cut_streams(self.one, self.other)
-                mesh.world.after(self.every_s, cut)
+                fleet.cut_streams(self.one, self.other)
+                fleet.world.after(self.every_s, cut)
 
         cut()
         return going.clear
@@ -173,8 +173,8 @@ class Skew(Fault):
     offset_s: float
     drift: float = 0.0
 
-    def begin(self, mesh: Mesh) -> None:
-        mesh.hosts[self.node].skew(self.offset_s, self.drift)
+    def begin(self, fleet: Fleet) -> None:
+        fleet.hosts[self.node].skew(self.offset_s, self.drift)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,26 +184,26 @@ class Drain(Fault):
     node: str
     timeout_s: float = 5.0
 
-    def begin(self, mesh: Mesh) -> Undo | None:
-        host = mesh.hosts[self.node]
+    def begin(self, fleet: Fleet) -> Undo | None:
+        host = fleet.hosts[self.node]
         if host.running:
             host.call("drain", self.timeout_s)
-        return (lambda: mesh.restart(self.node)) if self.for_s else None
+        return (lambda: fleet.restart(self.node)) if self.for_s else None
 
 
-def schedule(mesh: Mesh, plan: Sequence[Fault], from_s: float) -> None:
+def schedule(fleet: Fleet, plan: Sequence[Fault], from_s: float) -> None:
     """Let the plan happen, its times counted from ``from_s`` on the world's clock."""
     for fault in plan:
-        mesh.world.at(from_s + fault.at_s, _begin, mesh, fault)
+        fleet.world.at(from_s + fault.at_s, _begin, fleet, fault)
 
 
-def _begin(mesh: Mesh, fault: Fault) -> None:
-    mesh.world.note("fault", f"{fault.what()}{f' for {fault.for_s:.2f} s' if fault.for_s else ''}")
-    undo = fault.begin(mesh)
+def _begin(fleet: Fleet, fault: Fault) -> None:
+    fleet.world.note("fault", f"{fault.what()}{f' for {fault.for_s:.2f} s' if fault.for_s else ''}")
+    undo = fault.begin(fleet)
     if undo is not None and fault.for_s:
-        mesh.world.after(fault.for_s, _end, mesh, fault, undo)
+        fleet.world.after(fault.for_s, _end, fleet, fault, undo)
 
 
-def _end(mesh: Mesh, fault: Fault, undo: Undo) -> None:
-    mesh.world.note("fault", f"end of {fault.what()}")
+def _end(fleet: Fleet, fault: Fault, undo: Undo) -> None:
+    fleet.world.note("fault", f"end of {fault.what()}")
     undo()

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshq.sim.clients import Client
+from meshq.sim.fleet import Fleet
 from meshq.sim.ledger import Ledger
-from meshq.sim.mesh import Mesh
 from meshq.wire import bodies
 from meshq.wire.frames import Confirmed, Refused
 
@@ -37,10 +37,10 @@ class Publisher(Client):
     """Publishes until told to stop; what is refused for a while is sent again, what is unconfirmed is not."""
 
     def __init__(
-        self, mesh: Mesh, ledger: Ledger, name: str, node: str, habits: PublisherHabits,
+        self, fleet: Fleet, ledger: Ledger, name: str, node: str, habits: PublisherHabits,
         *, remote: bool = False, roaming: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(mesh, ledger, name, node, remote=remote, roaming=roaming)
+        super().__init__(fleet, ledger, name, node, remote=remote, roaming=roaming)
         self._habits = habits
         self._asked: dict[int, tuple[str, list[bytes], int]] = {}
         self._again: deque[tuple[str, list[bytes], int]] = deque()

@@ -358,7 +358,7 @@ def resumed(stage: Stage) -> list[Fault]:
     crowd(stage, every_s=0.2, habits=POLITE)
     twin = stage.twin(node)
     for_s = rng.choice((rng.uniform(1.0, 4.0), rng.uniform(10.0, 18.0)))
-    stage.act(1.0 + rng.uniform(0.0, for_s - 0.5), stage.mesh.restart, twin)
+    stage.act(1.0 + rng.uniform(0.0, for_s - 0.5), stage.fleet.restart, twin)
     return [Pause(at_s=1.0, for_s=for_s, node=node)]
 
 

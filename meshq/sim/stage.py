@@ -17,9 +17,9 @@ from meshq.sim import faults
 from meshq.sim.clients import Admin, Client
 from meshq.sim.consumer import Consumer, ConsumerHabits
 from meshq.sim.faults import Fault, Pause, Slow, Starve
+from meshq.sim.fleet import Fleet
 from meshq.sim.host import Machine, Start
 from meshq.sim.ledger import Ledger, Message
-from meshq.sim.mesh import Mesh
 from meshq.sim.network import LAN, Weather
 from meshq.sim.publisher import Publisher, PublisherHabits
 from meshq.sim.world import World
@@ -73,13 +73,13 @@ class Stage:
         self._acts: list[tuple[float, Callable[..., Any], tuple[Any, ...]]] = []
         self._late: dict[str, float] = {}
         self._names_of_hosts: dict[str, str] = {}
-        self.mesh = Mesh(seed, self._build, weather=settings.weather)
+        self.fleet = Fleet(seed, self._build, weather=settings.weather)
         for name in self.names:
-            self.mesh.add(name)
+            self.fleet.add(name)
 
     @property
     def world(self) -> World:
-        return self.mesh.world
+        return self.fleet.world
 
     def rng(self, *purpose: str | int) -> Random:
         """Chance for the scenario."""
@@ -87,12 +87,12 @@ class Stage:
 
     def engine(self, name: str) -> Engine | None:
         """The engine that runs on a host, if one does."""
-        machine = self.mesh.hosts[name].machine
+        machine = self.fleet.hosts[name].machine
         return machine if isinstance(machine, Engine) else None
 
     def engines_by_host(self) -> list[tuple[str, Engine]]:
         """Every running engine by the name of its host."""
-        return [(host.name, host.machine) for host in self.mesh.running if isinstance(host.machine, Engine)]
+        return [(host.name, host.machine) for host in self.fleet.running if isinstance(host.machine, Engine)]
 
     def engines(self) -> list[tuple[str, Engine]]:
         """Every running engine by its own name."""
@@ -110,7 +110,7 @@ class Stage:
     def publisher(self, node: str, habits: PublisherHabits, **where: bool) -> Publisher:
         """One more publisher."""
         name = f"p{len(self.publishers) + 1}"
-        publisher = Publisher(self.mesh, self.ledger, name, node, habits, **where)
+        publisher = Publisher(self.fleet, self.ledger, name, node, habits, **where)
         self.publishers.append(publisher)
         return publisher
 
@@ -119,7 +119,7 @@ class Stage:
     ) -> Consumer:
         """One more consumer, there from the beginning or ``late_s`` into the active part."""
         name = f"c{len(self.consumers) + 1}"
-        consumer = Consumer(self.mesh, self.ledger, name, node, topic, channel, habits, **where)
+        consumer = Consumer(self.fleet, self.ledger, name, node, topic, channel, habits, **where)
         self.consumers.append(consumer)
         if late_s:
             self._late[name] = late_s
@@ -128,13 +128,13 @@ class Stage:
 
     def admin(self, node: str) -> Admin:
         """One more administrator."""
-        admin = Admin(self.mesh, self.ledger, f"a{len(self.admins) + 1}", node, roaming=True)
+        admin = Admin(self.fleet, self.ledger, f"a{len(self.admins) + 1}", node, roaming=True)
         self.admins.append(admin)
         return admin
 
     def twin(self, node: str) -> str:
         """A host that is off and will run under the name of ``node``; returns its own."""
-        host = self.mesh.add(f"{node}-twin")
+        host = self.fleet.add(f"{node}-twin")
         self._names_of_hosts[host.name] = node
         self.retired.add(node)
         return host.name
@@ -171,7 +171,7 @@ class Stage:
     def open(self, within_s: float = 15.0) -> bool:
         """Nodes start and join, consumers subscribe; False if that takes too long."""
         for name in self.names:
-            self.mesh.hosts[name].start()
+            self.fleet.hosts[name].start()
         for client in self._clients():
             if client.name not in self._late:
                 client.start()
@@ -183,7 +183,7 @@ class Stage:
         """Publishers publish, faults happen."""
         self.plan = list(plan)
         self.slow = {fault.node for fault in plan if isinstance(fault, Pause | Starve | Slow)}
-        faults.schedule(self.mesh, self.plan, self.started_at)
+        faults.schedule(self.fleet, self.plan, self.started_at)
         for at_s, call, arguments in self._acts:
             self.world.at(self.started_at + at_s, call, *arguments)
         for publisher in self.publishers:
@@ -193,8 +193,8 @@ class Stage:
     def mend(self) -> None:
         """All faults end, everybody is back, consumers behave."""
         self.world.note("stage", "faults end, everything is mended")
-        self.mesh.calm_down()
-        for name, host in self.mesh.hosts.items():
+        self.fleet.calm_down()
+        for name, host in self.fleet.hosts.items():
             if not host.running and name not in self.retired:
                 host.restart()
         for client in self._clients():

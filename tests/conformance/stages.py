@@ -15,8 +15,8 @@ from meshq.machine.effects import Address, Effect
 from meshq.machine.rng import Rng
 from meshq.names import Epoch
 from meshq.runtime.host import Host
+from meshq.sim.fleet import Fleet
 from meshq.sim.host import Start
-from meshq.sim.mesh import Mesh
 from tests.conformance.recorder import Recorder
 
 WITHIN_S = 20.0
@@ -94,7 +94,7 @@ class SimulatedStage:
 
     def __init__(self) -> None:
         self._machines: dict[str, Recorder] = {}
-        self._mesh = Mesh(7, self._build)
+        self._fleet = Fleet(7, self._build)
 
     def add(self, name: str) -> Player:
         machine = self._machines[name] = Recorder()
@@ -103,15 +103,15 @@ class SimulatedStage:
             machine.pending += effects
             host.call("drain", 0.0)
 
-        host = self._mesh.add(name)
+        host = self._fleet.add(name)
         host.start()
         return Player(machine, host.address, act)
 
     def nowhere(self) -> Address:
-        return (next(iter(self._mesh.hosts.values())).address[0], 9)
+        return (next(iter(self._fleet.hosts.values())).address[0], 9)
 
     def until(self, condition: Callable[[], bool]) -> None:
-        held = self._mesh.world.run_while(lambda: not condition(), within_s=WITHIN_S, check_s=0.001)
+        held = self._fleet.world.run_while(lambda: not condition(), within_s=WITHIN_S, check_s=0.001)
         assert held, "the condition did not come to hold"
 
     def close(self) -> None:

@@ -9,8 +9,8 @@ from meshq.config import BrokerConfig, Config, LinkConfig
 from meshq.engine import Engine
 from meshq.link.client import ClientSession
 from meshq.names import Epoch
+from meshq.sim.fleet import Fleet
 from meshq.sim.host import Machine, Start
-from meshq.sim.mesh import Mesh
 from meshq.sim.streams import End
 from meshq.wire import bodies
 from meshq.wire.frames import Frame
@@ -39,28 +39,28 @@ class Cast:
         self._zones = zones or {}
         self._seeds = seeds or {}
         self._labels = labels or {}
-        self.mesh = Mesh(seed, self._build)
+        self.fleet = Fleet(seed, self._build)
         for name in names:
-            self.mesh.add(name)
+            self.fleet.add(name)
 
     def start(self) -> Cast:
         """Start all and wait until each knows all."""
-        self.mesh.start_all()
+        self.fleet.start_all()
         self.until(
             lambda: all(len(self.engine(name).membership.alive()) == len(self._names) - 1 for name in self._names)
         )
         return self
 
     def engine(self, name: str) -> Engine:
-        machine = self.mesh.hosts[name].machine
+        machine = self.fleet.hosts[name].machine
         assert isinstance(machine, Engine)
         return machine
 
     def until(self, condition: Callable[[], bool], within_s: float = WITHIN_S) -> None:
-        assert self.mesh.world.run_while(lambda: not condition(), within_s=within_s, check_s=0.01) or condition()
+        assert self.fleet.world.run_while(lambda: not condition(), within_s=within_s, check_s=0.01) or condition()
 
     def run(self, for_s: float) -> None:
-        self.mesh.world.run_until(self.mesh.world.now + for_s)
+        self.fleet.world.run_until(self.fleet.world.now + for_s)
 
     def client(self, node: str, *, label: str = "", remote: bool = False) -> Talker:
         return Talker(self, node, label, remote)
@@ -83,14 +83,14 @@ class Talker:
 
     def __init__(self, cast: Cast, node: str, label: str, remote: bool) -> None:
         self._cast = cast
-        self._world = cast.mesh.world
+        self._world = cast.fleet.world
         self.heard: list[Frame] = []
         self.over = False
         self.session = ClientSession(LinkConfig(), self._world.now, label=label, name="talker", epoch=Epoch(1, 1))
         if remote:
-            end: End | None = cast.mesh.streams.dial("10.200.0.1", cast.mesh.address(node), self)
+            end: End | None = cast.fleet.streams.dial("10.200.0.1", cast.fleet.address(node), self)
         else:
-            end = cast.mesh.hosts[node].pipe(self)
+            end = cast.fleet.hosts[node].pipe(self)
         assert end is not None
         self._end = end
         if end.connected:

@@ -27,7 +27,7 @@ def test_the_hello_tells_a_client_its_credit_and_where_else_to_go() -> None:
     hello = cast.client("n1").expect(Hello)
     assert hello.options["node"] == "n1"
     assert hello.options["publish_messages"] == LinkConfig().publish_messages
-    assert hello.options["peers"] == [list(cast.mesh.address("n2"))]
+    assert hello.options["peers"] == [list(cast.fleet.address("n2"))]
 
 
 def test_a_publish_is_confirmed_and_consumed_at_another_node() -> None:
@@ -118,14 +118,14 @@ def test_a_client_of_another_label_is_told_so_and_one_without_a_label_is_welcome
 
 def test_a_subscription_that_waits_for_the_catalog_begins_when_it_is_there() -> None:
     cast = Cast(("n1", "n2"))
-    cast.mesh.hosts["n2"].start()
+    cast.fleet.hosts["n2"].start()
     client = cast.client("n2", remote=True)
     client.expect(Hello)
     client.session.subscribe(1, "t", "c", 1, 1_000)
     client.publish("t", b"too early", request=5)
     assert client.expect(Refused).code == "STARTING"
     assert not client.all(Subscribed)
-    cast.mesh.hosts["n1"].start()
+    cast.fleet.hosts["n1"].start()
     assert client.expect(Subscribed).asked == 2
 
 
@@ -140,11 +140,11 @@ def test_a_client_that_goes_away_returns_what_it_held_at_once() -> None:
     second.session.subscribe(1, "t", "c", 10, 10_000)
     second.say()
     second.expect(Subscribed)
-    before = cast.mesh.world.now
+    before = cast.fleet.world.now
     first.close()
     delivered = second.expect(Deliver)
     assert delivered.attempts == [[1, 2, 1]]
-    assert cast.mesh.world.now - before < 0.1
+    assert cast.fleet.world.now - before < 0.1
 
 
 def test_a_resubscription_to_what_was_deleted_meanwhile_is_refused() -> None:
@@ -208,13 +208,13 @@ def test_settlements_for_a_subscription_that_has_just_ended_are_ignored() -> Non
 
 def test_who_watches_is_told_of_members_and_channels() -> None:
     cast = Cast(("n1", "n2"))
-    cast.mesh.hosts["n1"].start()
+    cast.fleet.hosts["n1"].start()
     client = cast.client("n1")
     client.expect(Hello)
     client.session.watch(True)
     client.say()
     cast.run(0.1)
-    cast.mesh.hosts["n2"].start()
+    cast.fleet.hosts["n2"].start()
     cast.until(lambda: any(frame.event["event"] == "MemberJoined" for frame in client.all(Happened)))
 
 
@@ -235,7 +235,7 @@ def test_questions_are_answered_and_unknown_ones_named() -> None:
 
 def test_a_question_to_the_mesh_names_those_that_did_not_answer() -> None:
     cast = Cast(("n1", "n2", "n3")).start()
-    cast.mesh.hosts["n3"].pause()
+    cast.fleet.hosts["n3"].pause()
     client = cast.client("n1")
     client.session.ask(1, "stats", {"mesh": True}, 1_000)
     client.say()
@@ -249,7 +249,7 @@ def test_a_draining_node_refuses_publishes_and_leaves_when_its_messages_are_gone
     publisher, consumer = cast.client("n1"), cast.client("n2")
     publisher.publish("t", b"x")
     publisher.expect(Confirmed)
-    cast.mesh.hosts["n1"].call("drain", 10.0)
+    cast.fleet.hosts["n1"].call("drain", 10.0)
     cast.run(0.1)
     publisher.publish("t", b"y", request=2)
     assert publisher.expect(Refused).code == "DRAINING"
@@ -268,7 +268,7 @@ def test_what_is_accepted_after_a_delete_beyond_a_partition_opens_the_topic_anew
     publisher.publish("t", b"before")
     publisher.expect(Confirmed)
     cast.run(0.5)
-    mend = cast.mesh.partition(["n1"], ["n2"])
+    mend = cast.fleet.partition(["n1"], ["n2"])
     deleter.session.ask(1, "delete", {"topic": "t"}, 1_000)
     deleter.say()
     assert deleter.expect(Answer).code == ""

@@ -32,8 +32,8 @@ def test_of_two_links_dialled_at_once_the_one_of_the_lower_name_stays_at_both_en
     cast = Cast(("n1", "n2")).start()
     for one, other in (("n1", "n2"), ("n2", "n1")):
         engine = cast.engine(one)
-        engine.links.want(cast.mesh.hosts[one].now, other)
-        cast.mesh.hosts[one].call("tick")
+        engine.links.want(cast.fleet.hosts[one].now, other)
+        cast.fleet.hosts[one].call("tick")
     cast.until(lambda: linked(cast, "n1", "n2"))
     cast.run(1.0)
     ends = [cast.engine(one).links.get(other) for one, other in (("n1", "n2"), ("n2", "n1"))]
@@ -45,8 +45,8 @@ def test_messages_wait_out_a_broken_link_and_arrive_over_the_next() -> None:
     consumer, publisher = consume(cast, "n2"), cast.client("n1")
     publisher.publish("t", b"one")
     consumer.expect(Deliver)
-    mend = cast.mesh.partition(["n1"], ["n2"])
-    cast.mesh.cut_streams("n1", "n2")
+    mend = cast.fleet.partition(["n1"], ["n2"])
+    cast.fleet.cut_streams("n1", "n2")
     publisher.publish("t", b"two", request=2)
     publisher.expect(Confirmed, 2)
     cast.run(1.0)
@@ -62,10 +62,10 @@ def test_the_leases_of_a_crashed_node_come_back_at_once() -> None:
     publisher.publish("t", *[b"x"] * 10)
     dying.expect(Deliver)
     survivor = consume(cast, "n3")
-    before = cast.mesh.world.now
-    cast.mesh.crash("n2")
+    before = cast.fleet.world.now
+    cast.fleet.crash("n2")
     survivor.expect(Deliver)
-    assert cast.mesh.world.now - before < 1.0
+    assert cast.fleet.world.now - before < 1.0
 
 
 def test_a_silent_host_loses_its_leases_after_the_silence_allowed() -> None:
@@ -75,10 +75,10 @@ def test_a_silent_host_loses_its_leases_after_the_silence_allowed() -> None:
     publisher.publish("t", b"x")
     dying.expect(Deliver)
     survivor = consume(cast, "n3")
-    before = cast.mesh.world.now
-    cast.mesh.crash("n2", host=True)
+    before = cast.fleet.world.now
+    cast.fleet.crash("n2", host=True)
     survivor.expect(Deliver)
-    assert cast.mesh.world.now - before < LinkConfig().silent_s + 1.0
+    assert cast.fleet.world.now - before < LinkConfig().silent_s + 1.0
 
 
 def test_a_link_without_business_is_closed_after_a_while() -> None:
@@ -127,10 +127,10 @@ def test_the_end_of_a_link_is_an_event_that_counts_its_leases() -> None:
     consumer, publisher = consume(cast, "n2"), cast.client("n1")
     publisher.publish("t", b"one", b"two")
     consumer.expect(Deliver)
-    cast.mesh.crash("n2")
+    cast.fleet.crash("n2")
 
     def downs() -> list[events.LinkDown]:
-        return [event for _, host, event in cast.mesh.events if host == "n1" and isinstance(event, events.LinkDown)]
+        return [event for _, host, event in cast.fleet.events if host == "n1" and isinstance(event, events.LinkDown)]
 
     cast.until(lambda: bool(downs()))
     assert (downs()[0].name, downs()[0].leases) == ("n2", 2)
@@ -139,9 +139,9 @@ def test_the_end_of_a_link_is_an_event_that_counts_its_leases() -> None:
 def test_a_node_whose_clock_went_back_begins_with_a_later_epoch_than_the_mesh_remembers() -> None:
     cast = Cast(("n1", "n2")).start()
     before = cast.engine("n2").epoch
-    cast.mesh.crash("n2")
-    cast.mesh.hosts["n2"].skew(-10_000.0)
-    cast.mesh.restart("n2", "lost")
+    cast.fleet.crash("n2")
+    cast.fleet.hosts["n2"].skew(-10_000.0)
+    cast.fleet.restart("n2", "lost")
     cast.until(lambda: cast.engine("n2").ready and cast.engine("n1").membership.members["n2"].epoch > before)
     consumer, publisher = consume(cast, "n1"), cast.client("n2")
     publisher.publish("t", b"x")

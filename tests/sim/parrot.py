@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from meshq.machine.effects import Address, Close, Dial, Effect, Emit, Resolve, SendDatagram, Stop, Store, Write
+from meshq.sim.fleet import Fleet
 from meshq.sim.host import Start
-from meshq.sim.mesh import Mesh
 from meshq.sim.network import LAN, Weather
 
 
@@ -117,18 +117,18 @@ class Parrot:
         return [entry[0] for entry in self.log]
 
 
-def parrots(count: int = 2, seed: int = 1, weather: Weather = LAN, sync: bool = False) -> Mesh:
-    """A mesh of ``count`` parrots a, b, c ..., all running."""
-    mesh = Mesh(seed, Parrot, weather=weather, sync=sync)
+def parrots(count: int = 2, seed: int = 1, weather: Weather = LAN, sync: bool = False) -> Fleet:
+    """A fleet of ``count`` parrots a, b, c ..., all running."""
+    fleet = Fleet(seed, Parrot, weather=weather, sync=sync)
     for name in "abcdefgh"[:count]:
-        mesh.add(name)
-    mesh.start_all()
-    mesh.world.run_until(0.01)
-    return mesh
+        fleet.add(name)
+    fleet.start_all()
+    fleet.world.run_until(0.01)
+    return fleet
 
 
-def parrot(mesh: Mesh, name: str) -> Parrot:
+def parrot(fleet: Fleet, name: str) -> Parrot:
     """The machine that runs on host ``name``."""
-    machine = mesh.hosts[name].machine
+    machine = fleet.hosts[name].machine
     assert isinstance(machine, Parrot)
     return machine

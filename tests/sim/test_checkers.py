@@ -108,17 +108,17 @@ def forget_a_member(stage: Stage) -> None:
 
 def tell_a_wrong_story(stage: Stage) -> None:
     """A node tells that somebody recovered who was never suspected."""
-    stage.mesh._emitted(stage.mesh.hosts["n1"], events.MemberRecovered("n2"))
+    stage.fleet._emitted(stage.fleet.hosts["n1"], events.MemberRecovered("n2"))
 
 
 def accuse_somebody(stage: Stage) -> None:
     """A node tells of a suspicion where nothing is wrong."""
-    stage.mesh._emitted(stage.mesh.hosts["n1"], events.MemberSuspected("n2", "n3"))
+    stage.fleet._emitted(stage.fleet.hosts["n1"], events.MemberSuspected("n2", "n3"))
 
 
 def send_too_much(stage: Stage) -> None:
     """A datagram leaves that no network need carry."""
-    stage.mesh.datagrams.send(stage.mesh.address("n1"), stage.mesh.address("n2"), bytes(2000))
+    stage.fleet.datagrams.send(stage.fleet.address("n1"), stage.fleet.address("n2"), bytes(2000))
 
 
 def spoil_the_books(stage: Stage) -> None:

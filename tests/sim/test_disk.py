@@ -62,13 +62,13 @@ def test_epochs_rise_whatever_the_clock_says() -> None:
 
 
 def test_a_machine_hears_stored_unless_its_process_died_first() -> None:
-    mesh = parrots(2)
+    fleet = parrots(2)
     for name in "ab":
-        mesh.hosts[name].call("store", 7, ["row"])
-    mesh.world.run_until(mesh.world.now + 0.000_5)
-    mesh.crash("b")
-    mesh.restart("b")
-    mesh.world.run_until(1.0)
-    assert "stored" in parrot(mesh, "a").kinds()
-    assert "stored" not in parrot(mesh, "b").kinds()
-    assert (mesh.hosts["a"].disk.rows, mesh.hosts["b"].disk.rows) == (["row"], [])
+        fleet.hosts[name].call("store", 7, ["row"])
+    fleet.world.run_until(fleet.world.now + 0.000_5)
+    fleet.crash("b")
+    fleet.restart("b")
+    fleet.world.run_until(1.0)
+    assert "stored" in parrot(fleet, "a").kinds()
+    assert "stored" not in parrot(fleet, "b").kinds()
+    assert (fleet.hosts["a"].disk.rows, fleet.hosts["b"].disk.rows) == (["row"], [])

@@ -25,56 +25,56 @@ EVERY = (
 
 @pytest.mark.parametrize("fault", EVERY, ids=lambda fault: type(fault).__name__)
 def test_a_fault_is_felt_while_it_lasts_and_not_before_or_after(fault: Fault) -> None:
-    mesh = parrots()
-    start = mesh.world.now
-    faults.schedule(mesh, [fault], start)
+    fleet = parrots()
+    start = fleet.world.now
+    faults.schedule(fleet, [fault], start)
     heard = []
     for when in (0.5, 1.5, 4.5):
-        mesh.world.run_until(start + when)
-        machine = parrot(mesh, "b") if mesh.hosts["b"].running else None
+        fleet.world.run_until(start + when)
+        machine = parrot(fleet, "b") if fleet.hosts["b"].running else None
         before = len(machine.datagrams()) if machine else 0
-        mesh.hosts["a"].call("send", mesh.address("b"), b"x")
-        mesh.world.run_until(start + when + 0.3)
+        fleet.hosts["a"].call("send", fleet.address("b"), b"x")
+        fleet.world.run_until(start + when + 0.3)
         heard.append(len(machine.datagrams()) - before if machine else 0)
     assert heard == [1, 0, 1]
 
 
 def test_a_link_cut_resets_and_a_silent_one_does_not() -> None:
     for silently, ends in ((False, ["reset"]), (True, [])):
-        mesh = parrots()
-        mesh.hosts["a"].call("dial", 100, mesh.address("b"))
-        faults.schedule(mesh, [LinkCut(at_s=1.0, one="a", other="b", silently=silently)], 0.0)
-        mesh.world.run_until(5.0)
-        assert parrot(mesh, "a").ends_of(100) == ends
+        fleet = parrots()
+        fleet.hosts["a"].call("dial", 100, fleet.address("b"))
+        faults.schedule(fleet, [LinkCut(at_s=1.0, one="a", other="b", silently=silently)], 0.0)
+        fleet.world.run_until(5.0)
+        assert parrot(fleet, "a").ends_of(100) == ends
 
 
 def test_a_flap_cuts_again_and_again_until_it_ends() -> None:
-    mesh = parrots()
-    faults.schedule(mesh, [Flap(at_s=1.0, for_s=1.0, one="a", other="b", every_s=0.1)], 0.0)
+    fleet = parrots()
+    faults.schedule(fleet, [Flap(at_s=1.0, for_s=1.0, one="a", other="b", every_s=0.1)], 0.0)
     for number in range(40):
-        mesh.world.at(0.5 + 0.1 * number, mesh.hosts["a"].call, "dial", 100 + number, mesh.address("b"))
-    mesh.world.run_until(6.0)
-    cut = [number for number in range(40) if parrot(mesh, "a").ends_of(100 + number) == ["reset"]]
+        fleet.world.at(0.5 + 0.1 * number, fleet.hosts["a"].call, "dial", 100 + number, fleet.address("b"))
+    fleet.world.run_until(6.0)
+    cut = [number for number in range(40) if parrot(fleet, "a").ends_of(100 + number) == ["reset"]]
     assert cut[0] == 0
     assert 14 <= len(cut) <= 16
 
 
 def test_a_skew_moves_the_wall_clock() -> None:
-    mesh = parrots()
-    faults.schedule(mesh, [Skew(at_s=1.0, node="a", offset_s=60.0)], 0.0)
-    mesh.world.run_until(2.0)
-    assert "wall" in parrot(mesh, "a").kinds()
-    assert "wall" not in parrot(mesh, "b").kinds()
+    fleet = parrots()
+    faults.schedule(fleet, [Skew(at_s=1.0, node="a", offset_s=60.0)], 0.0)
+    fleet.world.run_until(2.0)
+    assert "wall" in parrot(fleet, "a").kinds()
+    assert "wall" not in parrot(fleet, "b").kinds()
 
 
 def test_calming_down_ends_every_fault_that_lasts() -> None:
-    mesh = parrots()
+    fleet = parrots()
     for fault in EVERY[:6]:
-        fault.begin(mesh)
-    mesh.calm_down()
-    mesh.hosts["a"].call("send", mesh.address("b"), b"x")
-    mesh.world.run_until(1.0)
-    assert parrot(mesh, "b").datagrams() == [b"x"]
+        fault.begin(fleet)
+    fleet.calm_down()
+    fleet.hosts["a"].call("send", fleet.address("b"), b"x")
+    fleet.world.run_until(1.0)
+    assert parrot(fleet, "b").datagrams() == [b"x"]
 
 
 def test_a_drawn_plan_is_the_seeds_and_can_be_written_down() -> None:

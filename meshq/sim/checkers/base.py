@@ -21,9 +21,9 @@ class Checker:
         self._every = every
         kind = type(self)
         if kind.look is not Checker.look:
-            self.stage.mesh.on_turn.append(self._turned)
+            self.stage.fleet.on_turn.append(self._turned)
         if kind.event is not Checker.event:
-            self.stage.mesh.on_event.append(self.event)
+            self.stage.fleet.on_event.append(self.event)
 
     def look(self, host: Host) -> None:
         """A host had a turn."""

@@ -21,8 +21,8 @@ class Bounds(Checker):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
-        self._send = stage.mesh.datagrams.send
-        stage.mesh.datagrams.send = self._sending  # type: ignore[method-assign]
+        self._send = stage.fleet.datagrams.send
+        stage.fleet.datagrams.send = self._sending  # type: ignore[method-assign]
 
     def look(self, host: Host) -> None:
         settings = self.stage.settings

@@ -41,7 +41,7 @@ class NothingLost(Checker):
             if message.place is not None and message.topic not in self.stage.forgiven:
                 log = message.place[0]
                 missing.setdefault((log.epoch_ms, log.epoch_nonce), set()).add(message.name)
-        for host in self.stage.mesh.hosts.values():
+        for host in self.stage.fleet.hosts.values():
             for epoch, stop in host.stops:
                 lost = len(missing.get((epoch.ms, epoch.nonce), ()))
                 if stop.error is None and lost > stop.messages_left:

@@ -63,7 +63,7 @@ class Repeats(Checker):
             self._finished[message.name, channel] = self._hand_over(consumer)
 
     def _hand_over(self, consumer: Any) -> HandOver:
-        starts = self.stage.mesh.hosts[consumer.node].counters.starts
+        starts = self.stage.fleet.hosts[consumer.node].counters.starts
         return HandOver(self.stage.world.now, consumer, consumer.subscription, consumer.node, starts)
 
     def _check_finished(self, message: Message, channel: str, consumer: Any) -> None:
@@ -89,7 +89,7 @@ class Repeats(Checker):
 
     def _had_reason(self, before: HandOver, message: Message, node: str) -> bool:
         consumer, now = before.consumer, self.stage.world.now
-        host = self.stage.mesh.hosts[before.node]
+        host = self.stage.fleet.hosts[before.node]
         if consumer.remote or consumer.subscription != before.subscription or not consumer.up:
             return True
         if now - before.at_s >= PATIENCE * consumer.timeout_s or host.counters.starts != before.starts or host.paused:

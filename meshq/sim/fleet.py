@@ -1,4 +1,4 @@
-"""A mesh of simulated hosts, and the hand of fate over it.
+"""A fleet: the simulated hosts of one world, and the hand of fate over them.
 
 Puts world, network and hosts together and offers what may befall them as verbs, by node name. Decides
 nothing by itself: faults, scenarios and tests call the verbs.
@@ -21,7 +21,7 @@ PORT: Final = 4155
 EVENTS_MAX: Final = 20_000
 
 
-class Mesh:
+class Fleet:
     """Hosts by name in one world. Nothing runs before ``start`` or ``start_all``."""
 
     def __init__(self, seed: int, build: Build, *, weather: Weather = LAN, sync: bool = False) -> None:
