@@ -1,16 +1,14 @@
 """A full node in this process, with the same verbs as a thin client.
 
 Decides on which loop the node runs, how its settings are put together, and in which order it starts and
-ends: engine, doors, the program's own mesh; and back. The node itself is ``meshq.runtime.Host`` and below.
+ends: engine, doors, the program's own mesh; and back. The node itself is ``meshq.runtime.Host`` and below, or a
+simulated host.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-import secrets
-import socket
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,11 +19,11 @@ from meshq.config import Config
 from meshq.errors import Closed, ConfigError, MeshError
 from meshq.machine.effects import Address, Stop
 from meshq.machine.events import Event
-from meshq.names import NAME_CHARACTERS_MAX, RELEASE, check_node
+from meshq.names import RELEASE, check_node
 from meshq.runtime.addresses import show_address
 from meshq.runtime.contract import Stream, StreamOwner
-from meshq.runtime.host import Host
 from meshq.runtime.loop import LoopThread
+from meshq.runtime.surroundings import surroundings
 
 DRAIN_TIMEOUT_S: Final = 5.0
 
@@ -102,17 +100,18 @@ class Node(Mesh):
         """
         if loop not in ("own", "shared"):
             raise ConfigError(f"loop is 'own' or 'shared', not {loop!r}")
-        own_name = check_node(name or (config.name if config else "") or _random_name())
+        around = surroundings()
+        own_name = check_node(name or (config.name if config else "") or around.node_name())
         given = {"label": label, "zone": zone, "http_port": http_port, "nsq_port": nsq_port}
         chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         if seeds:
             chosen["seeds"] = (seeds,) if isinstance(seeds, str) else tuple(seeds)
         self.config = replace(config or Config(name=own_name), name=own_name, **chosen).check()
         super().__init__(self._dial_own, [_EMBEDDED], name=f"{own_name}:api", config=self.config.link)
-        self._host = Host(
+        self._host = around.host(
             self.config, bind=bind, port=port, advertise=advertise, open_to_all=open_to_all, on_event=on_event
         )
-        self._thread = LoopThread(f"meshq:{own_name}") if loop == "own" else None
+        self._thread = LoopThread(f"meshq:{own_name}") if loop == "own" and around.threads else None
         self._doors = tuple(doors)
         self._open_doors: list[tuple[Door, Mesh]] = []
         self._drain_timeout_s = drain_timeout_s
@@ -250,8 +249,3 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arg
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:
         _log.debug("the loop that entered the node has ended before it")
-
-
-def _random_name() -> str:
-    host = re.sub(r"[^.a-zA-Z0-9_-]", "-", socket.gethostname())
-    return f"{host[: NAME_CHARACTERS_MAX - 8] or 'node'}-{secrets.token_hex(3)}"

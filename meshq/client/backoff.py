@@ -23,7 +23,7 @@ class Backoff:
         self.first_s = first_s
         self.most_s = most_s
         self.spread = spread
-        self._rng: Rng = rng or random.Random()
+        self._rng: Rng = rng or random  # the program's own chance: whoever seeds it repeats the waits
 
     def __call__(self, attempts: int) -> float:
         """Seconds to wait after that many attempts."""

@@ -7,10 +7,7 @@ this process. Composition only: each verb belongs to a desk.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import re
-import socket
 from collections.abc import Generator, Iterable, Sequence
 from itertools import count
 from types import TracebackType
@@ -30,11 +27,11 @@ from meshq.config import BrokerConfig, LinkConfig
 from meshq.errors import Closed, MeshError
 from meshq.machine.effects import Address
 from meshq.machine.rng import Rng
-from meshq.names import NAME_CHARACTERS_MAX, Epoch, check_channel, check_topic
+from meshq.names import Epoch, check_channel, check_topic
 from meshq.runtime.addresses import split_address
 from meshq.runtime.contract import Stream, StreamOwner
-from meshq.runtime.epochs import next_epoch
 from meshq.runtime.streams import connect as dial_tcp
+from meshq.runtime.surroundings import surroundings
 
 SETTLE_S: Final = 1.0
 """How long closing waits for the answers to what was published."""
@@ -58,7 +55,7 @@ class Mesh:
         dial: Dial,
         addresses: Sequence[Address],
         *,
-        name: str,
+        name: str | None = None,
         label: str = "",
         config: LinkConfig | None = None,
         epoch: Epoch | None = None,
@@ -66,8 +63,9 @@ class Mesh:
     ) -> None:
         """Over streams that ``dial`` opens to ``addresses``; ``connect`` and ``Node`` do this for you."""
         link = config or LinkConfig()
-        self._rng: Rng = rng or random.Random()
-        identity = Identity(name, label, epoch or next_epoch())
+        self._rng: Rng = rng or random
+        around = surroundings()
+        identity = Identity(name or around.client_name(), label, epoch or around.epoch())
         numbers = count(1)
         self._connection = Connection(dial, AddressBook(addresses), identity, link, self._rng)
         self._publisher = Publisher(self._connection, numbers, self._rng)
@@ -266,16 +264,11 @@ def connect(*addresses: str, name: str | None = None, label: str = "", config: L
     if given, must be the mesh's. A plain call; awaiting or entering the result connects, and raises Unreachable.
     """
     given = [split_address(address) for address in addresses or ("localhost",)]
-    return Mesh(_dial, given, name=name or _own_name(), label=label, config=config)
+    return Mesh(_dial, given, name=name, label=label, config=config)
 
 
 async def _dial(address: Address, owner: StreamOwner) -> Stream:
     return await dial_tcp(address, owner)
-
-
-def _own_name() -> str:
-    host = re.sub(r"[^.a-zA-Z0-9_-]", "-", socket.gethostname())
-    return f"{host[: NAME_CHARACTERS_MAX - 16]}-{os.getpid()}"
 
 
 def _names(topic: str, channel: str | None) -> dict[str, Any]:

@@ -5,10 +5,11 @@ The engine fits ``Machine``; ``TcpStream``, ``PipeStream`` and the simulator's s
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
 
 from meshq.config import Config
-from meshq.machine.effects import Address, Effect
+from meshq.machine.effects import Address, Effect, Stop
 from meshq.machine.rng import Rng
 from meshq.names import Epoch
 
@@ -101,3 +102,29 @@ class Stream(Protocol):
 
     def close(self, abort: bool = False) -> None:
         """End it: after what was written has left, or at once when ``abort``. Idempotent."""
+
+
+class NodeHost(Protocol):
+    """What drives one engine for a node: ``meshq.runtime.Host`` on sockets, or a simulated host."""
+
+    @property
+    def address(self) -> Address:
+        """Where the mesh reaches the node, as far as is known."""
+
+    async def start(self) -> None:
+        """Start the engine. ConfigError when what it needs can't be had; nothing stays open then."""
+
+    async def wait_ready(self) -> None:
+        """Until the node has joined or is alone; raises what ended it if that comes first."""
+
+    async def stopped(self) -> Stop:
+        """The engine's last word, once it has been said."""
+
+    def drain(self, timeout_s: float) -> None:
+        """Have the engine hand over what it holds and leave; ends in ``stopped``."""
+
+    def pipe(self, loop: asyncio.AbstractEventLoop, owner: StreamOwner | None = None) -> Stream:
+        """A client's stream into this node. Closed when the node has ended."""
+
+    async def close(self) -> None:
+        """Leave if that has not happened yet, and give everything back. Idempotent."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from meshq.machine.effects import Address, Close, Dial, Emit, Resolve, SendDatagram, Stop, Store, Write
 from meshq.machine.rng import Rng
@@ -49,6 +49,23 @@ class Start:
 
 
 Build: TypeAlias = Callable[[Start], Machine]
+
+
+class Guest(Protocol):
+    """A program of which the host's process is more than its machine: a service around a node, or beside one."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs (it may be paused)."""
+
+    def boot(self) -> None:
+        """The process starts: the program begins anew, and has the host start a machine if it wants one."""
+
+    def died(self) -> None:
+        """The process is gone, in the middle of whatever it did."""
+
+    def resumed(self) -> None:
+        """The process goes on after a pause."""
 
 
 @dataclass(slots=True)
@@ -115,6 +132,7 @@ class Host:
     wire: Wire
     disk: Disk
     machine: Machine | None = None
+    guest: Guest | None = None
     stopped: Stop | None = None
     paused: bool = False
     turn_s: float = TURN_S
@@ -146,15 +164,23 @@ class Host:
     @property
     def running(self) -> bool:
         """Whether a process lives here (it may be paused)."""
-        return self.machine is not None
+        return self.machine is not None or (self.guest is not None and self.guest.alive)
 
     @property
     def now(self) -> float:
         """The host's monotonic clock."""
         return self._world.now + self.clock.base_s
 
+    def boot(self) -> None:
+        """Start the process: the guest, who starts the machine, or the machine alone."""
+        if self.guest is None:
+            self.start()
+        else:
+            self.wire.paths.power(self.ip, True)
+            self.guest.boot()
+
     def start(self) -> None:
-        """Start the process: a new epoch, later than every stored one."""
+        """Start the machine: a new epoch, later than every stored one."""
         assert self.machine is None, f"{self.name} runs already"
         world = self._world
         self.counters.starts += 1
@@ -174,19 +200,19 @@ class Host:
 
     def crash(self) -> None:
         """The process dies (kill -9): the kernel resets its streams and refuses new ones."""
-        if self.machine is not None:
+        if self.running:
             self._world.note(self.name, "process crashes")
             self.counters.crashes += 1
-            self._end_process()
+            self._kill()
             self.disk.process_died()
             self.wire.streams.process_died(self.ip)
 
     def power_off(self) -> None:
         """The host dies: silence, also from its kernel, until it starts again."""
-        if self.machine is not None:
+        if self.running:
             self._world.note(self.name, "host dies")
             self.counters.crashes += 1
-            self._end_process()
+            self._kill()
         self.disk.power_lost()
         self.wire.streams.host_died(self.ip)
         self.wire.paths.power(self.ip, False)
@@ -196,7 +222,7 @@ class Host:
         if not self.wire.paths.is_up(self.ip):
             self.clock.base_s = float(self._rng("clock", self.counters.starts).randrange(100_000))
         self.disk.become(disk)
-        self.start()
+        self.boot()
 
     def pause(self) -> None:
         """Nothing runs; inputs queue up in the kernel."""
@@ -208,6 +234,8 @@ class Host:
         self._world.note(self.name, "goes on")
         self.paused = False
         self._alarm.hasten(self._world.now)
+        if self.guest is not None:
+            self.guest.resumed()
 
     def skew(self, offset_s: float, drift: float = 0.0) -> None:
         """The wall clock jumps to be ``offset_s`` off, and drifts from there."""
@@ -420,6 +448,11 @@ class Host:
     def _later(self, start: int, handle: Callable[..., None], *arguments: Any) -> None:
         if start == self.counters.starts:
             self._put(0, handle, *arguments)
+
+    def _kill(self) -> None:
+        self._end_process()
+        if self.guest is not None:
+            self.guest.died()
 
     def _end_process(self) -> None:
         self.machine = None
