@@ -81,6 +81,7 @@ class Mesh:
         self._disks: dict[str, Fate] = {}
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._ran = False
+        self._told = ""
         for at, name in enumerate(self.names):
             seeds = tuple(self.names[(at + 1 + more) % len(self.names)] for more in range(len(self.names) - 1)[:SEEDS])
             self._add(name, replace(config or Config(name=name), name=name, seeds=seeds).check())
@@ -103,6 +104,7 @@ class Mesh:
             return self._loop.run_until_complete(self._play(story, within_s))
         finally:
             story.close()
+            self._told = self.report()
             self._end()
             random.setstate(chance)
 
@@ -222,11 +224,20 @@ class Mesh:
         faults.schedule(self._fleet, plan, self.now_s)
 
     def swarm(
-        self, count: int = 4, *, within_s: float = 20.0, kinds: Sequence[swarm.Kind] | None = None
+        self,
+        count: int = 4,
+        *,
+        within_s: float = 20.0,
+        kinds: Sequence[swarm.Kind] | None = None,
+        among: Sequence[str] | None = None,
     ) -> list[Fault]:
-        """Have ``count`` faults happen, drawn by the seed: of ``kinds``, or of one to four drawn too; returns them."""
+        """Have ``count`` faults happen within ``within_s`` from now, drawn by the seed; returns them.
+
+        They are of ``kinds`` (None: one to four kinds, drawn too), and befall hosts ``among`` those (None: any).
+        """
         rng = self._fleet.world.rng("swarm", len(self.plan))
-        plan = swarm.draw(rng, list(self._programs), kinds or swarm.kinds(rng), count=count, within_s=within_s)
+        hosts = self._known(self._programs if among is None else among)
+        plan = swarm.draw(rng, hosts, kinds or swarm.kinds(rng), count=count, within_s=within_s)
         self.befall(plan)
         return plan
 
@@ -247,12 +258,18 @@ class Mesh:
         """A hash of all that happened so far: equal for equal seeds."""
         return self._fleet.world.hash()
 
+    def note(self, text: str, who: str = "story") -> None:
+        """Add a line to the timeline."""
+        self._fleet.world.note(who, text)
+
     def timeline(self, lines: int = TIMELINE_LINES) -> str:
         """The last ``lines`` of what happened, faults included, a line each."""
         return "\n".join(map(str, list(self._fleet.world.notes)[-lines:]))
 
     def report(self) -> str:
-        """Seed, faults and timeline, for a failure."""
+        """Seed, faults and timeline, for a failure; of the end of the story, once it has ended."""
+        if self._told:
+            return self._told
         planned = "".join(f"  {fault}\n" for fault in self.plan)
         return (
             f"{len(self.names)} nodes, seed {self.seed}, {self.now_s:.3f} virtual seconds, trace {self.trace}\n"
@@ -318,7 +335,7 @@ class Mesh:
         return found
 
     def _note(self, text: str) -> None:
-        self._fleet.world.note("fault", text)
+        self.note(text, "fault")
 
 
 def _bury(task: asyncio.Task[Any]) -> None:

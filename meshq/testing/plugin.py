@@ -25,12 +25,14 @@ _MESH: Final = pytest.StashKey["Mesh"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which seeds."""
     group = parser.getgroup("meshq", "meshq: tests in a simulated mesh (fixture `mesh`)")
     group.addoption("--meshq-seed", type=int, metavar="SEED", help="play tests of `mesh` with this seed only")
     group.addoption("--meshq-seeds", type=int, metavar="N", help="play tests of `mesh` with each of the seeds 1 to N")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
     config.addinivalue_line("markers", MARKER)
 
 
