@@ -5,7 +5,7 @@
     from meshq.sim import Mesh
 
     mesh = Mesh(nodes=5, seed=7)
-    mesh.run(story())
+    mesh.run(main())
 
 ``Mesh`` has the hosts, the nodes and the hand of fate; the faults can be planned as values too (``Mesh.befall``).
 Everything is loaded when it is first used.

@@ -1,6 +1,6 @@
 """A simulated mesh for users: real nodes on simulated hosts, their services beside them, and the hand of fate.
 
-``Mesh(nodes=5, seed=7).run(story())`` plays asyncio code in virtual time. The nodes are ``meshq.Node``; hosts, network,
+``Mesh(nodes=5, seed=7).run(main())`` plays asyncio code in virtual time. The nodes are ``meshq.Node``; hosts, network,
 disks and clocks are simulated, and all that happens follows from the seed. Decides how a run begins and ends, and which
 program lives on which host; what faults do is the fleet's, what code does is its author's.
 """
@@ -54,15 +54,15 @@ class Mesh:
 
         mesh = Mesh(nodes=3, seed=7)
 
-        async def story() -> None:
+        async def main() -> None:
             async with mesh.node("n2").subscribe("orders", "billing") as messages:
                 await mesh.node("n1").publish("orders", b"one")
                 mesh.cut("n1", "n2")
                 message = await anext(messages)
 
-        mesh.run(story())
+        mesh.run(main())
 
-    Everything may be called from the story, and before the run. Verbs of fate take effect at once; those that last are
+    Everything may be called from ``main``, and before the run. Verbs of fate take effect at once; those that last are
     ended by what they return, or by their counterpart. Names that are none raise LocalProtocolError.
     """
 
@@ -88,22 +88,22 @@ class Mesh:
 
     # Running
 
-    def run(self, story: Coroutine[Any, Any, T], *, within_s: float = WITHIN_S) -> T:
-        """Open the nodes, play ``story`` to its end, and end everything; returns or raises what the story does.
+    def run(self, main: Coroutine[Any, Any, T], *, within_s: float = WITHIN_S) -> T:
+        """Open the nodes, play ``main`` to its end, and end everything; returns or raises what it does.
 
-        A service that fails ends the run with its error. Raises TimeoutError when the story takes longer than
+        A service that fails ends the run with its error. Raises TimeoutError when ``main`` takes longer than
         ``within_s`` virtual seconds, LocalProtocolError on a second run. The global ``random`` is seeded meanwhile.
         """
         if self._ran:
-            story.close()
+            main.close()
             raise LocalProtocolError("a Mesh is good for one run: make a new one")
         self._ran = True
         chance = random.getstate()
         random.seed(self.seed)
         try:
-            return self._loop.run_until_complete(self._play(story, within_s))
+            return self._loop.run_until_complete(self._play(main, within_s))
         finally:
-            story.close()
+            main.close()
             self._told = self.report()
             self._end()
             random.setstate(chance)
@@ -258,7 +258,7 @@ class Mesh:
         """A hash of all that happened so far: equal for equal seeds."""
         return self._fleet.world.hash()
 
-    def note(self, text: str, who: str = "story") -> None:
+    def note(self, text: str, who: str = "main") -> None:
         """Add a line to the timeline."""
         self._fleet.world.note(who, text)
 
@@ -267,7 +267,7 @@ class Mesh:
         return "\n".join(map(str, list(self._fleet.world.notes)[-lines:]))
 
     def report(self) -> str:
-        """Seed, faults and timeline, for a failure; of the end of the story, once it has ended."""
+        """Seed, faults and timeline, for a failure; of the end of ``main``, once it has ended."""
         if self._told:
             return self._told
         planned = "".join(f"  {fault}\n" for fault in self.plan)
@@ -282,12 +282,12 @@ class Mesh:
         host = self._fleet.add(name)
         self._programs[name] = host.guest = Program(host, self._loop, config, self._failed)
 
-    async def _play(self, story: Coroutine[Any, Any, T], within_s: float) -> T:
+    async def _play(self, main: Coroutine[Any, Any, T], within_s: float) -> T:
         for name in self._programs:
             self._fleet.hosts[name].boot()
         opened = self._loop.create_task(self.run_until(self._open, within_s=OPEN_S), name="open")
         await self._first(opened, OPEN_S + 1)
-        return await self._first(self._loop.create_task(story, name="story"), within_s)
+        return await self._first(self._loop.create_task(main, name="main"), within_s)
 
     def _open(self) -> bool:
         return all(program.serving for program in self._programs.values() if program.config is not None)
@@ -301,7 +301,7 @@ class Mesh:
         await asyncio.wait((task,), timeout=END_S)
         if self._failure.done():
             self._failure.result()
-        raise TimeoutError(f"the story did not end within {within_s:g} virtual seconds (seed {self.seed})")
+        raise TimeoutError(f"main() did not end within {within_s:g} virtual seconds (seed {self.seed})")
 
     def _failed(self, where: str, error: BaseException) -> None:
         error.add_note(f"raised by a service on {where}, at {self.now_s:.3f} virtual seconds, seed {self.seed}")

@@ -28,7 +28,7 @@ async def consume(node: meshq.Node, take: Callable[[bytes], object], channel: st
 def test_a_message_goes_from_one_node_to_another_and_no_real_time_passes() -> None:
     mesh = Mesh(nodes=3, seed=7)
 
-    async def story() -> bytes:
+    async def main() -> bytes:
         async with mesh.node("n2").subscribe("orders", "billing") as messages:
             receipt = await mesh.node("n1").publish("orders", b"one")
             assert (receipt.node, receipt.level) == ("n1", "memory")
@@ -37,29 +37,29 @@ def test_a_message_goes_from_one_node_to_another_and_no_real_time_passes() -> No
             message.finish()
             return message.body
 
-    assert mesh.run(story()) == b"one"
+    assert mesh.run(main()) == b"one"
     assert mesh.now_s > 1000
 
 
 def test_the_nodes_are_the_class_that_services_embed() -> None:
     mesh = Mesh(nodes=["here", "there"])
 
-    async def story() -> list[str]:
+    async def main() -> list[str]:
         assert type(mesh.node("here")) is meshq.Node
         return sorted(member["name"] for member in await mesh.node("here").members())
 
-    assert mesh.run(story()) == ["here", "there"]
+    assert mesh.run(main()) == ["here", "there"]
 
 
 def test_a_thin_client_and_a_node_of_the_storys_own_find_the_mesh_by_host_name() -> None:
     mesh = Mesh(nodes=2)
 
-    async def story() -> tuple[str, list[str]]:
+    async def main() -> tuple[str, list[str]]:
         async with meshq.connect("n2") as client, meshq.Node(seeds=["n1"], name="mine") as mine:
             await client.publish("orders", b"x")
             return client.node_name, sorted(member["name"] for member in await mine.members())
 
-    assert mesh.run(story()) == ("n2", ["mine", "n1", "n2"])
+    assert mesh.run(main()) == ("n2", ["mine", "n1", "n2"])
 
 
 def test_a_service_runs_beside_its_node_dies_with_it_and_begins_anew() -> None:
@@ -77,7 +77,7 @@ def test_a_service_runs_beside_its_node_dies_with_it_and_begins_anew() -> None:
 
     mesh.service("n2", billing)
 
-    async def story() -> None:
+    async def main() -> None:
         await mesh.node("n1").publish("orders", b"before")
         await mesh.run_until(lambda: b"before" in seen)
         mesh.crash("n2")
@@ -88,7 +88,7 @@ def test_a_service_runs_beside_its_node_dies_with_it_and_begins_anew() -> None:
         mesh.restart("n2")
         await mesh.run_until(lambda: b"while it is down" in seen)
 
-    mesh.run(story())
+    mesh.run(main())
     assert len(begun) == 2
 
 
@@ -103,7 +103,7 @@ def test_a_paused_service_stands_still_and_goes_on_where_it_was() -> None:
 
     mesh.service("n1", clock)
 
-    async def story() -> None:
+    async def main() -> None:
         await asyncio.sleep(3.5)
         mesh.pause("n1")
         stood = len(ticks)
@@ -113,7 +113,7 @@ def test_a_paused_service_stands_still_and_goes_on_where_it_was() -> None:
         await asyncio.sleep(3)
         assert stood + 3 <= len(ticks) <= stood + 4
 
-    mesh.run(story())
+    mesh.run(main())
 
 
 def test_a_service_on_a_host_of_its_own_reaches_the_mesh_as_it_would_in_the_field() -> None:
@@ -132,7 +132,7 @@ def test_a_service_on_a_host_of_its_own_reaches_the_mesh_as_it_would_in_the_fiel
 def test_what_a_caller_holds_of_a_crashed_node_says_so_at_once() -> None:
     mesh = Mesh(nodes=3)
 
-    async def story() -> None:
+    async def main() -> None:
         node = mesh.node("n1")
         pending = asyncio.create_task(node.subscribe("t", "c", barrier_s=100).__aenter__())
         publish = asyncio.create_task(node.publish("t", b"x"))
@@ -150,7 +150,7 @@ def test_what_a_caller_holds_of_a_crashed_node_says_so_at_once() -> None:
         mesh.restart("n1")
         assert (await mesh.up("n1")) is not node
 
-    mesh.run(story())
+    mesh.run(main())
 
 
 def test_a_partition_parts_heals_and_nothing_is_lost() -> None:
@@ -158,7 +158,7 @@ def test_a_partition_parts_heals_and_nothing_is_lost() -> None:
     seen: list[bytes] = []
     mesh.service("n3", lambda: consume(mesh.node("n3"), seen.append))
 
-    async def story() -> None:
+    async def main() -> None:
         await mesh.node("n1").publish("orders", b"1")
         await mesh.run_until(lambda: len(seen) == 1)
         heal = mesh.partition(["n1", "n2"], ["n3"])
@@ -169,13 +169,13 @@ def test_a_partition_parts_heals_and_nothing_is_lost() -> None:
         await mesh.run_until(lambda: seen == [b"1", b"2"])
         assert any(type(each.event) is events.MemberFailed for each in mesh.events)
 
-    mesh.run(story())
+    mesh.run(main())
 
 
 def test_every_verb_of_fate_can_be_said_and_undone() -> None:
     mesh = Mesh(nodes=3)
 
-    async def story() -> None:
+    async def main() -> None:
         for undo in (
             mesh.partition(["n1"], ["n2"]), mesh.one_way("n1", "n2"), mesh.lossy(0.2), mesh.slow("n1"),
             mesh.storm(Weather(latency_s=0.05), "n1"), mesh.pause("n2"),
@@ -197,7 +197,7 @@ def test_every_verb_of_fate_can_be_said_and_undone() -> None:
         await mesh.run_until(lambda: len(mesh.events) > 0)
         assert {member["state"] for member in await node.members()} <= {"alive", "suspect"}
 
-    mesh.run(story())
+    mesh.run(main())
     assert "n3: process crashes" not in mesh.report()
     assert "process crashes" in mesh.report()
     assert "at   0.500 s: Crash" in mesh.report()
@@ -246,7 +246,7 @@ def test_a_condition_that_never_holds_is_told_with_the_seed() -> None:
 def test_wrong_use_says_what_is_right() -> None:
     mesh = Mesh(nodes=2)
 
-    async def story() -> None:
+    async def main() -> None:
         for wrong in (lambda: mesh.crash("n7"), lambda: mesh.node("n7"), lambda: mesh.partition(["n1"], ["n7"])):
             with pytest.raises(LocalProtocolError, match="n1, n2"):
                 wrong()
@@ -256,9 +256,9 @@ def test_wrong_use_says_what_is_right() -> None:
         with pytest.raises(meshq.Unreachable, match="no simulated host"):
             await meshq.connect("elsewhere.example")
 
-    mesh.run(story())
+    mesh.run(main())
     with pytest.raises(LocalProtocolError, match="one run"):
-        mesh.run(story())
+        mesh.run(main())
 
 
 def test_two_nodes_on_one_host_are_refused() -> None:
@@ -274,12 +274,12 @@ def test_two_nodes_on_one_host_are_refused() -> None:
 
 
 def test_threads_are_called_on_the_spot_and_the_programs_own_chance_follows_from_the_seed() -> None:
-    async def story() -> tuple[Any, float]:
+    async def main() -> tuple[Any, float]:
         return await asyncio.to_thread(sum, [1, 2]), random.random()
 
     random.seed(0)
     before = random.getstate()
-    one, again, other = (Mesh(nodes=1, seed=seed).run(story()) for seed in (1, 1, 2))
+    one, again, other = (Mesh(nodes=1, seed=seed).run(main()) for seed in (1, 1, 2))
     assert one == again
     assert one[0] == other[0] == 3
     assert one[1] != other[1]
@@ -289,12 +289,12 @@ def test_threads_are_called_on_the_spot_and_the_programs_own_chance_follows_from
 def test_code_that_polls_without_waiting_sees_time_pass() -> None:
     mesh = Mesh(nodes=1)
 
-    async def story() -> None:
+    async def main() -> None:
         later = mesh.now_s + 0.01
         while mesh.now_s < later:  # noqa: ASYNC110 - this is what is tested
             await asyncio.sleep(0)
 
-    mesh.run(story())
+    mesh.run(main())
 
 
 STORY = """
@@ -310,7 +310,7 @@ async def consume(name):
                 seen.add(message.body)
 for name in mesh.names:
     mesh.service(name, lambda name=name: consume(name))
-async def story():
+async def main():
     mesh.swarm(5, within_s=10)
     sent = 0
     while mesh.now_s < 20:
@@ -321,7 +321,7 @@ async def story():
         except Exception as error:
             print(repr(error))
     print(sent, len(seen))
-mesh.run(story())
+mesh.run(main())
 print(mesh.trace, mesh.now_s)
 """
 

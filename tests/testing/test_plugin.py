@@ -88,9 +88,9 @@ async def test_it(mesh):
 def test_a_test_that_is_not_async_runs_the_mesh_itself(tmp_path: Path) -> None:
     text = """
 def test_it(mesh):
-    async def story():
+    async def main():
         return sorted(each["name"] for each in await mesh.node("n1").members())
-    assert mesh.run(story()) == ["n1", "n2", "n3"]
+    assert mesh.run(main()) == ["n1", "n2", "n3"]
 """
     assert "1 passed" in run_pytest(tmp_path, text)
 
