@@ -122,10 +122,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return transport, transport.get_protocol()
 
     def _task(
-        self, loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, Any], *, context: Context | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        main: Coroutine[Any, Any, Any],
+        *,
+        context: Context | None = None,
+        **options: Any,
     ) -> asyncio.Task[Any]:
-        """Each task is one of the process whose code makes it."""
-        task: asyncio.Task[Any] = asyncio.Task(main, loop=loop, context=context)
+        """Each task is one of the process whose code makes it. Later Pythons give more options."""
+        task: asyncio.Task[Any] = asyncio.Task(main, loop=loop, context=context, **options)
         process = PROCESS.get() if context is None else context.get(PROCESS)
         self.tasks[task] = process
         task.add_done_callback(self.tasks.pop)

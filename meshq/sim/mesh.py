@@ -8,6 +8,7 @@ program lives on which host; what faults do is the fleet's, what code does is it
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
@@ -103,7 +104,8 @@ class Mesh:
         try:
             return self._loop.run_until_complete(self._play(main, within_s))
         finally:
-            main.close()
+            if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
+                main.close()
             self._told = self.report()
             self._end()
             random.setstate(chance)

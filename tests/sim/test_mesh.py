@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -241,6 +243,25 @@ def test_a_condition_that_never_holds_is_told_with_the_seed() -> None:
     mesh = Mesh(nodes=1, seed=31)
     with pytest.raises(TimeoutError, match="seed 31"):
         mesh.run(mesh.run_until(lambda: False, within_s=5))
+
+
+def test_ctrl_c_ends_a_run_at_once_though_a_service_clings_to_life() -> None:
+    mesh = Mesh(nodes=2)
+
+    async def clings() -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+
+    async def main() -> None:
+        await asyncio.sleep(10)
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(1e6)
+
+    mesh.service("n1", clings)
+    with pytest.raises(KeyboardInterrupt):
+        mesh.run(main(), within_s=1e7)
+    assert mesh.now_s < 100
 
 
 def test_wrong_use_says_what_is_right() -> None:
