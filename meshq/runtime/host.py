@@ -367,8 +367,8 @@ class Host:
         self._errands.start((RESOLVE, effect.query), self._resolving(effect))
 
     def _store(self, effect: Store) -> None:
-        # There is no store yet: what memory holds is kept
-        self._feed(lambda now: self.engine.stored(now, effect.token))
+        # There is no store yet: what memory holds is kept. Answered as a store would, never within the turn that asked.
+        self._loop.call_soon(self._feed, lambda now: self.engine.stored(now, effect.token))
 
     def _emit(self, effect: Emit) -> None:
         log.info("%s: %s", self.name, effect.event)
