@@ -22,6 +22,7 @@ from meshq.sim.disk import Disk, Fate
 from meshq.sim.network import Datagrams, Paths
 from meshq.sim.streams import End, Owner, Streams
 from meshq.sim.world import Alarm, World
+from meshq.wire.prefix import DATAGRAM_BYTES_MAX
 
 BORN_NS: Final = 1_750_000_000_000_000_000
 """Unix time at the beginning of every run."""
@@ -94,6 +95,8 @@ class HostCounters:
     late_ticks: int = 0
     dropped: int = 0
     """Datagrams that found the receive buffer full."""
+    too_long: int = 0
+    """Datagrams above what a node accepts, dropped as the runtime drops them."""
     crashes: int = 0
     starts: int = 0
 
@@ -258,6 +261,9 @@ class Host:
     # What the network brings.
 
     def _datagram(self, data: bytes, source: Address) -> None:
+        if len(data) > DATAGRAM_BYTES_MAX:
+            self.counters.too_long += 1
+            return
         if self._inbox_bytes + len(data) > RECEIVE_BYTES_MAX:
             self.counters.dropped += 1
             return
@@ -416,7 +422,7 @@ class Host:
 
     def _write(self, effect: Write) -> None:
         end = self._ends.get(effect.stream)
-        if end is not None:
+        if end is not None and end.connected:
             end.write(effect.chunks)
 
     def _close(self, effect: Close) -> None:

@@ -25,6 +25,10 @@ RETRY_S_MIN: Final = 0.2
 RETRY_S_MAX: Final = 10.0
 GIVE_UP_S: Final = 900.0
 DIAL_S_MAX: Final = 5.0
+LINGER_S: Final = 5.0
+"""How long a closed end goes on sending what it holds, and reads for nothing what still comes, as the runtime's does."""
+NETWORK: Final = "10."
+"""The addresses to which there is a way; dialling any other is told as unreachable."""
 SPLIT_SHARE: Final = 0.1
 """Share of reads that return only part of what has arrived."""
 PIPE: Final[Address] = ("", 0)
@@ -42,7 +46,7 @@ class Owner(Protocol):
         """Bytes wait, or the end (``end.ended``): call ``end.read()`` now or later."""
 
     def stream_buffered(self, end: End, size_bytes: int) -> None:
-        """The write buffer crossed the end's ``mark_bytes``, or is empty again."""
+        """A write left the buffer above the end's ``mark_bytes``, or not yet empty since; or it is empty again (0)."""
 
 
 class End:
@@ -65,7 +69,9 @@ class End:
         """Why no more bytes will come, known once what came before has been read."""
         self.unread: deque[bytes] = deque()
         self.noticed = False
-        self._over_mark = False
+        self.lingers_until = 0.0
+        """After a close: what comes before this is read for nothing, what comes later is answered with a reset."""
+        self._full = False
         self._last: str | None = None
 
     def __repr__(self) -> str:
@@ -80,7 +86,7 @@ class End:
         """Send ``chunks`` in order; what is written to an end that is over vanishes."""
         if not self.gone and self.ended is None:
             self.out.write(b"".join(chunks) if len(chunks) != 1 else chunks[0])
-            self.tell_buffered()
+            self.tell_buffered(written=True)
 
     def close(self, abort: bool = False) -> None:
         """End it: after what is buffered, or at once with a reset."""
@@ -135,14 +141,13 @@ class End:
             self.noticed = True
             self.owner.stream_readable(self)
 
-    def tell_buffered(self) -> None:
-        """Tell the owner when the write buffer crossed the mark, or drained."""
-        size = self.out.waiting_bytes
-        over = size > self.mark_bytes
-        if over != self._over_mark or (self._over_mark and not size):
-            self._over_mark = over
-            if not self.gone and self.ended is None:
-                self.owner.stream_buffered(self, size)
+    def tell_buffered(self, *, written: bool = False) -> None:
+        """Tell the owner of a write to a full buffer, and of a full buffer that is empty again."""
+        size, was_full = self.out.waiting_bytes, self._full
+        self._full = size > self.mark_bytes or (was_full and size > 0)
+        told = written if self._full else was_full
+        if told and not self.gone and self.ended is None:
+            self.owner.stream_buffered(self, size)
 
 
 _ACCEPT: Final = b"<accept>"
@@ -195,6 +200,15 @@ class Way:
         else:
             self._waiting.append(_EOF)
             self._pump()
+            self._writer.lingers_until = self._world.now + LINGER_S
+            self._world.after(LINGER_S, self.give_up)
+
+    def give_up(self) -> None:
+        """The writer closed and waits no longer for what has not arrived."""
+        self._writer.lingers_until = 0.0
+        if self._waiting or self._travelling:
+            self.drop()
+            self.reset()
 
     def drop(self) -> None:
         """Forget what has not arrived."""
@@ -285,12 +299,14 @@ class Way:
         if self.blackholed or not self._paths.is_up(self._reader.host):
             self._stall()
             return
-        if self._reader.gone:
+        if self._reader.gone and self._world.now >= self._reader.lingers_until:
             self._unheard()
             return
         self._retry_s, self._stalled_s = RETRY_S_MIN, 0.0
         segment = self._travelling.popleft()
-        if segment is _ACCEPT:
+        if self._reader.gone:
+            self.read(len(segment))
+        elif segment is _ACCEPT:
             self._streams.deliver_accept(self._reader)
         elif segment is _EOF:
             self._reader.over("eof")
@@ -370,6 +386,9 @@ class Streams:
         end.tag = tag
         far = End(next(self._numbers), to[0], to, end.local, owner)
         _join(self, end, far)
+        if not to[0].startswith(NETWORK):
+            self.world.after(LOOPBACK_S, end.over, "unreachable")
+            return end
         self._knock(end, far, 1.0, self.world.now + DIAL_S_MAX)
         return end
 
@@ -404,7 +423,10 @@ class Streams:
     def process_died(self, host: str) -> None:
         """The kernel resets every stream of the host's process."""
         for end in self._ends.pop(host, {}).values():
-            end.close(abort=True)
+            if end.gone:
+                end.out.give_up()
+            else:
+                end.close(abort=True)
 
     def host_died(self, host: str) -> None:
         """Every stream of the host is gone without a word (in-process clients see a reset all the same)."""
