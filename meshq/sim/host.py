@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from meshq.machine.effects import Address, Close, Dial, Emit, Resolve, SendDatagram, Stop, Store, Write
 from meshq.machine.rng import Rng
 from meshq.names import Epoch
+from meshq.runtime.addresses import numeric
 from meshq.runtime.contract import Driven
 from meshq.sim.disk import Disk, Fate
 from meshq.sim.network import Datagrams, Paths
@@ -431,7 +432,7 @@ class Host:
             end.close(effect.abort)
 
     def _resolve(self, effect: Resolve) -> None:
-        ips = self.wire.lookup.get(effect.host, [])
+        ips = [effect.host] if numeric(effect.host) else self.wire.lookup.get(effect.host, [])
         addresses = [(ip, effect.port) for ip in ips]
         self._world.after(LOOKUP_S, self._later, self.counters.starts, self._resolved_in, effect.query, addresses)
 

@@ -26,7 +26,7 @@ RETRY_S_MAX: Final = 10.0
 GIVE_UP_S: Final = 900.0
 DIAL_S_MAX: Final = 5.0
 LINGER_S: Final = 5.0
-"""How long a closed end goes on sending what it holds, and reads for nothing what still comes, as the runtime's does."""
+"""How long a closed end goes on sending what it holds, and reads for nothing what still comes: as the runtime's."""
 NETWORK: Final = "10."
 """The addresses to which there is a way; dialling any other is told as unreachable."""
 SPLIT_SHARE: Final = 0.1

@@ -13,6 +13,7 @@ OWN_FOLDERS = ("architecture", "conformance", "docs", "endtoend", "properties", 
 
 # Files in which something sleeps, with the reason why that is no guess.
 SLEEPERS: dict[str, str] = {
+    "tests/conformance/stages.py": "stops its own process: a stage is told for how long",
     "tests/client/test_connection.py": "stops its own loop; gives what must not happen time to happen",
     "tests/client/test_publishing.py": "gives what must not happen time to happen; keeps calls in turns of their own",
     "tests/node/test_node.py": "a handler that blocks its loop, and handlers that take a moment, are what it is about",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from meshq.runtime.loop import new_loop
-from tests.conformance.stages import RealStage, SimulatedStage, Stage
+from tests.conformance.stages import DurableStage, RealStage, SimulatedStage, Stage
 
 
 @pytest.fixture(params=["uvloop", "asyncio", "simulated"])
@@ -19,5 +19,15 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         played = SimulatedStage()
     else:
         played = RealStage(new_loop if kind == "uvloop" else asyncio.SelectorEventLoop)
+    yield played
+    played.close()
+    for machine in played.machines:
+        machine.check()
+
+
+@pytest.fixture(params=["simulated"])
+def durable_stage(request: pytest.FixtureRequest) -> Iterator[DurableStage]:
+    """Drivers that keep rows beyond a process's end. The runtime's hosts are none of them before they have a store."""
+    played = SimulatedStage()
     yield played
     played.close()

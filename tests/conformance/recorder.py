@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from meshq.machine.effects import Address, Effect
+from meshq.runtime.contract import REASONS
 
 
 class Recorder:
@@ -19,14 +20,32 @@ class Recorder:
         self.closes: dict[int, str] = {}
         self.sources: dict[int, Address] = {}
         self.turns = 0
+        self.stored_in: list[int] = []
+        """After how many turns each answer to a Store came."""
         self.ready = False
         self.on_datagram: Callable[[float, bytes, Address], None] | None = None
         self.on_received: Callable[[float, int, bytes], None] | None = None
+        self.on_open: Callable[[int], None] | None = None
         self._accepted = 1_000
 
     def named(self, verb: str) -> list[tuple[Any, ...]]:
         """The inputs of one verb, without it."""
         return [each[1:] for each in self.inputs if each[0] == verb]
+
+    def check(self) -> None:
+        """What holds in every test: a start first and no second, time that never goes back, streams that end once."""
+        verbs = [each[0] for each in self.inputs]
+        assert verbs[:1] in ([], ["start"])
+        assert verbs.count("start") <= 1
+        times = [each[1] for each in self.inputs]
+        assert times == sorted(times)
+        ended: list[int] = []
+        for verb, _, *rest in self.inputs:
+            if verb in ("connected", "received", "buffered", "closed"):
+                assert rest[0] not in ended, f"{verb} of a stream that had ended: {rest}"
+            if verb == "closed":
+                assert rest[1] in REASONS
+                ended.append(rest[0])
 
     def start(self, now: float, wall_ns: int) -> None:
         self.inputs.append(("start", now, wall_ns))
@@ -44,11 +63,15 @@ class Recorder:
         self.inputs.append(("accepted", now, self._accepted, source))
         self.bytes[self._accepted] = bytearray()
         self.sources[self._accepted] = source
+        if self.on_open is not None:
+            self.on_open(self._accepted)
         return self._accepted
 
     def connected(self, now: float, stream: int, local: Address, peer: Address) -> None:
         self.inputs.append(("connected", now, stream, local, peer))
         self.bytes[stream] = bytearray()
+        if self.on_open is not None:
+            self.on_open(stream)
 
     def received(self, now: float, stream: int, data: bytes) -> None:
         self.inputs.append(("received", now, stream, len(data)))
@@ -68,6 +91,7 @@ class Recorder:
 
     def stored(self, now: float, token: int) -> None:
         self.inputs.append(("stored", now, token))
+        self.stored_in.append(self.turns)
 
     def tick(self, now: float) -> None:
         due = [at for at in self.alarms if at <= now]

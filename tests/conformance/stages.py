@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+import time
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, NamedTuple, Protocol
+
+import pytest
 
 from meshq.config import Config
 from meshq.machine.effects import Address, Effect
@@ -33,6 +37,8 @@ class Player(NamedTuple):
 class Stage(Protocol):
     """Any driver."""
 
+    machines: list[Recorder]
+
     def add(self, name: str) -> Player: ...
 
     def nowhere(self) -> Address:
@@ -41,7 +47,29 @@ class Stage(Protocol):
     def until(self, condition: Callable[[], bool]) -> None:
         """Let time pass until the condition holds; fails when it does not within WITHIN_S."""
 
+    def stand_still(self, player: Player, for_s: float, packets: Sequence[bytes]) -> None:
+        """The player's process does not run for a while, in which somebody sends it ``packets``."""
+
+    def move_wall(self, player: Player, by_s: float) -> None:
+        """The wall clock of the player's host jumps."""
+
     def close(self) -> None: ...
+
+
+class DurableStage(Stage, Protocol):
+    """A driver whose hosts keep rows beyond the end of a process."""
+
+    def kill(self, name: str) -> None:
+        """The process dies."""
+
+    def power_cut(self, name: str) -> None:
+        """The host loses its power: what was committed and not synced is lost too."""
+
+    def again(self, name: str) -> Player:
+        """A new process on that host, with a new recorder."""
+
+    def kept(self, name: str) -> list[Any]:
+        """The rows that a process would find, in the order in which they were stored."""
 
 
 class RealStage:
@@ -50,9 +78,16 @@ class RealStage:
     def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
         self._runner = asyncio.Runner(loop_factory=loop_factory)
         self._hosts: list[Host] = []
+        self.machines: list[Recorder] = []
+        self._moved_ns = 0
+        self._patch = pytest.MonkeyPatch()
+        clock = SimpleNamespace(time_ns=lambda: time.time_ns() + self._moved_ns, monotonic_ns=time.monotonic_ns)
+        self._patch.setattr("meshq.runtime.clock.time", clock)
+        self._patch.setattr("meshq.runtime.host.WALL_CHECK_S", 0.01)
 
     def add(self, name: str) -> Player:
         machine = Recorder()
+        self.machines.append(machine)
 
         def factory(config: Config, epoch: Epoch, rng: Rng, *, bound: Address, advertised: Address | None) -> Recorder:
             return machine
@@ -79,6 +114,18 @@ class RealStage:
 
         self._runner.run(wait())
 
+    def stand_still(self, player: Player, for_s: float, packets: Sequence[bytes]) -> None:
+        async def stand() -> None:
+            with socket.socket(type=socket.SOCK_DGRAM) as peer:
+                for packet in packets:
+                    peer.sendto(packet, player.address)
+            time.sleep(for_s)  # noqa: ASYNC251 - the loop, and with it every host on it, stands still
+
+        self._runner.run(stand())
+
+    def move_wall(self, player: Player, by_s: float) -> None:
+        self._moved_ns += int(by_s * 1e9)
+
     def close(self) -> None:
         async def all_closed() -> None:
             for host in self._hosts:
@@ -87,24 +134,30 @@ class RealStage:
 
         self._runner.run(all_closed())
         self._runner.close()
+        self._patch.undo()
 
 
 class SimulatedStage:
     """Hosts of meshq.sim."""
 
-    def __init__(self) -> None:
-        self._machines: dict[str, Recorder] = {}
-        self._fleet = Fleet(7, self._build)
+    def __init__(self, *, sync: bool = False) -> None:
+        self.machines: list[Recorder] = []
+        self._fleet = Fleet(7, self._build, sync=sync)
 
     def add(self, name: str) -> Player:
-        machine = self._machines[name] = Recorder()
+        self._fleet.add(name)
+        return self.again(name)
+
+    def again(self, name: str) -> Player:
+        host = self._fleet.hosts[name]
+        host.restart()
+        machine = self.machines[-1]
 
         def act(*effects: Effect) -> None:
             machine.pending += effects
-            host.call("drain", 0.0)
+            if host.machine is machine:
+                host.call("drain", 0.0)
 
-        host = self._fleet.add(name)
-        host.start()
         return Player(machine, host.address, act)
 
     def nowhere(self) -> Address:
@@ -114,8 +167,31 @@ class SimulatedStage:
         held = self._fleet.world.run_while(lambda: not condition(), within_s=WITHIN_S, check_s=0.001)
         assert held, "the condition did not come to hold"
 
+    def stand_still(self, player: Player, for_s: float, packets: Sequence[bytes]) -> None:
+        host = next(host for host in self._fleet.hosts.values() if host.address == player.address)
+        host.pause()
+        for packet in packets:
+            self._fleet.datagrams.send(("10.0.0.99", 9), player.address, packet)
+        self._fleet.world.run_until(self._fleet.world.now + for_s)
+        host.resume()
+
+    def move_wall(self, player: Player, by_s: float) -> None:
+        for host in self._fleet.hosts.values():
+            if host.address == player.address:
+                host.skew(by_s)
+
+    def kill(self, name: str) -> None:
+        self._fleet.crash(name)
+
+    def power_cut(self, name: str) -> None:
+        self._fleet.crash(name, host=True)
+
+    def kept(self, name: str) -> list[Any]:
+        return list(self._fleet.hosts[name].disk.rows)
+
     def close(self) -> None:
         return
 
     def _build(self, start: Start) -> Recorder:
-        return self._machines[start.name]
+        self.machines.append(Recorder())
+        return self.machines[-1]

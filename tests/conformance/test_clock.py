@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshq.machine.effects import Resolve, SendDatagram, Store
+from meshq.machine.effects import Resolve, SendDatagram
 from tests.conformance.stages import Stage
 
 
@@ -57,13 +57,50 @@ def test_now_never_goes_back(stage: Stage) -> None:
     assert times == sorted(times)
 
 
-def test_what_is_to_be_kept_is_answered(stage: Stage) -> None:
+def test_a_deadline_that_a_stopped_process_missed_is_served_after_what_waits(stage: Stage) -> None:
     a = stage.add("a")
-    a.act(Store(7, []), Store(8, [("row",)]))
-    stage.until(lambda: [token for _, token in a.machine.named("stored")] == [7, 8])
+    stage.until(lambda: bool(a.machine.inputs))
+    a.machine.alarms = [a.machine.inputs[0][1] + 0.1]
+    a.act()
+    stage.until(lambda: bool(a.machine.named("drain")))
+    stage.stand_still(a, 0.4, [bytes((number,)) for number in range(100)])
+    stage.until(lambda: not a.machine.alarms)
+    verbs = [each[0] for each in a.machine.inputs]
+    assert verbs.count("datagram") == 100
+    assert max(at for at, verb in enumerate(verbs) if verb == "datagram") < verbs.index("tick")
 
 
-def test_a_numeric_host_resolves_to_itself_and_an_unknown_name_to_nothing(stage: Stage) -> None:
+def test_a_moved_wall_clock_is_told_once_with_the_new_time(stage: Stage) -> None:
     a = stage.add("a")
-    a.act(Resolve(1, "not a host name", 4155))
-    stage.until(lambda: [(query, found) for _, query, found in a.machine.named("resolved")] == [(1, [])])
+    stage.until(lambda: bool(a.machine.inputs))
+    _, started, wall_ns = a.machine.inputs[0]
+    stage.move_wall(a, 3600.0)
+    stage.until(lambda: bool(a.machine.named("wall")))
+    a.machine.alarms = [started + 0.2]
+    a.act()
+    stage.until(lambda: not a.machine.alarms)
+    ((now, told_ns),) = a.machine.named("wall")
+    assert abs((told_ns - wall_ns) / 1e9 - (now - started) - 3600.0) < 0.05
+
+
+def test_a_wall_clock_that_moved_a_little_is_not_told(stage: Stage) -> None:
+    a = stage.add("a")
+    stage.until(lambda: bool(a.machine.inputs))
+    stage.move_wall(a, 0.03)
+    a.machine.alarms = [a.machine.inputs[0][1] + 0.2]
+    a.act()
+    stage.until(lambda: not a.machine.alarms)
+    assert a.machine.named("wall") == []
+
+
+def test_an_unknown_name_resolves_to_nothing(stage: Stage) -> None:
+    a = stage.add("a")
+    a.act(Resolve(1, "not a host name", 4155), Resolve(2, "", 4155))
+    stage.until(lambda: len(a.machine.named("resolved")) == 2)
+    assert sorted((query, found) for _, query, found in a.machine.named("resolved")) == [(1, []), (2, [])]
+
+
+def test_a_numeric_host_resolves_to_itself(stage: Stage) -> None:
+    a = stage.add("a")
+    a.act(Resolve(1, a.address[0], 4155))
+    stage.until(lambda: [found for _, _, found in a.machine.named("resolved")] == [[(a.address[0], 4155)]])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from meshq.machine.effects import Address, SendDatagram
+from meshq.wire.prefix import DATAGRAM_BYTES_MAX
 from tests.conformance.stages import Stage
 
 
@@ -18,6 +21,22 @@ def test_a_datagram_to_oneself_comes_back(stage: Stage) -> None:
     a = stage.add("a")
     a.act(SendDatagram(a.address, b"echo"))
     stage.until(lambda: [(d, s) for _, d, s in a.machine.named("datagram")] == [(b"echo", a.address)])
+
+
+def test_a_datagram_above_the_limit_never_arrives_and_the_largest_does(stage: Stage) -> None:
+    a, b = stage.add("a"), stage.add("b")
+    a.act(SendDatagram(b.address, b"x" * (DATAGRAM_BYTES_MAX + 1)), SendDatagram(b.address, b"x" * 60_000))
+    a.act(SendDatagram(b.address, b"y" * DATAGRAM_BYTES_MAX))
+    a.act(SendDatagram(b.address, b"end"))
+    stage.until(lambda: len(b.machine.named("datagram")) >= 2)
+    assert {data for _, data, _ in b.machine.named("datagram")} == {b"y" * DATAGRAM_BYTES_MAX, b"end"}
+
+
+@pytest.mark.parametrize("to", [("::1", 9), ("255.255.255.255", 9), ("no address", 9), ("", 0)])
+def test_a_datagram_to_where_no_way_leads_harms_no_later_one(stage: Stage, to: Address) -> None:
+    a, b = stage.add("a"), stage.add("b")
+    a.act(SendDatagram(to, b"lost"), SendDatagram(b.address, b"kept"))
+    stage.until(lambda: [data for _, data, _ in b.machine.named("datagram")] == [b"kept"])
 
 
 def test_a_datagram_to_nobody_harms_no_later_one(stage: Stage) -> None:
