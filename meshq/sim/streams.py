@@ -180,7 +180,8 @@ class Way:
 
     def write(self, data: bytes) -> None:
         if data and not self._finished:
-            self._waiting.append(data)
+            for at in range(0, len(data), SEGMENT_BYTES):  # a large one would be copied for each segment
+                self._waiting.append(data[at : at + SEGMENT_BYTES])
             self.waiting_bytes += len(data)
             self._pump()
 
