@@ -1,8 +1,8 @@
 """Faults as values: what befalls whom, when and for how long; a plan is a list of them.
 
 A fault says itself (``str``) and can be written down again (``repr``), so that a failing plan can be printed,
-repeated and made smaller. Decides nothing about what must hold under faults; that is the checkers'. Plans from
-chance are drawn in ``swarm``.
+repeated and made smaller. Faults of one kind may overlap: what befalls a node ends with the last of them. Decides
+nothing about what must hold under faults; that is the checkers'. Plans from chance are drawn in ``swarm``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from meshq.sim.disk import Fate
 from meshq.sim.fleet import Fleet
+from meshq.sim.host import TURN_S, Host
 from meshq.sim.network import Weather
 
 Undo: TypeAlias = Callable[[], None]
@@ -81,8 +82,9 @@ class Pause(Fault):
 
     def begin(self, fleet: Fleet) -> Undo:
         host = fleet.hosts[self.node]
+        starts = host.counters.starts
         host.pause()
-        return lambda: host.resume() if host.paused else None
+        return lambda: host.resume() if host.paused and host.counters.starts == starts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +96,7 @@ class Starve(Fault):
     most_s: float
 
     def begin(self, fleet: Fleet) -> Undo:
-        host = fleet.hosts[self.node]
-        host.lag_s = (self.least_s, self.most_s)
-
-        def end() -> None:
-            host.lag_s = (0.0, 0.0)
-
-        return end
+        return _hold(fleet.hosts[self.node], "lag_s", (self.least_s, self.most_s), (0.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +107,18 @@ class Slow(Fault):
     turn_s: float
 
     def begin(self, fleet: Fleet) -> Undo:
-        host = fleet.hosts[self.node]
-        host.turn_s = self.turn_s
+        return _hold(fleet.hosts[self.node], "turn_s", self.turn_s, TURN_S)
 
-        def end() -> None:
-            host.turn_s = type(host).turn_s
 
-        return end
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowReader(Fault):
+    """The node reads each of its streams at ``bytes_s``; what it has not read holds the writers up."""
+
+    node: str
+    bytes_s: float
+
+    def begin(self, fleet: Fleet) -> Undo:
+        return _hold(fleet.hosts[self.node], "read_bytes_s", self.bytes_s, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,7 @@ class Crash(Fault):
 
     def begin(self, fleet: Fleet) -> Undo | None:
         fleet.crash(self.node, host=self.host)
-        return (lambda: fleet.restart(self.node, self.disk)) if self.for_s else None
+        return _keep_down(fleet, self.node, self.disk) if self.for_s else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +189,40 @@ class Drain(Fault):
         host = fleet.hosts[self.node]
         if host.running:
             host.call("drain", self.timeout_s)
-        return (lambda: fleet.restart(self.node)) if self.for_s else None
+        return _keep_down(fleet, self.node, "kept") if self.for_s else None
+
+
+def _hold(host: Host, name: str, value: object, calm: object) -> Undo:
+    """``name`` of the host is ``value`` until undone; of several the one begun last counts, ``calm`` after all."""
+    entry = [value]  # of equal values each for itself
+    host.held.setdefault(name, []).append(entry)
+    setattr(host, name, value)
+
+    def end() -> None:
+        held: list[Any] = host.held.get(name, [])
+        if any(each is entry for each in held):
+            held[:] = [each for each in held if each is not entry]
+            setattr(host, name, held[-1][0] if held else calm)
+
+    return end
+
+
+def _keep_down(fleet: Fleet, node: str, disk: Fate) -> Undo:
+    """Who is down starts again, with what ``disk`` leaves, once nothing else keeps it down."""
+    host = fleet.hosts[node]
+    held = host.held.setdefault("down", [])
+    held.append(disk)
+
+    def end() -> None:
+        held.remove(disk)
+        if host.running:
+            return
+        if held:
+            host.disk.become(disk)
+        else:
+            fleet.restart(node, disk)
+
+    return end
 
 
 def schedule(fleet: Fleet, plan: Sequence[Fault], from_s: float) -> None:

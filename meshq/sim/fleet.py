@@ -35,6 +35,7 @@ class Fleet:
         """What machines emitted: when, who, what."""
         self.on_event: list[Callable[[Host, Any], None]] = []
         self.on_turn: list[Callable[[Host], None]] = []
+        self._calms = 0
         self._build = build
         self._sync = sync
         self._wire = Wire(
@@ -105,18 +106,21 @@ class Fleet:
     def calm_down(self) -> None:
         """Every fault ends: paths are whole, everybody runs, reads and is on time (clocks stay as they are)."""
         self.paths.mend_all()
+        self._calms += 1
         for host in self.hosts.values():
-            host.lag_s, host.turn_s = (0.0, 0.0), Host.turn_s
-            if host.paused:
+            host.held.clear()
+            host.lag_s, host.turn_s, host.read_bytes_s = (0.0, 0.0), Host.turn_s, 0.0
+            while host.paused:
                 host.resume()
 
     def _cut(self, cuts: list[tuple[str, str]]) -> Callable[[], None]:
+        calms = self._calms
         for source, target in cuts:
             self.paths.cut(source, target)
 
         def mend() -> None:
-            for source, target in cuts:
-                self.paths.mend(source, target)
+            while cuts and calms == self._calms:  # once, and not what was cut after a calm
+                self.paths.mend(*cuts.pop())
 
         return mend
 

@@ -32,6 +32,8 @@ TURN_S: Final = 0.000_1
 RECEIVE_BYTES_MAX: Final = 4 * 1024 * 1024
 """The datagram socket's buffer; beyond it the newest packet is dropped."""
 WALL_MOVED_S: Final = 0.05
+BITE_S: Final = 0.02
+"""A slow reader takes what it may read in this time at once."""
 LOOKUP_S: Final = 0.005
 SPINS_MAX: Final = 1_000
 
@@ -138,11 +140,14 @@ class Host:
     machine: Machine | None = None
     guest: Guest | None = None
     stopped: Stop | None = None
-    paused: bool = False
     turn_s: float = TURN_S
     """How long an input waits for its turn: more on a slow host."""
     lag_s: tuple[float, float] = (0.0, 0.0)
     """Inputs are read this much late, while timers are on time: a starved reader."""
+    read_bytes_s: float = 0.0
+    """How fast each of its streams is read: a slow reader. 0: without limit."""
+    held: dict[str, list[object]] = field(default_factory=dict)
+    """What faults hold it in, by kind; the last of each counts (see ``faults``)."""
     counters: HostCounters = field(default_factory=HostCounters)
     stops: list[tuple[Epoch, Stop]] = field(default_factory=list)
     """Every end that a machine asked for, with the epoch of its start."""
@@ -159,6 +164,7 @@ class Host:
         self._ends: dict[int, End] = {}
         self._told_error_s = 0.0
         self._spins = 0
+        self._pauses = 0
         self._due: float | None = None
         self._do: dict[type[Any], Callable[[Any], None]] = {
             SendDatagram: self._send, Dial: self._dial, Write: self._write, Close: self._close,
@@ -169,6 +175,11 @@ class Host:
     def running(self) -> bool:
         """Whether a process lives here (it may be paused)."""
         return self.machine is not None or (self.guest is not None and self.guest.alive)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the process stands still."""
+        return self._pauses > 0
 
     @property
     def now(self) -> float:
@@ -229,14 +240,16 @@ class Host:
         self.boot()
 
     def pause(self) -> None:
-        """Nothing runs; inputs queue up in the kernel."""
+        """Nothing runs until resumed as often as paused; inputs queue up in the kernel."""
         self._world.note(self.name, "paused")
-        self.paused = True
+        self._pauses += 1
 
     def resume(self) -> None:
-        """Go on: what queued up is read first."""
+        """Go on, if nobody else paused it: what queued up is read first. One that runs is left alone."""
+        self._pauses = max(0, self._pauses - 1)
+        if self._pauses:
+            return
         self._world.note(self.name, "goes on")
-        self.paused = False
         self._alarm.hasten(self._world.now)
         if self.guest is not None:
             self.guest.resumed()
@@ -382,12 +395,21 @@ class Host:
         assert self.machine is not None
         if end.gone or end.tag is None:
             return
-        data = end.read(self._read_rng)
+        rate = self.read_bytes_s
+        data = end.read(self._read_rng, max(1, int(rate * BITE_S))) if rate else end.read(self._read_rng)
         if data:
             self.machine.received(now, end.tag, data)
         if end.ended is not None:
             self._over(now, end, end.ended)
+        elif rate:
+            end.noticed = True  # what comes before its turn waits as well
+            self._world.after(len(data) / rate, self._read_on, end)
         elif end.waiting:
+            end.notice()
+
+    def _read_on(self, end: End) -> None:
+        end.noticed = False
+        if end.waiting:
             end.notice()
 
     def _over(self, now: float, end: End, reason: str) -> None:
@@ -463,7 +485,7 @@ class Host:
 
     def _end_process(self) -> None:
         self.machine = None
-        self.paused = False
+        self._pauses = 0
         self._inbox.clear()
         self._inbox_bytes = 0
         self._ends.clear()

@@ -16,7 +16,7 @@ from meshq.engine.engine import Engine
 from meshq.sim import faults
 from meshq.sim.clients import Admin, Client
 from meshq.sim.consumer import Consumer, ConsumerHabits
-from meshq.sim.faults import Fault, Pause, Slow, Starve
+from meshq.sim.faults import Fault, Pause, Slow, SlowReader, Starve
 from meshq.sim.fleet import Fleet
 from meshq.sim.host import Machine, Start
 from meshq.sim.ledger import Ledger, Message
@@ -182,7 +182,7 @@ class Stage:
     def play(self, plan: Sequence[Fault], active_s: float) -> None:
         """Publishers publish, faults happen."""
         self.plan = list(plan)
-        self.slow = {fault.node for fault in plan if isinstance(fault, Pause | Starve | Slow)}
+        self.slow = {fault.node for fault in plan if isinstance(fault, Pause | Starve | Slow | SlowReader)}
         faults.schedule(self.fleet, self.plan, self.started_at)
         for at_s, call, arguments in self._acts:
             self.world.at(self.started_at + at_s, call, *arguments)

@@ -96,16 +96,18 @@ class End:
         self.unread.clear()
         self.out.finish(abort or not self.connected)
 
-    def read(self, rng: Random) -> bytes:
-        """What has arrived, or part of it; b"" when nothing waits (see ``ended``)."""
+    def read(self, rng: Random, most: int = WINDOW_BYTES) -> bytes:
+        """What has arrived, or part of it, ``most`` bytes; b"" when nothing waits (see ``ended``)."""
         self.noticed = False
         if not self.unread:
             self.ended = self._last
             return b""
         data = b"".join(self.unread) if len(self.unread) > 1 else self.unread[0]
         self.unread.clear()
-        if len(data) > 1 and rng.random() < SPLIT_SHARE:
-            at = rng.randrange(1, len(data))
+        at = min(most, len(data))
+        if at > 1 and rng.random() < SPLIT_SHARE:
+            at = rng.randrange(1, at)
+        if at < len(data):
             self.unread.append(data[at:])
             data = data[:at]
         if not self.unread:
