@@ -240,9 +240,10 @@ class Host:
         self.boot()
 
     def pause(self) -> None:
-        """Nothing runs until resumed as often as paused; inputs queue up in the kernel."""
-        self._world.note(self.name, "paused")
-        self._pauses += 1
+        """Nothing runs until resumed as often as paused; inputs queue up in the kernel. Where nothing runs: nothing."""
+        if self.running:
+            self._world.note(self.name, "paused")
+            self._pauses += 1
 
     def resume(self) -> None:
         """Go on, if nobody else paused it: what queued up is read first. One that runs is left alone."""

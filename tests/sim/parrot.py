@@ -95,6 +95,10 @@ class Parrot:
         self._out.append(Emit("goodbye"))
         self._out.append(Stop(None, 3))
 
+    def drain(self, now: float, timeout_s: float) -> None:
+        self.log.append(("drain", now, timeout_s))
+        self.stop(now)
+
     # What tests look at.
 
     def times(self, kind: str) -> list[float]:
