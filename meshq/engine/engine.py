@@ -481,9 +481,10 @@ class Engine:
         timeout_s = arguments.get("timeout_s", 5)
         if type(timeout_s) not in (int, float) or not 0 <= timeout_s <= 3600:
             raise RemoteProtocolError("timeout_s is 0 to 3600", code="BAD_ARGUMENT")
-        left = self.broker.messages_left()
-        self.drain(now, timeout_s)
-        return {"messages": left}
+        if self._drain_until is None:
+            self._drain_until = now + timeout_s
+        self._check_at = now  # in a turn of its own: the answer leaves before the goodbye
+        return {"messages": self.broker.messages_left()}
 
     def _introduce(self) -> None:
         self.links.on_gossip = self._post.packet

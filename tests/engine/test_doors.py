@@ -262,6 +262,19 @@ def test_a_draining_node_refuses_publishes_and_leaves_when_its_messages_are_gone
     cast.until(lambda: cast.engine("n2").membership.members["n1"].state.name == "LEFT")
 
 
+def test_a_node_that_is_asked_to_drain_answers_before_it_says_goodbye() -> None:
+    for messages in (0, 1):
+        cast = Cast(("n1", "n2")).start()
+        client = cast.client("n1")
+        if messages:
+            client.publish("t", b"x")
+            client.expect(Confirmed)
+        client.session.ask(1, "drain", {"timeout_s": 0.5}, 1_000)
+        client.say()
+        assert client.expect(Answer).value == {"messages": messages}
+        assert client.expect(Goodbye).code == "LEAVING"
+
+
 def test_what_is_accepted_after_a_delete_beyond_a_partition_opens_the_topic_anew() -> None:
     cast = Cast(("n1", "n2")).start()
     deleter, publisher = cast.client("n1"), cast.client("n2")
