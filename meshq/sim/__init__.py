@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from meshq.sim.faults import Pause as Pause
     from meshq.sim.faults import Skew as Skew
     from meshq.sim.faults import Slow as Slow
+    from meshq.sim.faults import SlowReader as SlowReader
     from meshq.sim.faults import Starve as Starve
     from meshq.sim.faults import Storm as Storm
     from meshq.sim.mesh import Happened as Happened
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from meshq.sim.network import Weather as Weather
 
 _HOMES: Final = {
-    "meshq.sim.faults": "Crash Drain Fault Flap LinkCut OneWay Partition Pause Skew Slow Starve Storm",
+    "meshq.sim.faults": "Crash Drain Fault Flap LinkCut OneWay Partition Pause Skew Slow SlowReader Starve Storm",
     "meshq.sim.mesh": "Happened Mesh",
     "meshq.sim.network": "Weather",
 }

@@ -6,7 +6,7 @@ import pytest
 
 from meshq.sim.fleet import Fleet
 from meshq.sim.network import Weather
-from meshq.sim.streams import DIAL_S_MAX, WINDOW_BYTES, End
+from meshq.sim.streams import DIAL_S_MAX, LINGER_S, WINDOW_BYTES, End
 from tests.sim.parrot import parrot, parrots
 
 DIALLED, ACCEPTED = 100, 3
@@ -102,6 +102,39 @@ def test_a_close_arrives_after_the_bytes_before_it() -> None:
     assert parrot(fleet, "b").bytes_of(ACCEPTED) == b"x" * 100_000
     assert parrot(fleet, "b").ends_of(ACCEPTED) == ["eof"]
     assert parrot(fleet, "a").ends_of(DIALLED) == []
+
+
+def test_a_closed_end_gives_up_when_its_peer_does_not_read_in_time() -> None:
+    fleet = joined(parrots(), answers=False)
+    fleet.hosts["b"].pause()
+    fleet.hosts["a"].call("write", DIALLED, b"x" * 1_000_000)
+    fleet.hosts["a"].call("close", DIALLED)
+    fleet.world.run_until(fleet.world.now + LINGER_S + 1.0)
+    fleet.hosts["b"].resume()
+    fleet.world.run_until(fleet.world.now + 1.0)
+    assert parrot(fleet, "b").bytes_of(ACCEPTED) == b"x" * WINDOW_BYTES
+    assert parrot(fleet, "b").ends_of(ACCEPTED) == ["reset"]
+
+
+def test_what_a_dying_process_had_closed_and_not_sent_is_lost() -> None:
+    fleet = joined(parrots(), answers=False)
+    fleet.hosts["b"].pause()
+    fleet.hosts["a"].call("write", DIALLED, b"x" * 1_000_000)
+    fleet.hosts["a"].call("close", DIALLED)
+    fleet.world.run_until(fleet.world.now + 1.0)
+    fleet.crash("a")
+    fleet.world.run_until(fleet.world.now + 0.1)
+    fleet.hosts["b"].resume()
+    fleet.world.run_until(fleet.world.now + 1.0)
+    assert len(parrot(fleet, "b").bytes_of(ACCEPTED)) == WINDOW_BYTES
+    assert parrot(fleet, "b").ends_of(ACCEPTED) == ["reset"]
+
+
+def test_an_address_outside_the_network_is_unreachable_at_once() -> None:
+    fleet = parrots()
+    fleet.hosts["a"].call("dial", DIALLED, ("192.0.2.1", 4155))
+    fleet.world.run_until(fleet.world.now + 0.1)
+    assert parrot(fleet, "a").ends_of(DIALLED) == ["unreachable"]
 
 
 def test_an_abort_resets() -> None:
