@@ -22,7 +22,6 @@ from meshq.node import Node
 from meshq.sim import faults, swarm
 from meshq.sim.disk import Fate
 from meshq.sim.faults import Fault
-from meshq.sim.host import TURN_S
 from meshq.sim.loop import VirtualLoop
 from meshq.sim.network import LAN, Weather
 from meshq.sim.program import Program, Service
@@ -181,24 +180,19 @@ class Mesh:
 
     def slow(self, name: str, turn_s: float = 0.05) -> Undo:
         """Each turn of the node comes ``turn_s`` after its input."""
-        host = self._fleet.hosts[self._known((name,))[0]]
+        self._known((name,))
         self._note(f"{name} takes {turn_s:g} s for each turn")
-        host.turn_s = turn_s
-
-        def end() -> None:
-            host.turn_s = TURN_S
-
-        return end
+        return faults.Slow(at_s=0.0, node=name, turn_s=turn_s).begin(self._fleet)
 
     def pause(self, name: str) -> Undo:
         """The process stands still, its services too, until ``resume`` or what this returns."""
-        self._fleet.hosts[self._known((name,))[0]].pause()
-        return lambda: self.resume(name)
+        self._known((name,))
+        return faults.Pause(at_s=0.0, node=name).begin(self._fleet)
 
     def resume(self, name: str) -> None:
-        """A paused process goes on."""
+        """The process goes on, whatever made it stand still."""
         host = self._fleet.hosts[self._known((name,))[0]]
-        if host.paused:
+        while host.paused:
             host.resume()
 
     def crash(self, name: str, *, host: bool = False, disk: Fate = "kept") -> None:
