@@ -10,6 +10,7 @@ file says who is told what, in which order.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Final
 
 from meshq.broker import effects as broker_effects
@@ -90,6 +91,8 @@ class Engine:
             config, self.membership, self.routing, self.broker, self.links, self._streams, self.counters
         )
         self._questions = Questions(config, self._streams, self.links, self.membership, self._kinds())
+        self._timed = (self.membership, self.routing, self.broker, self._streams, self.links, self._post.hearsay)
+        self._deadlines = tuple(machine.deadline for machine in (*self._timed, self._questions))
         self._introduce()
 
     # inputs
@@ -181,7 +184,7 @@ class Engine:
     def tick(self, now: float) -> None:
         """Time passed: do what is due."""
         self._now = now
-        for machine in (self.membership, self.routing, self.broker, self._streams, self.links, self._post.hearsay):
+        for machine in self._timed:
             machine.tick(now)
         self._questions.tick(now)
         self._check_catalog(now)
@@ -229,16 +232,16 @@ class Engine:
         """When ``tick`` wants to be called; at once when the turn left something undone."""
         if self._more:
             return self._now
-        deadlines = [
-            machine.deadline()
-            for machine in (self.membership, self.routing, self.broker, self._streams, self.links, self._post.hearsay)
-        ]
-        deadlines.append(self._questions.deadline())
+        first = inf
+        for machine_deadline in self._deadlines:
+            deadline = machine_deadline()
+            if deadline is not None and deadline < first:
+                first = deadline
         if self._drain_until is not None and not self._stopped:
-            deadlines.append(self._check_at)
+            first = min(first, self._check_at)
         if not self.ready and self._catalog_at:
-            deadlines.append(self._catalog_at)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+            first = min(first, self._catalog_at)
+        return None if first == inf else first
 
     def view(self) -> dict[str, Any]:
         """A snapshot for checkers: plain values, nothing shared."""

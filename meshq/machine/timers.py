@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+_Entry: TypeAlias = list[Any]
+"""When it is due, a number in the order of arming, and the key, or ``_GONE`` once that is due at another time or never."""
+DUE, KEY = 0, 2
+_GONE: Final = object()
 
 
 class Timers(Generic[K]):
@@ -20,40 +24,47 @@ class Timers(Generic[K]):
     """
 
     def __init__(self) -> None:
-        self._due: dict[K, tuple[float, int]] = {}
-        self._heap: list[tuple[float, int, K]] = []
+        self._live: dict[K, _Entry] = {}
+        self._heap: list[_Entry] = []
         self._armed = 0
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._live)
 
     def __contains__(self, key: K) -> bool:
-        return key in self._due
+        return key in self._live
 
     def arm(self, key: K, due: float) -> None:
         """Set the deadline of ``key``, replacing an earlier one."""
+        before = self._live.get(key)
+        if before is not None:
+            before[KEY] = _GONE
         self._armed += 1
-        self._due[key] = (due, self._armed)
-        heappush(self._heap, (due, self._armed, key))
-        if len(self._heap) > 64 and len(self._heap) > 2 * len(self._due):
-            self._heap = [(d, n, k) for k, (d, n) in self._due.items()]
-            heapify(self._heap)
+        entry = self._live[key] = [due, self._armed, key]
+        heap = self._heap
+        heappush(heap, entry)
+        if len(heap) > 64 and len(heap) > 2 * len(self._live):
+            heap[:] = self._live.values()
+            heapify(heap)
 
     def cancel(self, key: K) -> None:
         """Forget the deadline of ``key``, if it has one."""
-        self._due.pop(key, None)
+        entry = self._live.pop(key, None)
+        if entry is not None:
+            entry[KEY] = _GONE
 
     def due_at(self, key: K) -> float | None:
         """When ``key`` is due, or None."""
-        found = self._due.get(key)
-        return found[0] if found else None
+        found = self._live.get(key)
+        return found[DUE] if found else None
 
     def deadline(self) -> float | None:
         """The earliest deadline, or None when nothing waits."""
         heap = self._heap
         while heap:
-            due, number, key = heap[0]
-            if self._due.get(key) == (due, number):
+            first = heap[0]
+            if first[KEY] is not _GONE:
+                due: float = first[DUE]
                 return due
             heappop(heap)
         return None
@@ -62,7 +73,7 @@ class Timers(Generic[K]):
         """Take out every key whose deadline has come, earliest first, equal ones as armed."""
         keys: list[K] = []
         while (first := self.deadline()) is not None and first <= now:
-            _, _, key = heappop(self._heap)
-            del self._due[key]
+            key = heappop(self._heap)[KEY]
+            del self._live[key]
             keys.append(key)
         return keys
