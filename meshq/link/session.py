@@ -68,19 +68,23 @@ class Session:
         if self.ended:
             return []
         frames: list[Frame] = []
-        feed = data
-        while payloads := self._framing.feed(feed):
-            feed = b""
-            for payload in payloads:
-                frame = decode(payload)
-                if frame is None or type(frame) is Pong:
-                    continue
-                if type(frame) is Ping:
-                    self.send(Pong(frame.number))
-                    continue
-                self._check_order(frame)
-                frames.append(frame)
+        payloads = self._framing.feed(data)
+        while payloads:
+            alone = self._framing.one  # one at a time until the Hello, whose limit holds for what follows
+            self._read(payloads, frames)
+            payloads = self._framing.feed(b"") if alone else []
         return frames
+
+    def _read(self, payloads: list[bytes], frames: list[Frame]) -> None:
+        for payload in payloads:
+            frame = decode(payload)
+            kind = type(frame)
+            if kind is Ping:
+                self.send(Pong(frame.number))  # type: ignore[union-attr]
+            elif frame is not None and kind is not Pong:
+                if self.peer is None or kind is Hello:
+                    self._check_order(frame)
+                frames.append(frame)
 
     def output(self, now: float) -> list[bytes]:
         """What to write now, taken out."""

@@ -39,8 +39,6 @@ PLAIN_ONLY: Final[dict[str, Any]] = {
     "semantic_decoders": dict.fromkeys((*_BUILT_IN_TAGS, 55799), _refuse),
 }
 """What cbor2's ``loads`` is told to leave out; it still ignores trailing bytes."""
-# One byte at a time, so that the position tells where the value ended.
-_DECODER: Final = {**PLAIN_ONLY, "read_size": 1}
 
 
 def encode(value: Any) -> bytes:
@@ -57,10 +55,10 @@ def decode(data: bytes) -> Any:
         _count_items(data)
     stream = BytesIO(data)
     try:
-        value = CBORDecoder(stream, **_DECODER).decode()
+        value = CBORDecoder(stream, **PLAIN_ONLY).decode()
     except (CBORDecodeError, ValueError, OverflowError, RecursionError, MemoryError) as exc:
         raise RemoteProtocolError(f"malformed CBOR: {str(exc)[:120]}", code="BAD_CBOR") from exc
-    if stream.tell() != len(data):
+    if stream.tell() != len(data):  # the decoder reads ahead, and goes back to where the value ended
         raise RemoteProtocolError(f"{len(data) - stream.tell()} bytes after the value", code="BAD_CBOR")
     return value
 
