@@ -13,9 +13,10 @@ from hashlib import blake2b
 from heapq import heappop, heappush
 from random import Random
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 _STAMP = Struct("<dQ").pack
+UNTRACED_BYTES_MAX: Final = 64 * 1024
 
 
 class Note(NamedTuple):
@@ -35,11 +36,17 @@ class World:
     def __init__(self, seed: int, *, notes_max: int = 4_000) -> None:
         self.seed = seed
         self.now = 0.0
-        self.events = 0
         self.notes: deque[Note] = deque(maxlen=notes_max)
         self._heap: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._asked = 0
         self._trace = blake2b(digest_size=16)
+        self._untraced = bytearray()
+        """What happened since the trace was last brought up to date: hashed in large pieces, for speed."""
+
+    @property
+    def events(self) -> int:
+        """How many events there were."""
+        return self._asked - len(self._heap)
 
     def rng(self, *purpose: str | int) -> Random:
         """A stream of chance of its own: draws for one purpose never shift those for another."""
@@ -60,8 +67,9 @@ class World:
         if not heap or heap[0][0] > until_s:
             return False
         self.now, number, call, arguments = heappop(heap)
-        self.events += 1
-        self._trace.update(_STAMP(self.now, number))
+        self._untraced += _STAMP(self.now, number)
+        if len(self._untraced) > UNTRACED_BYTES_MAX:
+            self._catch_up()
         call(*arguments)
         return True
 
@@ -82,7 +90,7 @@ class World:
 
     def trace(self, data: bytes) -> None:
         """Let ``data`` (what an event carried) count in the trace hash."""
-        self._trace.update(data)
+        self._untraced += data
 
     def note(self, who: str, text: str) -> None:
         """A line for the timeline that a failure prints; the newest are kept."""
@@ -90,7 +98,12 @@ class World:
 
     def hash(self) -> str:
         """The hash of everything that happened so far, in order."""
-        return self._trace.copy().hexdigest()
+        self._catch_up()
+        return self._trace.hexdigest()
+
+    def _catch_up(self) -> None:
+        self._trace.update(self._untraced)
+        self._untraced.clear()
 
 
 class Alarm:
