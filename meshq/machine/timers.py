@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 _Entry: TypeAlias = list[Any]
-"""When it is due, a number in the order of arming, and the key, or ``_GONE`` once that is due at another time or never."""
+"""When it is due, a number in the order of arming, and the key: ``_GONE`` once it is due at another time, or never."""
 DUE, KEY = 0, 2
 _GONE: Final = object()
 

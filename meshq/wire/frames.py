@@ -322,7 +322,7 @@ def _addresses(value: Any) -> dict[str, list[Any]]:
 
 def _log(value: Any) -> LogId:
     if type(value) is list and len(value) == 5 and type(value[0]) is str and len(value[0]) <= NAME_CHARACTERS_MAX:
-        origin, ms, nonce, generation, lane = value
+        _, ms, nonce, generation, lane = value
         if type(ms) is type(nonce) is type(generation) is type(lane) is int and (
             ms >= 0 and nonce >= 0 and generation >= 0 and lane >= 0
         ):
