@@ -277,8 +277,11 @@ class Engine:
 
     def _pull(self) -> None:
         """The writers pull: what fits their transports leaves the broker, the rest stays in it."""
+        pullable = self.broker.pullable()
+        if not pullable:
+            return
         near: dict[int, list[Link]] = {}
-        for name in self.broker.pullable():
+        for name in pullable:
             link = self.links.get(name)
             if link is not None and not link.stream.blocked:
                 near.setdefault(self._nearness(name), []).append(link)

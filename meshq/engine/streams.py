@@ -140,6 +140,8 @@ class Streams:
     def output(self, now: float) -> list[Effect]:
         """The dials, writes and closes of the turn, taken out."""
         effects, self._dials = self._dials, []
+        if not self._dirty:
+            return effects
         dirty, self._dirty = self._dirty, {}
         for stream in dirty.values():
             chunks = stream.session.output(now) if stream.session is not None else []

@@ -181,11 +181,25 @@ class Way:
         self._finished = False
 
     def write(self, data: bytes) -> None:
-        if data and not self._finished:
+        if not data or self._finished:
+            return
+        if not self._waiting and len(data) <= SEGMENT_BYTES and self._is_free(len(data)):
+            self._unread_bytes += len(data)
+            self._send(data)
+        else:
             for at in range(0, len(data), SEGMENT_BYTES):  # a large one would be copied for each segment
                 self._waiting.append(data[at : at + SEGMENT_BYTES])
             self.waiting_bytes += len(data)
             self._pump()
+
+    def _is_free(self, size_bytes: int) -> bool:
+        """Whether so much would leave at once, as it mostly does."""
+        return (
+            self._writer.connected
+            and not self._retrying
+            and self._unread_bytes + size_bytes <= WINDOW_BYTES
+            and self._is_open()
+        )
 
     def accept(self) -> None:
         """The dialler's last step of the handshake: the listener learns of the stream in order with its bytes."""

@@ -66,9 +66,8 @@ class Repeats(Checker):
         starts = self.stage.fleet.hosts[consumer.node].counters.starts
         return HandOver(self.stage.world.now, consumer, consumer.subscription, consumer.node, starts)
 
-    def _check_finished(self, message: Message, channel: str, consumer: Any) -> None:
+    def _check_finished(self, message: Message, channel: str, consumer: Any, now: HandOver) -> None:
         finished = self._finished.get((message.name, channel))
-        now = self._hand_over(consumer)
         if finished is None or (finished.node, finished.starts) != (now.node, now.starts):
             return
         if consumer.node not in self.stage.slow and now.at_s > finished.at_s + HEARD_S and not consumer.remote:
@@ -84,8 +83,8 @@ class Repeats(Checker):
                 f"{message} was handed to {consumer.name} on {channel}, though {before.consumer.name} at {before.node} "
                 f"has it since {before.at_s:.4f} s"
             )
-        self._check_finished(message, channel, consumer)
-        self._last[key] = self._hand_over(consumer)
+        now = self._last[key] = self._hand_over(consumer)
+        self._check_finished(message, channel, consumer, now)
 
     def _had_reason(self, before: HandOver, message: Message, node: str) -> bool:
         consumer, now = before.consumer, self.stage.world.now
