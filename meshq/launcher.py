@@ -49,6 +49,40 @@ class LaunchError(MeshError):
     """A node process did not do in time what was expected of it; the text ends with the tail of its log."""
 
 
+class Guard:
+    """Kills the processes that this one begot when this one dies first, however it dies. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._telling = threading.Lock()
+
+    def begun(self, pid: int) -> None:
+        """A process was started; to be killed if this one dies."""
+        self._tell(f"+{pid}\n")
+
+    def ended(self, pid: int) -> None:
+        """It has ended and was waited for: its number may be another's soon."""
+        self._tell(f"-{pid}\n")
+
+    def close(self) -> None:
+        """End the guard, which kills what was not told to have ended. Idempotent."""
+        with self._telling:
+            process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            process.wait()
+
+    def _tell(self, line: str) -> None:
+        with self._telling:
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _GUARD], stdin=subprocess.PIPE, start_new_session=True
+                )
+            assert self._process.stdin is not None
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+
+
 class NodeProcess:
     """One node by name, over all its starts. Made by Launcher.start."""
 
@@ -129,7 +163,7 @@ class NodeProcess:
             raise self._failure(f"did not end within {timeout_s:g} s") from exc
         for reader in self._readers:
             reader.join(timeout_s)
-        self._launcher._ended(process.pid)
+        self._launcher.guard.ended(process.pid)
         return status
 
     def restart(self, *arguments: str, timeout_s: float = READY_S) -> None:
@@ -156,7 +190,7 @@ class NodeProcess:
             start_new_session=True,  # Ctrl-C at the terminal is the caller's to pass on
         )
         self._process = process
-        self._launcher._begun(process.pid)
+        self._launcher.guard.begun(process.pid)
         assert process.stdout is not None
         assert process.stderr is not None
         self._readers = [self._read(process.stdout, self._hear), self._read(process.stderr, self.log.append)]
@@ -260,8 +294,8 @@ class Launcher:
         self.nodes: dict[str, NodeProcess] = {}
         self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._command = [*command, "--json", "--bind", bind, *arguments]
-        self._guard: subprocess.Popen[bytes] | None = None
-        self._guarding = threading.Lock()
+        self.guard = Guard()
+        """What ends the processes when this one dies first; those beside the nodes may be told to it as well."""
 
     def __enter__(self) -> Self:
         return self
@@ -310,28 +344,8 @@ class Launcher:
             node._signal(signal.SIGKILL)
         for node in running:
             node.wait()
-        with self._guarding:
-            guard, self._guard = self._guard, None
-        if guard is not None and guard.stdin is not None:
-            guard.stdin.close()
-            guard.wait()
+        self.guard.close()
 
     def logs(self) -> str:
         """The tail of every node's log, for a failure's report."""
         return "\n".join(f"--- {name}\n{node.log_tail()}" for name, node in self.nodes.items())
-
-    def _begun(self, pid: int) -> None:
-        self._tell_guard(f"+{pid}\n")
-
-    def _ended(self, pid: int) -> None:
-        self._tell_guard(f"-{pid}\n")
-
-    def _tell_guard(self, line: str) -> None:
-        with self._guarding:
-            if self._guard is None:
-                self._guard = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _GUARD], stdin=subprocess.PIPE, start_new_session=True
-                )
-            assert self._guard.stdin is not None
-            self._guard.stdin.write(line.encode())
-            self._guard.stdin.flush()

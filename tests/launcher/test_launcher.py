@@ -119,7 +119,7 @@ def test_leaving_kills_every_process_also_a_stopped_one() -> None:
         nodes = launcher.start_mesh("a", "b")
         nodes[1].stop()
         pids = [node.pid for node in nodes]
-        guard = launcher._guard
+        guard = launcher.guard._process
     assert not any(exists(pid) for pid in pids)
     assert guard is not None
     assert guard.returncode == 0
