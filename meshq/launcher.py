@@ -50,7 +50,7 @@ class LaunchError(MeshError):
 
 
 class Guard:
-    """Kills the processes that this one begot when this one dies first, however it dies. Safe to use from any thread."""
+    """Kills the processes that this one started when this one dies first. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None

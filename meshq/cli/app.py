@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from meshq.cli import bench
+
 app = typer.Typer(
     help="A messaging mesh for services: start a node with `meshq join`, then `meshq pub` and `meshq sub`.",
     epilog="Exit status: 0 done, 1 failed, 2 wrong use, 3 refused to start, 4 a promise was missed, 130 interrupted.",
@@ -19,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(bench.app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 Nodes = Annotated[

@@ -1,0 +1,150 @@
+"""The processes of one run: nodes by the launcher, roles that publish and consume, brokers of others.
+
+Decides how they are started and ended; no process outlives its crew, nor the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any, Final, Self
+
+from meshq.errors import MeshError
+from meshq.launcher import Launcher, NodeProcess
+
+SERVE_S: Final = 20.0
+"""How long a broker of others may take until it serves."""
+
+
+class BenchError(MeshError):
+    """A bench could not be run; nothing was measured."""
+
+
+class Role:
+    """A process that plays one of ``meshq.bench.roles``: told what to do when it starts, and when to stop."""
+
+    def __init__(self, name: str, given: dict[str, Any]) -> None:
+        self._name = name
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "meshq.bench.roles", name, json.dumps(given)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is this process's to pass on
+        )
+
+    def hear(self) -> dict[str, Any]:
+        """The next thing it tells. Raises BenchError when it failed, or ended without a word."""
+        assert self.process.stdout is not None, "a role speaks through a pipe"
+        line = self.process.stdout.readline()
+        if not line:
+            raise BenchError(f"{self._name} ended with status {self.process.wait()} before it told its figures")
+        told: dict[str, Any] = json.loads(line)
+        if "error" in told:
+            raise BenchError(f"{self._name}: {told['error']}")
+        return told
+
+    def stop(self) -> dict[str, Any]:
+        """Have it end; what it tells then."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.hear()
+
+
+class Crew:
+    """A context in which the processes of one run live."""
+
+    def __init__(self) -> None:
+        self.launcher = Launcher()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._folders: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+        for process in self._processes:
+            process.wait()
+            self.launcher.guard.ended(process.pid)
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+        self.launcher.close()
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def node(self) -> NodeProcess:
+        """A mesh of one node."""
+        return self.launcher.start("bench")
+
+    def mesh(self, count: int) -> list[NodeProcess]:
+        """A mesh of so many nodes, each of which knows all others."""
+        nodes = self.launcher.start_mesh(*(f"bench-{number}" for number in range(1, count + 1)))
+        for node in nodes:
+            for other in nodes:
+                if other is not node:
+                    node.wait_event(_joined(other.name))
+        return nodes
+
+    def role(self, name: str, **given: Any) -> Role:
+        """A process that plays this role."""
+        role = Role(name, given)
+        self._began(role.process)
+        return role
+
+    def ready(self, name: str, **given: Any) -> Role:
+        """A process that plays this role and has said that it is ready."""
+        role = self.role(name, **given)
+        role.hear()
+        return role
+
+    def serve(self, command: Sequence[str], port: int) -> None:
+        """A broker of others; returns when it serves ``port``. Raises BenchError with its log when it does not."""
+        log = os.path.join(self.folder(), "log")
+        with open(log, "wb") as said:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            )
+        self._began(process)
+        end = time.monotonic() + SERVE_S
+        while not _serves(port):
+            if process.poll() is not None or time.monotonic() > end:
+                with open(log, errors="replace") as text:
+                    raise BenchError(f"{command[0]} does not serve; the end of its log:\n{text.read()[-2000:]}")
+            time.sleep(0.01)
+
+    def folder(self) -> str:
+        """A folder that goes with the crew."""
+        self._folders.append(tempfile.mkdtemp(prefix="meshq-bench-"))
+        return self._folders[-1]
+
+    def _began(self, process: subprocess.Popen[bytes]) -> None:
+        self._processes.append(process)
+        self.launcher.guard.begun(process.pid)
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody uses."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _serves(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _joined(name: str) -> Any:
+    return lambda event: event["event"] == "MemberJoined" and event["name"] == name

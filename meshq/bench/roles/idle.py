@@ -1,0 +1,33 @@
+"""Consumers that wait for messages which never come, each with a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Final
+
+from meshq.bench.roles.telling import tell, told_to_stop
+from meshq.client import connect
+
+AT_A_TIME: Final = 50
+TOPICS: Final = 100
+
+
+async def idle(node: str, consumers: int) -> None:
+    """So many consumers, spread over some topics; tells when all have subscribed, and waits to be stopped."""
+    stop = told_to_stop()
+    room = asyncio.Semaphore(AT_A_TIME)
+    async with AsyncExitStack() as stack:
+
+        async def consume(number: int) -> None:
+            async with room:
+                mesh = await stack.enter_async_context(connect(node, name=f"idle-{number}"))
+                await stack.enter_async_context(mesh.subscribe(f"idle-{number % TOPICS}", "channel"))
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(consumers):
+                group.create_task(consume(number), name=f"idle:{number}")
+        tell(ready=True)
+        await stop.wait()
+        tell(stopped=True)
+        stack.pop_all()  # no use in two thousand goodbyes: the process ends

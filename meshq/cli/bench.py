@@ -1,0 +1,185 @@
+"""The options of ``meshq bench``. Imports nothing heavy; what is run is in ``meshq.bench``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Figures of this host, with real processes. Ratios taken in one run compare, others only after calibration.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class Level(StrEnum):
+    """How safe a message is when its publish is confirmed; what there is so far."""
+
+    memory = "memory"
+
+
+Size = Annotated[int, typer.Option(metavar="BYTES", min=8, help="Bytes of a message.")]
+Batch = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Messages of one publish_many; 1: single calls of publish.")
+]
+Calls = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Calls outstanding at a time. [default: 64; 200 with --batch 1]"),
+]
+Messages = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="How many to publish. [default: what takes a few seconds]")
+]
+AtLevel = Annotated[Level, typer.Option("--level", help="The level at which a publish is confirmed.")]
+Each = Annotated[bool, typer.Option("--each", help="Consumers take and finish message by message.")]
+Runs = Annotated[int, typer.Option(metavar="N", min=1, help="How often it is run.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw a page of plots: .svg, .png or .pdf (needs meshq[plots]).")
+]
+
+
+@app.command()
+def throughput(
+    messages: Messages = None,
+    size: Size = 200,
+    batch: Batch = 128,
+    calls: Calls = None,
+    level: AtLevel = Level.memory,
+    runs: Runs = 3,
+    each: Each = False,
+    json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """A publisher, a node, a consumer: messages/s until the origin knows that all are finished."""
+    from meshq.bench.throughput import Throughput
+
+    _run(Throughput(*_load(2_000_000, messages, size, batch, calls, level, each)), runs, json, plot)
+
+
+@app.command()
+def latency(
+    messages: Annotated[int, typer.Option(metavar="N", min=20, help="How many to publish.")] = 5_000,
+    size: Size = 200,
+    per_s: Annotated[float, typer.Option("--per-s", metavar="N", min=1, help="The pace.")] = 1000,
+    level: AtLevel = Level.memory,
+    nodes: Annotated[int, typer.Option(metavar="N", min=1, max=2, help="2: publish at one, consume at the other.")] = 1,
+    runs: Runs = 3,
+    json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Single messages at a pace: from the call of publish to the message, with a bare relay beside it."""
+    from meshq.bench.latency import Latency
+
+    _run(Latency(messages, size, per_s, level.value, nodes), runs, json, plot)
+
+
+@app.command()
+def mesh(
+    messages: Messages = None,
+    size: Size = 200,
+    batch: Batch = 128,
+    calls: Calls = None,
+    level: AtLevel = Level.memory,
+    runs: Runs = 3,
+    each: Each = False,
+    json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Three nodes: in at the first, out at the two others."""
+    from meshq.bench.mesh import Mesh
+
+    _run(Mesh(*_load(1_000_000, messages, size, batch, calls, level, each)), runs, json, plot)
+
+
+@app.command()
+def fanout(
+    messages: Messages = None,
+    size: Size = 200,
+    batch: Batch = 128,
+    calls: Calls = None,
+    level: AtLevel = Level.memory,
+    channels: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Channels of the topic.")] = 10,
+    runs: Runs = 3,
+    each: Each = False,
+    json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """One topic with many channels: deliveries/s."""
+    from meshq.bench.fanout import Fanout
+
+    _run(Fanout(*_load(500_000, messages, size, batch, calls, level, each), channels), runs, json, plot)
+
+
+@app.command()
+def memory(
+    messages: Annotated[int, typer.Option(metavar="N", min=1, help="Messages queued.")] = 1_000_000,
+    size: Size = 200,
+    batch: Annotated[int, typer.Option(metavar="N", min=2, help="Messages of one publish_many.")] = 128,
+    level: AtLevel = Level.memory,
+    consumers: Annotated[int, typer.Option(metavar="N", min=1, max=4000, help="Idle consumers.")] = 2000,
+    runs: Runs = 2,
+    json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Resident memory: a queue published in batches, one published singly, idle consumers."""
+    from meshq.bench.memory import Memory
+
+    _run(Memory(messages, size, batch, level.value, consumers), runs, json, plot)
+
+
+@app.command()
+def failover(
+    messages: Annotated[int, typer.Option(metavar="N", min=300, help="How many to publish.")] = 30_000,
+    size: Size = 200,
+    per_s: Annotated[float, typer.Option("--per-s", metavar="N", min=30, help="The pace of all together.")] = 5000,
+    level: AtLevel = Level.memory,
+    runs: Runs = 3,
+    json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Three nodes under load, one killed with -9: the longest pause of the others, what is lost, what comes twice."""
+    from meshq.bench.failover import Failover
+
+    _run(Failover(messages, size, per_s, level.value), runs, json, plot)
+
+
+@app.command()
+def compare(
+    messages: Annotated[int, typer.Option(metavar="N", min=1, help="How many to publish.")] = 400_000,
+    size: Size = 200,
+    batch: Batch = 128,
+    calls: Calls = None,
+    runs: Runs = 5,
+    json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """The same work through meshq and every other broker that is installed, in turn: ratios."""
+    from meshq.bench.compare import Compare, run
+
+    work = Compare(messages, size, batch, calls or _calls(batch))
+    raise typer.Exit(run(work, runs=runs, as_json=json, plot=plot))
+
+
+def _run(bench: Any, runs: int, json: bool, plot: Path | None) -> None:
+    from meshq.bench.show import run
+
+    raise typer.Exit(run(bench, runs=runs, as_json=json, plot=plot))
+
+
+def _load(
+    usual: int, messages: int | None, size: int, batch: int, calls: int | None, level: Level, each: bool
+) -> tuple[int, int, int, int, str, bool]:
+    """What is published; without --messages so many as take a few seconds. Slow ways get fewer."""
+    calls = calls or _calls(batch)
+    if batch == 1:
+        usual = min(usual // 5, max(20_000, calls * 2_000))
+    elif each:
+        usual //= 4
+    return max(messages or usual, batch), size, batch, calls, level.value, each
+
+
+def _calls(batch: int) -> int:
+    return 200 if batch == 1 else 64
