@@ -1,8 +1,8 @@
 """What this host can do at this moment: taken before and after each run, so that runs can be compared.
 
 Two things, a second each. The loop is plain Python, in as many processes as there are cores (four at most), so that it
-is slower when somebody else uses one. The relay passes blocks of bytes from one socket to another, which a broker has to
-do as well. ``index`` is what the host reaches of the reference host: that of ``docs/performance.md``, at rest.
+is slower when somebody else uses one. The relay passes blocks of bytes from one socket to another, which a broker has
+to do as well. ``index`` is what the host reaches of the reference host: that of ``docs/performance.md``, at rest.
 """
 
 from __future__ import annotations

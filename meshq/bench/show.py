@@ -28,7 +28,7 @@ WIDTH: Final = 120
 
 def run(bench: Bench, *, runs: int, as_json: bool, plot: Path | None) -> int:
     """Run it, show it, draw it; the exit status: 4 when a promise was missed. Raises MeshError."""
-    draw = _drawing(plot)
+    draw = drawing(plot)
     with progress(as_json=as_json) as say:
         report = repeat(bench, runs, say)
     if as_json:
@@ -39,14 +39,13 @@ def run(bench: Bench, *, runs: int, as_json: bool, plot: Path | None) -> int:
     return MISSED if LOST in report.figures and any(report.values(LOST)) else KEPT
 
 
-def _drawing(plot: Path | None) -> Callable[[Report], None]:
-    """What draws the page; found out first, so that nobody waits a minute for an error."""
+def drawing(plot: Path | None) -> Callable[[Any], None]:
+    """What draws a report; asked for first, so that nobody waits a minute for an error. Raises BenchError."""
     if plot is None:
         return lambda _: None
     from meshq.bench.plots import Page
 
-    page = Page(plot)
-    return page.draw
+    return Page(plot).draw
 
 
 @contextmanager
