@@ -81,7 +81,7 @@ class Aftermath:
         return max((_longest_ms(each, self._killed_s, float("inf")) for each in times), default=0.0)
 
     def _before(self, times: Iterable[Sequence[float]]) -> float:
-        return max((_longest_ms(each[1:], each[0] + WARM_S, self._killed_s) for each in times if each), default=0.0)
+        return max((_longest_ms(each, each[0] + WARM_S, self._killed_s) for each in times if each), default=0.0)
 
     def _series(self) -> dict[str, Any]:
         """Counts by slots of 20 ms since the kill: of the survivors' clients, and of those that moved."""
@@ -106,6 +106,6 @@ class Aftermath:
 
 
 def _longest_ms(times_s: Sequence[float], from_s: float, until_s: float) -> float:
-    """The longest time between two neighbours, the later after ``from_s`` and the earlier before ``until_s``."""
-    gaps = [later - earlier for earlier, later in pairwise(times_s) if later > from_s and earlier < until_s]
+    """The longest time in ms between two neighbours of which the later is of that span."""
+    gaps = [later - earlier for earlier, later in pairwise(times_s) if from_s < later <= until_s]
     return round(max(gaps, default=0.0) * 1000, 1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from meshq.bench.crew import Crew
+from meshq.bench.crew import BenchError, Crew
 from meshq.bench.figures import Figure
 from meshq.bench.host import allow_files, resident_mb
 from meshq.bench.repeat import Say
@@ -68,7 +68,9 @@ class Memory:
         say(f"{self.consumers:,} consumers come")
         node = crew.launcher.start("idle")
         empty = resident_mb(node.pid)
-        crew.ready("idle", node=node.mesh, consumers=self.consumers)
+        connections = crew.role("idle", node=node.mesh, consumers=self.consumers).hear()["connections"]
+        if connections < self.consumers:
+            raise BenchError(f"only {connections} of {self.consumers} consumers are connected")
         resident = resident_mb(node.pid)
         node.kill()
         return resident, empty

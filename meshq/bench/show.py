@@ -71,25 +71,25 @@ def console() -> Console:
 
 def table(*columns: str, left: int = 1) -> Table:
     """An empty table; all columns but the first hold numbers."""
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, column in enumerate(columns):
-        shown.add_column(column, justify="left" if number < left else "right", no_wrap=True)
-    return shown
+        made.add_column(column, justify="left" if number < left else "right", no_wrap=True)
+    return made
 
 
 def _people(report: Report) -> None:
     out = console()
-    settings = ", ".join(f"{name} {_setting(value)}" for name, value in report.settings.items())
+    settings = ", ".join(f"{name} {shown(value)}" for name, value in report.settings.items())
     out.print(f"{report.bench}: {settings}; {len(report.runs)} runs", soft_wrap=True)
-    shown = table("", "MIN", "MEDIAN", "MAX", "CALIBRATED", "")
+    rows = table("", "MIN", "MEDIAN", "MAX", "CALIBRATED", "")
     for figure in report.figures:
         spread = Spread.of(report.values(figure))
         adjusted = Spread.of(report.adjusted(figure)).median
         calibrated = "" if figure.kind.value == "fixed" else figure.shown(adjusted)
         numbers = [figure.shown(value) for value in (spread.min, spread.median, spread.max)]
         name = figure.name.removesuffix("_per_s").removesuffix("_ms").removesuffix("_mb").replace("_", " ")
-        shown.add_row(name, *numbers, calibrated, figure.unit)
-    out.print(shown)
+        rows.add_row(name, *numbers, calibrated, figure.unit)
+    out.print(rows)
     conclude(report.calibrations, report.noise())
 
 
@@ -109,7 +109,8 @@ def conclude(calibrations: Sequence[Any], noise: Sequence[str]) -> None:
         out.print(f"this host is too noisy: {'; '.join(noise)}", style="bold red", soft_wrap=True)
 
 
-def _setting(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A setting, for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -63,7 +63,7 @@ def throughput(
 def latency(
     messages: Annotated[int, typer.Option(metavar="N", min=20, help="How many to publish.")] = 5_000,
     size: Size = 200,
-    per_s: Annotated[float, typer.Option("--per-s", metavar="N", min=1, help="The pace.")] = 1000,
+    per_s: Annotated[int, typer.Option("--per-s", metavar="N", min=1, help="The pace.")] = 1000,
     level: AtLevel = Level.memory,
     nodes: Annotated[int, typer.Option(metavar="N", min=1, max=2, help="2: publish at one, consume at the other.")] = 1,
     runs: Runs = 3,
@@ -134,7 +134,7 @@ def memory(
 def failover(
     messages: Annotated[int, typer.Option(metavar="N", min=300, help="How many to publish.")] = 30_000,
     size: Size = 200,
-    per_s: Annotated[float, typer.Option("--per-s", metavar="N", min=30, help="The pace of all together.")] = 5000,
+    per_s: Annotated[int, typer.Option("--per-s", metavar="N", min=30, help="The pace of all together.")] = 5000,
     level: AtLevel = Level.memory,
     runs: Runs = 3,
     json: Json = False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, cast
 
 from meshq.bench.crew import BenchError
 
@@ -28,7 +28,7 @@ class Wire(asyncio.Protocol):
         self._ended: BenchError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._transport.set_write_buffer_limits(64 * 1024 * 1024)
 
     def data_received(self, data: bytes) -> None:

@@ -48,8 +48,11 @@ def main(name: str, given: dict[str, Any]) -> None:
 
     try:
         run(work(**given))
-    except MeshError as exc:
-        tell(error=str(exc))
+    except* MeshError as group:  # of however many tasks: the first will do
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        tell(error=str(error))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ TOPICS: Final = 100
 
 
 async def idle(node: str, consumers: int) -> None:
-    """So many consumers, spread over some topics; tells when all have subscribed, and waits to be stopped."""
+    """So many consumers, spread over some topics; waits to be stopped.
+
+    Tells how many connections the node counts when all have subscribed.
+    """
     stop = told_to_stop()
     room = asyncio.Semaphore(AT_A_TIME)
     async with AsyncExitStack() as stack:
@@ -27,7 +30,8 @@ async def idle(node: str, consumers: int) -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(consumers):
                 group.create_task(consume(number), name=f"idle:{number}")
-        tell(ready=True)
+        async with connect(node) as mesh:
+            tell(connections=(await mesh.stats())["connections"])
         await stop.wait()
         tell(stopped=True)
         stack.pop_all()  # no use in two thousand goodbyes: the process ends

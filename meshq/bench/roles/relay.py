@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from typing import Any, Final
+from typing import ClassVar, Final, cast
 
 from meshq.bench.roles.pace import start_pace
 from meshq.bench.roles.telling import ladder_ms, quantiles_ms, tell, told_to_stop
@@ -23,11 +23,11 @@ STAMP: Final = struct.Struct("<d")
 class _End(asyncio.Protocol):
     """One connection of the relay."""
 
-    waiting: _End | None = None
+    waiting: ClassVar[_End | None] = None
     """The connection that has no partner yet."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._early: list[bytes] = []
         self._partner: _End | None = None
         first, _End.waiting = _End.waiting, None

@@ -1,0 +1,82 @@
+"""Each bench once, small, with real processes: that it measures what it says, not how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from meshq.bench.crew import BenchError, Crew
+from meshq.bench.failover import Failover
+from meshq.bench.fanout import Fanout
+from meshq.bench.latency import Latency
+from meshq.bench.memory import Memory
+from meshq.bench.mesh import Mesh
+from meshq.bench.throughput import Throughput
+
+SMALL = (5_000, 200, 128, 8, "memory", False)
+WHOLE = 4_992
+"""Messages of the whole batches among them."""
+
+
+@pytest.fixture
+def crew() -> Iterator[Crew]:
+    with Crew() as crew:
+        yield crew
+
+
+def quiet(_: str) -> None:
+    """Nobody looks."""
+
+
+def test_every_message_is_taken_once_and_the_origin_says_when_the_last_is_finished(crew: Crew) -> None:
+    values = Throughput(*SMALL).measure(crew, quiet).values
+    assert values["messages"] == WHOLE
+    assert values["confirmed_per_s"] >= values["messages_per_s"] > 0
+    assert values["messages_per_take"] > 1
+
+
+def test_single_publishes_and_single_takes(crew: Crew) -> None:
+    values = Throughput(500, 200, 1, 20, "memory", True).measure(crew, quiet).values
+    assert values["messages"] == 500
+    assert values["messages_per_take"] == 1
+
+
+def test_a_level_that_a_node_does_not_have_is_its_refusal_and_no_figure(crew: Crew) -> None:
+    with pytest.raises(BenchError, match="disk"):
+        Throughput(500, 200, 128, 8, "disk", False).measure(crew, quiet)
+
+
+def test_in_a_mesh_both_far_nodes_share_the_messages(crew: Crew) -> None:
+    assert Mesh(*SMALL).measure(crew, quiet).values["messages"] == WHOLE
+
+
+def test_fanout_delivers_every_message_on_every_channel(crew: Crew) -> None:
+    values = Fanout(*SMALL, channels=3).measure(crew, quiet).values
+    assert values["messages"] == 3 * WHOLE
+    assert values["deliveries_per_s"] == 3 * values["messages_per_s"]
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_latency_is_of_single_messages_with_a_relay_beside_it(crew: Crew, nodes: int) -> None:
+    measured = Latency(200, 64, 1000, "memory", nodes).measure(crew, quiet)
+    values = measured.values
+    assert 0 < values["p50_ms"] <= values["p99_ms"] <= values["max_ms"]
+    assert 0 < values["relay_p50_ms"] <= values["relay_p99_ms"]
+    assert [part for part, _ in measured.series["delivery"]] == [part for part, _ in measured.series["relay"]]
+
+
+def test_memory_is_that_of_a_node_which_holds_every_message(crew: Crew) -> None:
+    values = Memory(20_000, 1000, 128, "memory", 30).measure(crew, quiet).values
+    assert values["batches_bytes_per_message"] > 900
+    assert values["singly_bytes_per_message"] > 900
+    assert values["consumers_mb"] >= values["empty_mb"] > 10
+
+
+def test_after_a_kill_the_survivors_have_lost_nothing(crew: Crew) -> None:
+    measured = Failover(1_500, 64, 1_500, "memory").measure(crew, quiet)
+    assert measured.values["lost_of_survivors"] == 0
+    assert measured.values["pause_ms"] > 0
+    assert not crew.launcher.nodes["bench-3"].running
+    consumed = measured.series["consumed by the others"]
+    assert consumed[0][0] < 0 < consumed[-1][0]
