@@ -29,7 +29,7 @@ class BenchError(MeshError):
 
 
 class Role:
-    """A process that plays one of ``meshq.bench.roles``: told what to do when it starts, and when to stop."""
+    """A process that plays one of ``meshq.bench.roles``: told what to do when it starts, and given one sign."""
 
     def __init__(self, name: str, given: dict[str, Any]) -> None:
         self._name = name
@@ -51,10 +51,14 @@ class Role:
             raise BenchError(f"{self._name}: {told['error']}")
         return told
 
-    def stop(self) -> dict[str, Any]:
-        """Have it end; what it tells then."""
+    def sign(self) -> None:
+        """Have it begin, if it waits to begin, or end."""
         assert self.process.stdin is not None
         self.process.stdin.close()
+
+    def stop(self) -> dict[str, Any]:
+        """Have it end; what it tells then."""
+        self.sign()
         return self.hear()
 
 

@@ -41,6 +41,8 @@ class Failover:
         share = self.messages // NODES
         publishers = [self._publisher(crew, node.mesh, number * share, share) for number, node in enumerate(nodes)]
         say(f"{self.per_s:,.0f} messages/s, and a kill half-way")
+        for publisher in publishers:
+            publisher.sign()
         time.sleep(self.messages / self.per_s / 2)
         killed_s = time.monotonic()
         nodes[-1].kill()

@@ -9,7 +9,7 @@ from typing import Final
 
 from meshq.bench.peers.nats import HELLO, message
 from meshq.bench.peers.wire import Counter, Wire, complain, connect, publish_windowed
-from meshq.bench.roles.telling import tell, told_to_stop
+from meshq.bench.roles.telling import end_of_input, tell
 
 STREAM: Final = {"name": "bench", "subjects": ["bench"], "storage": "file", "num_replicas": 1}
 CONSUMER: Final = {
@@ -30,7 +30,7 @@ async def publish(port: int, messages: int, size_bytes: int, batch: int, calls: 
 
 async def consume(port: int, messages: int, size_bytes: int) -> None:
     """Take and acknowledge so many; tells when the server has answered the last acknowledgement."""
-    stop = told_to_stop()
+    stop = end_of_input()
     wire = await _subscribed(port)
     taking = _Taking(wire, messages, size_bytes)
     wire.read_with(taking)

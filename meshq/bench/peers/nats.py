@@ -7,7 +7,7 @@ import time
 
 from meshq.bench.crew import Crew, free_port
 from meshq.bench.peers.wire import Counter, connect, publish_windowed
-from meshq.bench.roles.telling import tell, told_to_stop
+from meshq.bench.roles.telling import end_of_input, tell
 
 HELLO = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true}\r\n'
 SETTINGS = """
@@ -45,7 +45,7 @@ async def publish(port: int, messages: int, size_bytes: int, batch: int, calls: 
 
 async def consume(port: int, messages: int, size_bytes: int) -> None:
     """Take so many; tells when the last had come."""
-    stop = told_to_stop()
+    stop = end_of_input()
     subscribed = Counter(b"PONG\r\n")
     wire = await connect(port, subscribed)
     wire.write(HELLO + b"SUB bench 1\r\nPING\r\n")

@@ -8,7 +8,7 @@ from typing import Final
 
 from meshq.bench.crew import Crew, free_port
 from meshq.bench.peers.wire import Counter, Wire, complain, connect, publish_windowed
-from meshq.bench.roles.telling import tell, told_to_stop
+from meshq.bench.roles.telling import end_of_input, tell
 
 TAKE: Final = 1000
 """What one XREADGROUP asks for."""
@@ -37,7 +37,7 @@ async def publish(port: int, messages: int, size_bytes: int, batch: int, calls: 
 
 async def consume(port: int, messages: int, size_bytes: int) -> None:
     """Take and acknowledge so many; tells when the server has answered the last acknowledgement."""
-    stop = told_to_stop()
+    stop = end_of_input()
     made = Counter(b"+OK\r\n")
     wire = await connect(port, made)
     wire.write(command(b"XGROUP", b"CREATE", b"bench", b"g", b"$", b"MKSTREAM"))

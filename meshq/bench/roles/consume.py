@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from meshq.bench.roles.names import IN_FLIGHT, TOPIC
-from meshq.bench.roles.telling import tell, told_to_stop
+from meshq.bench.roles.telling import end_of_input, tell
 from meshq.client import connect
 from meshq.client.subscription import Subscription
 
@@ -36,7 +36,7 @@ class Tally:
 
 async def consume(node: str, channels: list[str], each: bool) -> None:
     """One consumer of each channel; tells when all are subscribed and, at the end, what they took."""
-    stop = told_to_stop()
+    stop = end_of_input()
     tally = Tally()
     take = tally.each if each else tally.leases
     async with connect(node) as mesh, AsyncExitStack() as stack:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Final
 
-from meshq.bench.roles.telling import tell, told_to_stop
+from meshq.bench.roles.telling import end_of_input, tell
 from meshq.client import connect
 
 AT_A_TIME: Final = 50
@@ -18,7 +18,7 @@ async def idle(node: str, consumers: int) -> None:
 
     Tells how many connections the node counts when all have subscribed.
     """
-    stop = told_to_stop()
+    stop = end_of_input()
     room = asyncio.Semaphore(AT_A_TIME)
     async with AsyncExitStack() as stack:
 

@@ -12,7 +12,7 @@ import time
 from typing import ClassVar, Final, cast
 
 from meshq.bench.roles.pace import start_pace
-from meshq.bench.roles.telling import ladder_ms, quantiles_ms, tell, told_to_stop
+from meshq.bench.roles.telling import end_of_input, ladder_ms, quantiles_ms, tell
 
 BLOCK_BYTES: Final = 128 * 200
 """What a batch of the throughput bench has."""
@@ -65,7 +65,7 @@ class _Count(asyncio.Protocol):
 
 async def relay() -> None:
     """Relay until told to stop; tells the port."""
-    stop = told_to_stop()
+    stop = end_of_input()
     server = await asyncio.get_running_loop().create_server(_End, "127.0.0.1", 0)
     tell(port=server.sockets[0].getsockname()[1])
     await stop.wait()
@@ -118,7 +118,7 @@ async def sink(port: int, messages: int, size_bytes: int) -> None:
 
 async def pace(port: int, messages: int, size_bytes: int, per_s: float) -> None:
     """The first of a pair: sends single messages at a pace, each with the time of its sending."""
-    stop = told_to_stop()
+    stop = end_of_input()
     transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", port)
     tell(ready=True)
     padding = b"." * (size_bytes - STAMP.size)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from meshq.bench.roles.names import TOPIC, channels
 from meshq.bench.roles.pace import start_pace
-from meshq.bench.roles.telling import tell, told_to_stop
+from meshq.bench.roles.telling import end_of_input, tell
 from meshq.client import connect
 from meshq.errors import MeshError
 
@@ -22,11 +22,12 @@ NUMBER: Final = struct.Struct("<Q")
 
 
 async def publish_steady(node: str, first: int, messages: int, per_s: float, size_bytes: int, level: str) -> None:
-    """Publish messages numbered from ``first``; goes on at another node when its own dies.
+    """Publish messages numbered from ``first``, once given the sign; goes on at another node when its own dies.
 
     Tells, when all have their answer, ``confirms``: [time, number, node that accepted it], and how many have no
     confirmation.
     """
+    begin = end_of_input()
     confirms: list[Any] = []
     unconfirmed = 0
     numbers = iter(range(first, first + messages))
@@ -52,6 +53,7 @@ async def publish_steady(node: str, first: int, messages: int, per_s: float, siz
                 task.add_done_callback(running.discard)
 
         tell(ready=True)
+        await begin.wait()
         start_pace(messages, per_s, start, tick_s=TICK_S)
         await done.wait()
     tell(confirms=confirms, unconfirmed=unconfirmed)
@@ -59,7 +61,7 @@ async def publish_steady(node: str, first: int, messages: int, per_s: float, siz
 
 async def consume_steady(node: str) -> None:
     """Take and finish until told to stop; tells ``takes``: [time, numbers taken together]."""
-    stop = told_to_stop()
+    stop = end_of_input()
     takes: list[Any] = []
     async with connect(node) as mesh, mesh.subscribe(TOPIC, channels(1)[0]) as subscription:
 

@@ -1,4 +1,4 @@
-"""How a role speaks with whoever started it: JSON lines out; the end of its input says that it is to stop."""
+"""How a role speaks with whoever started it: JSON lines out; the end of its input is the one sign that it gets."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def tell(**fields: Any) -> None:
     print(json.dumps(fields), flush=True)
 
 
-def told_to_stop() -> asyncio.Event:
-    """Set, on the running loop, once this process is told to stop or its parent is gone."""
+def end_of_input() -> asyncio.Event:
+    """Set, on the running loop, by whoever started this: to begin or to stop, as the role has it."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    sign = asyncio.Event()
 
     def listen() -> None:
         sys.stdin.buffer.read()
-        loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(sign.set)
 
-    threading.Thread(target=listen, name="stop", daemon=True).start()
-    return stop
+    threading.Thread(target=listen, name="sign", daemon=True).start()
+    return sign
 
 
 def quantiles_ms(times_s: Sequence[float]) -> dict[str, float]:
