@@ -175,7 +175,7 @@ def _load(
     """What is published; without --messages so many as take a few seconds. Slow ways get fewer."""
     calls = calls or _calls(batch)
     if batch == 1:
-        usual = min(usual // 5, max(20_000, calls * 2_000))
+        usual = min(usual // 5, max(10_000, calls * 2_000))
     elif each:
         usual //= 4
     return max(messages or usual, batch), size, batch, calls, level.value, each
