@@ -9,7 +9,7 @@ from meshq.bench.compare import Compare, Comparison, run
 from meshq.bench.crew import BenchError, Crew
 from meshq.bench.peers.known import PEERS, Peer
 
-CALIBRATIONS = [Calibration(17_000, 900)]
+CALIBRATIONS = [Calibration(24_000, 1_800)]
 
 
 def comparison(**rates: list[float]) -> Comparison:

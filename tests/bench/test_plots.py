@@ -18,7 +18,7 @@ from meshq.bench.plots import Page
 from meshq.bench.repeat import Bench
 from meshq.bench.report import Measured, Report, Run
 
-CALIBRATIONS = [Calibration(17_000, 900), Calibration(10_000, 700)]
+CALIBRATIONS = [Calibration(24_000, 1_800), Calibration(14_000, 1_200)]
 CURVE = [(0.01, 0.1), (0.5, 0.2), (0.99, 0.5), (1.0, 3.0)]
 FLOW = {"confirmed by the others": [(-0.02, 60), (0.0, 10), (0.02, 70)]}
 
