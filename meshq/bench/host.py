@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Self
 
+from meshq.bench.crew import BenchError
 from meshq.names import RELEASE
 
 
@@ -36,9 +37,12 @@ def allow_files(count: int) -> None:
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process in MB (10^6 bytes)."""
-    with open(f"/proc/{pid}/statm") as statm:
-        return int(statm.read().split()[1]) * resource.getpagesize() / 1e6
+    """Resident memory of a process in MB (10^6 bytes). Raises BenchError where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/statm") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize() / 1e6
+    except OSError as exc:
+        raise BenchError(f"resident memory is read from /proc, as on Linux: {exc}") from exc
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,10 @@ def throughput(
     json: Json = False,
     plot: Plot = None,
 ) -> None:
-    """A publisher, a node, a consumer: messages/s until the origin knows that all are finished."""
+    """Messages/s through one node.
+
+    A publisher, a node and a consumer: from the first publish until the node counts all as finished.
+    """
     from meshq.bench.throughput import Throughput
 
     _run(Throughput(*_load(2_000_000, messages, size, batch, calls, level, each)), runs, json, plot)
@@ -70,7 +73,10 @@ def latency(
     json: Json = False,
     plot: Plot = None,
 ) -> None:
-    """Single messages at a pace: from the call of publish to the message, with a bare relay beside it."""
+    """From publish to the message, at a pace.
+
+    Publisher and consumer are processes of their own; a bare relay between two processes is measured beside it.
+    """
     from meshq.bench.latency import Latency
 
     _run(Latency(messages, size, per_s, level.value, nodes), runs, json, plot)
@@ -88,7 +94,10 @@ def mesh(
     json: Json = False,
     plot: Plot = None,
 ) -> None:
-    """Three nodes: in at the first, out at the two others."""
+    """Messages/s through three nodes.
+
+    In at the first, out at the two others, by one channel.
+    """
     from meshq.bench.mesh import Mesh
 
     _run(Mesh(*_load(1_000_000, messages, size, batch, calls, level, each)), runs, json, plot)
@@ -107,7 +116,10 @@ def fanout(
     json: Json = False,
     plot: Plot = None,
 ) -> None:
-    """One topic with many channels: deliveries/s."""
+    """Deliveries/s of a topic with many channels.
+
+    Every message is delivered and finished once on each.
+    """
     from meshq.bench.fanout import Fanout
 
     _run(Fanout(*_load(500_000, messages, size, batch, calls, level, each), channels), runs, json, plot)
@@ -124,7 +136,11 @@ def memory(
     json: Json = False,
     plot: Plot = None,
 ) -> None:
-    """Resident memory: a queue published in batches, one published singly, idle consumers."""
+    """Resident memory of a node.
+
+    Three nodes in turn: with messages queued that came in batches, with messages that came singly, and with
+    consumers that wait.
+    """
     from meshq.bench.memory import Memory
 
     _run(Memory(messages, size, batch, level.value, consumers), runs, json, plot)
@@ -140,7 +156,11 @@ def failover(
     json: Json = False,
     plot: Plot = None,
 ) -> None:
-    """Three nodes under load, one killed with -9: the longest pause of the others, what is lost, what comes twice."""
+    """One of three nodes killed under load.
+
+    The longest pause of the others, what is lost and what comes twice. Exit status 4 when a message was lost that a
+    surviving node had confirmed.
+    """
     from meshq.bench.failover import Failover
 
     _run(Failover(messages, size, per_s, level.value), runs, json, plot)
@@ -156,7 +176,10 @@ def compare(
     json: Json = False,
     plot: Plot = None,
 ) -> None:
-    """The same work through meshq and every other broker that is installed, in turn: ratios."""
+    """Ratios with other brokers that are here.
+
+    The same work through meshq, NATS (core and JetStream) and Redis Streams, in turn, as far as they are installed.
+    """
     from meshq.bench.compare import Compare, run
 
     work = Compare(messages, size, batch, calls or _calls(batch))
