@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from meshq.bench.crew import Crew
@@ -20,7 +20,7 @@ class Fanout(Load):
     """A node, a publisher, and one process with a consumer for each channel."""
 
     name: ClassVar[str] = "fanout"
-    figures: ClassVar[Sequence[Figure]] = (DELIVERIES, RATE, TAKE)
+    figures: ClassVar[Sequence[Figure]] = (DELIVERIES, replace(RATE, repeats=False), TAKE)
     channels: int = 10
 
     def measure(self, crew: Crew, say: Say) -> Measured:

@@ -13,7 +13,10 @@ class Kind(Enum):
 
     RATE = "rate"
     TIME = "time"
-    FIXED = "fixed"
+    PLAIN = "plain"
+    """It does, but nobody knows how: a pause, a count of what went wrong."""
+    SIZE = "size"
+    """It does not."""
 
     def adjusted(self, value: float, index: float) -> float:
         """The figure on the reference host, of one taken on a host of that ``index``."""
@@ -31,7 +34,7 @@ class Figure:
 
     name: str
     unit: str
-    kind: Kind = Kind.FIXED
+    kind: Kind = Kind.PLAIN
     digits: int = 0
     repeats: bool = False
     """Whether two runs are expected to agree: the host is judged by these."""

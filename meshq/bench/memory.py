@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from meshq.bench.crew import BenchError, Crew
-from meshq.bench.figures import Figure
+from meshq.bench.figures import Figure, Kind
 from meshq.bench.host import allow_files, resident_mb
 from meshq.bench.repeat import Say
 from meshq.bench.report import Measured
 
 SINGLE_CALLS: Final = 200
 BATCH_CALLS: Final = 64
-EMPTY = Figure("empty_mb", "MB", digits=1)
-BATCHES = Figure("batches_mb", "MB", digits=1, repeats=True)
-SINGLY = Figure("singly_mb", "MB", digits=1, repeats=True)
-CONSUMERS = Figure("consumers_mb", "MB", digits=1, repeats=True)
-BATCH_EACH = Figure("batches_bytes_per_message", "bytes")
-SINGLY_EACH = Figure("singly_bytes_per_message", "bytes")
-CONSUMER_EACH = Figure("consumer_kb", "kB", digits=1)
+EMPTY = Figure("empty_mb", "MB", Kind.SIZE, digits=1)
+BATCHES = Figure("batches_mb", "MB", Kind.SIZE, digits=1, repeats=True)
+SINGLY = Figure("singly_mb", "MB", Kind.SIZE, digits=1, repeats=True)
+CONSUMERS = Figure("consumers_mb", "MB", Kind.SIZE, digits=1, repeats=True)
+BATCH_EACH = Figure("batches_bytes_per_message", "bytes", Kind.SIZE)
+SINGLY_EACH = Figure("singly_bytes_per_message", "bytes", Kind.SIZE)
+CONSUMER_EACH = Figure("consumer_kb", "kB", Kind.SIZE, digits=1)
 
 
 @dataclass(frozen=True)

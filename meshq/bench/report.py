@@ -8,7 +8,7 @@ from typing import Any
 
 from meshq.bench import noise
 from meshq.bench.calibration import Calibration
-from meshq.bench.figures import Figure, Spread
+from meshq.bench.figures import Figure, Kind, Spread
 from meshq.bench.host import describe
 
 
@@ -53,9 +53,11 @@ class Report:
 
     def noise(self) -> list[str]:
         """Why this host was too noisy; empty if it was not."""
-        repeating = {figure.name: self.adjusted(figure) for figure in self.figures if figure.repeats}
-        indexes = [calibration.index for calibration in self.calibrations]
-        return noise.reasons(repeating, indexes, [run.others for run in self.runs])
+        repeating = [figure for figure in self.figures if figure.repeats]
+        adjusted = {figure.name: self.adjusted(figure) for figure in repeating}
+        if all(figure.kind is Kind.SIZE for figure in repeating):
+            return noise.reasons(adjusted, [1.0], [])
+        return noise.reasons(adjusted, [each.index for each in self.calibrations], [run.others for run in self.runs])
 
     def document(self) -> dict[str, Any]:
         """For programs."""

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from meshq.bench.aftermath import LOST
-from meshq.bench.figures import Spread
+from meshq.bench.figures import Kind, Spread
 from meshq.bench.repeat import Bench, Say, repeat
 from meshq.bench.report import Report
 
@@ -85,7 +85,7 @@ def _people(report: Report) -> None:
     for figure in report.figures:
         spread = Spread.of(report.values(figure))
         adjusted = Spread.of(report.adjusted(figure)).median
-        calibrated = "" if figure.kind.value == "fixed" else figure.shown(adjusted)
+        calibrated = "" if figure.kind in (Kind.PLAIN, Kind.SIZE) else figure.shown(adjusted)
         numbers = [figure.shown(value) for value in (spread.min, spread.median, spread.max)]
         name = figure.name.removesuffix("_per_s").removesuffix("_ms").removesuffix("_mb").replace("_", " ")
         rows.add_row(name, *numbers, calibrated, figure.unit)

@@ -32,7 +32,7 @@ def test_a_spread_has_its_middle_and_its_width() -> None:
 def test_half_the_host_is_half_the_rate_and_twice_the_time_and_the_same_memory() -> None:
     assert Kind.RATE.adjusted(500.0, 0.5) == 1000.0
     assert Kind.TIME.adjusted(4.0, 0.5) == 2.0
-    assert Kind.FIXED.adjusted(300.0, 0.5) == 300.0
+    assert Kind.SIZE.adjusted(300.0, 0.5) == 300.0
 
 
 def test_the_reference_host_has_speed_one_and_both_halves_count_alike() -> None:
@@ -47,6 +47,17 @@ def test_runs_that_differ_as_the_host_did_are_believed() -> None:
 
 def test_runs_that_differ_more_than_the_host_did_are_not() -> None:
     assert report((1000.0, 1.0), (800.0, 1.0)).noise() == ["the runs differ by 25% in rate"]
+
+
+def test_a_size_is_believed_on_any_host_if_it_repeats() -> None:
+    size = Figure("size", "MB", Kind.SIZE, repeats=True)
+
+    def sizes(*values: float) -> Report:
+        runs = [Run(Measured({"size": value}), 0.5, 0.9) for value in values]
+        return Report("memory", {}, [size], runs, [REST, Calibration(LOOP_REFERENCE / 2, RELAY_REFERENCE)])
+
+    assert sizes(300.0, 301.0).noise() == []
+    assert sizes(300.0, 400.0).noise() == ["the runs differ by 33% in size"]
 
 
 def test_calibrations_that_differ_and_others_at_work_are_said() -> None:
