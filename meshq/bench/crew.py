@@ -1,6 +1,7 @@
 """The processes of one run: nodes by the launcher, roles that publish and consume, brokers of others.
 
-Decides how they are started and ended; no process outlives its crew, nor the process that started it.
+Decides how they are started and ended; no process outlives its crew, nor the process that started it. Ctrl-C may come
+at any time: it waits while a process is started or ended, so that none is forgotten.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from types import FrameType
 from typing import Any, Final, Self
 
 from meshq.errors import MeshError
@@ -74,6 +78,10 @@ class Crew:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        with _undisturbed():
+            self._end()
+
+    def _end(self) -> None:
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
@@ -87,13 +95,18 @@ class Crew:
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def node(self) -> NodeProcess:
-        """A mesh of one node."""
-        return self.launcher.start("bench")
+    def node(self, name: str = "bench", *seeds: str) -> NodeProcess:
+        """A node that is ready; without seeds, a mesh of its own."""
+        node = self._start(name, *seeds)
+        node.wait_ready()
+        return node
 
     def mesh(self, count: int) -> list[NodeProcess]:
         """A mesh of so many nodes, each of which knows all others."""
-        nodes = self.launcher.start_mesh(*(f"bench-{number}" for number in range(1, count + 1)))
+        first = self.node("bench-1")
+        nodes = [first, *(self._start(f"bench-{number}", first.mesh) for number in range(2, count + 1))]
+        for node in nodes:
+            node.wait_ready()
         for node in nodes:
             for other in nodes:
                 if other is not node:
@@ -102,8 +115,9 @@ class Crew:
 
     def role(self, name: str, **given: Any) -> Role:
         """A process that plays this role."""
-        role = Role(name, given)
-        self._began(role.process)
+        with _undisturbed():
+            role = Role(name, given)
+            self._began(role.process)
         return role
 
     def ready(self, name: str, **given: Any) -> Role:
@@ -115,11 +129,11 @@ class Crew:
     def serve(self, command: Sequence[str], port: int) -> None:
         """A broker of others; returns when it serves ``port``. Raises BenchError with its log when it does not."""
         log = os.path.join(self.folder(), "log")
-        with open(log, "wb") as said:
+        with open(log, "wb") as said, _undisturbed():
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
             )
-        self._began(process)
+            self._began(process)
         end = time.monotonic() + SERVE_S
         while not _serves(port):
             if process.poll() is not None or time.monotonic() > end:
@@ -132,9 +146,29 @@ class Crew:
         self._folders.append(tempfile.mkdtemp(prefix="meshq-bench-"))
         return self._folders[-1]
 
+    def _start(self, name: str, *seeds: str) -> NodeProcess:
+        with _undisturbed():
+            return self.launcher.start(name, *seeds, wait=False)
+
     def _began(self, process: subprocess.Popen[bytes]) -> None:
         self._processes.append(process)
         self.launcher.guard.begun(process.pid)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A Ctrl-C that comes within is heard at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C comes to the main thread only
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came and callable(before):
+            before(*came[0])
 
 
 def free_port() -> int:

@@ -56,7 +56,7 @@ class Memory:
     def _queued(self, crew: Crew, say: Say, batch: int, calls: int) -> float:
         """Resident MB of a node that holds all messages; nobody consumes, so its topic keeps them."""
         say(f"{self.messages:,} messages in calls of {batch}")
-        node = crew.launcher.start(f"queued-{batch}")
+        node = crew.node(f"queued-{batch}")
         given: dict[str, Any] = {"messages": self.messages, "size_bytes": self.size_bytes, "level": self.level}
         crew.role("publish", node=node.mesh, batch=batch, calls=calls, finishes=0, **given).hear()
         resident = resident_mb(node.pid)
@@ -66,7 +66,7 @@ class Memory:
     def _idle(self, crew: Crew, say: Say) -> tuple[float, float]:
         """Resident MB of a node with all consumers, and of the same node before they came."""
         say(f"{self.consumers:,} consumers come")
-        node = crew.launcher.start("idle")
+        node = crew.node("idle")
         empty = resident_mb(node.pid)
         connections = crew.role("idle", node=node.mesh, consumers=self.consumers).hear()["connections"]
         if connections < self.consumers:
