@@ -63,7 +63,7 @@ class Consumer(Client):
         self.attempts_max = 0
         self.behaving = True
         """False: from now on everything is finished at once (so that a run can settle)."""
-        self._habits = habits
+        self.habits = habits
         self._known = False
         self._flow = 0
         self._left = 0
@@ -86,7 +86,7 @@ class Consumer(Client):
 
         Over a network that stands still for seconds they do so on their way to it.
         """
-        habits = self._habits
+        habits = self.habits
         slow = self.remote or habits.hold or 2000 * habits.handle_s[1] >= habits.timeout_ms
         return None if slow else self._most
 
@@ -98,25 +98,25 @@ class Consumer(Client):
     @property
     def timeout_s(self) -> float:
         """Its message timeout."""
-        return self._habits.timeout_ms / 1000
+        return self.habits.timeout_ms / 1000
 
     def change(self, **habits: Any) -> None:
         """Take on other habits, by the fields of ``ConsumerHabits``; before the client starts."""
-        self._habits = replace(self._habits, **habits)
-        self._most = self._habits.messages if self.behaving else self._most
+        self.habits = replace(self.habits, **habits)
+        self._most = self.habits.messages if self.behaving else self._most
 
     def settle_down(self) -> None:
         """Stay, take more at a time, and finish everything from now on."""
         self.behaving = False
-        self.change(messages=max(SETTLE_MESSAGES, self._habits.messages))
+        self.change(messages=max(SETTLE_MESSAGES, self.habits.messages))
         if self.up and self._session.up:
-            self._session.capacity(self._flow, self._habits.messages, self._habits.size_bytes)
+            self._session.capacity(self._flow, self.habits.messages, self.habits.size_bytes)
             self._flush()
 
     def _subscribe(self) -> None:
         if not self.up:
             return
-        habits = self._habits
+        habits = self.habits
         self._flow += 1
         self._session.subscribe(
             self._flow, self.topic, self.channel, habits.messages, habits.size_bytes,
@@ -138,7 +138,7 @@ class Consumer(Client):
         self._left += 1
         self.in_hand = 0
         self._known = self._known and not frame.code
-        self._world.after(0.1 if frame.code else self._habits.away_s, self._back, self.connections)
+        self._world.after(0.1 if frame.code else self.habits.away_s, self._back, self.connections)
 
     def _no(self, frame: Refused) -> None:
         if frame.code == "DELETED":
@@ -158,9 +158,9 @@ class Consumer(Client):
 
     def _resize(self, flow: int) -> None:
         if flow == self._flow and self.up and self.behaving:
-            self._session.capacity(flow, self._rng.randint(1, self._habits.messages), self._habits.size_bytes)
+            self._session.capacity(flow, self._rng.randint(1, self.habits.messages), self.habits.size_bytes)
             self._flush()
-            self._world.after(self._habits.resize_every_s, self._resize, flow)
+            self._world.after(self.habits.resize_every_s, self._resize, flow)
 
     def _deliver(self, frame: Deliver) -> None:
         if frame.flow != self._flow:
@@ -176,7 +176,7 @@ class Consumer(Client):
             self.in_hand_max = max(self.in_hand_max, self.in_hand)
         self._hand(frame, names)
         at = len(names)
-        if at > 1 and self._rng.random() < self._habits.split:
+        if at > 1 and self._rng.random() < self.habits.split:
             at = self._rng.randrange(1, at)
         for start, stop in ((0, at), (at, len(names))):
             if start < stop:
@@ -192,7 +192,7 @@ class Consumer(Client):
                 self._first[frame.log] = max(number, self._first.get(frame.log, 0))
 
     def _take(self, log: LogId, start: int, names: list[bytes]) -> None:
-        habits, draw = self._habits, self._rng.random()
+        habits, draw = self.habits, self._rng.random()
         if self.behaving:
             draw -= habits.hold
             if draw < 0:
@@ -203,7 +203,7 @@ class Consumer(Client):
     def _settle(self, subscription: int, log: LogId, start: int, names: list[bytes], draw: float) -> None:
         if subscription != self.subscription or not self.up:
             return
-        habits, flow, stop = self._habits, self._flow, start + len(names)
+        habits, flow, stop = self.habits, self._flow, start + len(names)
         if self.behaving:
             draw -= habits.touch
             if draw < 0:
@@ -232,7 +232,7 @@ class Consumer(Client):
 
     def _requeue(self, flow: int, log: LogId, start: int, names: list[bytes]) -> None:
         self._ledger.requeued(names, self.channel)
-        delay_ms = self._rng.randrange(self._habits.requeue_ms_max)
+        delay_ms = self._rng.randrange(self.habits.requeue_ms_max)
         self._session.requeue(flow, log, start, start + len(names), delay_ms, "requeue")
         self._done(len(names))
 

@@ -27,6 +27,8 @@ class PublisherHabits:
     every_s: float = 0.1
     """Mean time between publishes; each wait is between half and one and a half of it."""
     batch_max: int = 8
+    messages_max: int = 0
+    """Publishes no more than so many messages; 0: goes on until told to stop."""
     delay_share: float = 0.0
     delay_ms_max: int = 3_000
     size_bytes: int = 40
@@ -41,7 +43,7 @@ class Publisher(Client):
         *, remote: bool = False, roaming: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(fleet, ledger, name, node, remote=remote, roaming=roaming)
-        self._habits = habits
+        self.habits = habits
         self._asked: dict[int, tuple[str, list[bytes], int]] = {}
         self._again: deque[tuple[str, list[bytes], int]] = deque()
         self._requests = 0
@@ -86,21 +88,26 @@ class Publisher(Client):
         self._going = self.publishing or bool(self._again)
         if not self._going:
             return
-        habits = self._habits
+        habits = self.habits
         if self.up and len(self._asked) < OUTSTANDING_MAX:
             if self._again:
                 self._publish(*self._again.popleft())
-            elif self.publishing:
+            elif self.publishing and (left := self._left()):
                 topic = self._rng.choice(habits.topics)
                 delayed = habits.delay_share and self._rng.random() < habits.delay_share
                 delay_ms = self._rng.randrange(habits.delay_ms_max) if delayed else 0
-                names = [self._name() for _ in range(self._rng.randint(1, habits.batch_max))]
+                names = [self._name() for _ in range(min(left, self._rng.randint(1, habits.batch_max)))]
                 self._publish(topic, names, delay_ms)
         self._world.after(habits.every_s * self._rng.uniform(0.5, 1.5), self._next)
 
+    def _left(self) -> int:
+        """How many messages it may still publish in one go."""
+        habits = self.habits
+        return habits.messages_max - self._numbers if habits.messages_max else habits.batch_max
+
     def _name(self) -> bytes:
         self._numbers += 1
-        return f"{self.name}.{self._numbers}".encode().ljust(self._habits.size_bytes, b"_")
+        return f"{self.name}.{self._numbers}".encode().ljust(self.habits.size_bytes, b"_")
 
     def _publish(self, topic: str, names: list[bytes], delay_ms: int) -> None:
         self._requests += 1
@@ -126,6 +133,6 @@ class Publisher(Client):
             self._again.append(asked)
             if not self._going:
                 self._going = True
-                self._world.after(self._habits.every_s, self._next)
+                self._world.after(self.habits.every_s, self._next)
         else:
             self._ledger.say(f"{self.name} was refused: {frame.code} {frame.text}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from meshq.sim import scenarios as _scenarios
 from meshq.sim.checkers import STANDARD, Checker
 from meshq.sim.faults import Fault
-from meshq.sim.scenario import SCENARIOS, Scenario
+from meshq.sim.scenario import SCENARIOS, CheckerMaker, Scenario
 from meshq.sim.stage import Broken, Stage
 
 TIMELINE_LINES: Final = 120
@@ -37,6 +37,8 @@ class Result:
     counters: dict[str, int]
     virtual_s: float
     events: int
+    kinds: dict[str, float] = field(default_factory=dict)
+    """Kinds of violation, each with the virtual time of the first: checkers' names, or where a machine failed."""
     plan: list[Fault] = field(default_factory=list)
     timeline: list[str] = field(default_factory=list)
 
@@ -54,12 +56,18 @@ class Result:
         print("nothing was violated" if self.ok else self.report())
         return 0 if self.ok else VIOLATED
 
+    def repeat(self) -> str:
+        """What does the same again."""
+        if self.scenario in SCENARIOS:
+            return f"meshq sim {self.scenario} --nodes {self.nodes} --seed {self.seed}"
+        return f"play it with seed {self.seed}"
+
     def report(self) -> str:
         """The whole story of a failure: how to repeat it, what befell, what happened last, what was violated."""
         return "\n".join(
             [
                 f"{self.scenario}, {self.nodes} nodes, seed {self.seed}: {len(self.violations)} violations",
-                f"repeat: python -m meshq.sim {self.scenario} --nodes {self.nodes} --seed {self.seed}",
+                f"repeat: {self.repeat()}",
                 "faults:",
                 *(f"  {fault}" for fault in self.plan),
                 "timeline:",
@@ -75,11 +83,25 @@ def run(name: str, nodes: int = 5, seed: int = 1, *, check_every: int = 50) -> R
     return play_scenario(SCENARIOS[name], nodes, seed, check_every=check_every)
 
 
-def play_scenario(chosen: Scenario, nodes: int, seed: int, *, check_every: int = 50) -> Result:
-    """Play a scenario. ``check_every``: turns between looks into the machines (1 in named regressions)."""
+def play_scenario(
+    chosen: Scenario,
+    nodes: int | Sequence[str],
+    seed: int,
+    *,
+    check_every: int = 50,
+    sought: str = "",
+    watch: Callable[[Stage], object] | None = None,
+) -> Result:
+    """Play a scenario among so many nodes, or those of these names.
+
+    ``check_every``: turns between looks into the machines (1 in named regressions). ``sought``: the only kind of
+    violation that is asked for; the run ends with the first. ``watch`` is given the stage before anything happens.
+    """
     stage = Stage(seed, nodes, chosen.settings())
-    makers = [maker for maker in STANDARD if maker not in chosen.without] + list(chosen.more)
-    checkers = [maker(stage) for maker in makers]
+    stage.sought = sought
+    if watch is not None:
+        watch(stage)
+    checkers = [maker(stage) for maker in _makers(chosen, sought)]
     for checker in checkers:
         checker.watch(check_every)
     try:
@@ -87,9 +109,24 @@ def play_scenario(chosen: Scenario, nodes: int, seed: int, *, check_every: int =
             _play(stage, chosen, checkers)
     except Broken:
         pass
-    except Exception:
+    except Exception as exc:
         stage.findings.append(f"at {stage.world.now:.4f} s: a machine failed:\n{traceback.format_exc()}")
-    return _result(stage, chosen, nodes, seed)
+        stage.kinds.setdefault(_where(exc), stage.world.now)
+    return _result(stage, chosen, seed)
+
+
+def _makers(chosen: Scenario, sought: str) -> list[CheckerMaker]:
+    """The checkers of a scenario; when one of them is sought, it alone: the others cost time and change nothing."""
+    makers: list[CheckerMaker] = [maker for maker in STANDARD if maker not in chosen.without]
+    makers += chosen.more
+    return [maker for maker in makers if getattr(maker, "__name__", "") == sought] or makers
+
+
+def _where(error: Exception) -> str:
+    """The kind of a machine's failure: the error and the function that raised it."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    code = frames[-1][0].f_code
+    return f"{type(error).__name__} in {code.co_qualname}"
 
 
 @contextmanager
@@ -116,18 +153,21 @@ def _play(stage: Stage, chosen: Scenario, checkers: Sequence[Checker]) -> None:
         checker.at_end(settled)
 
 
-def _result(stage: Stage, chosen: Scenario, nodes: int, seed: int) -> Result:
+def _result(stage: Stage, chosen: Scenario, seed: int) -> Result:
     ledger = stage.ledger
+    if ledger.wrong:
+        stage.kinds.setdefault("Ledger", stage.world.now)
     counters = {name: getattr(ledger.counters, name) for name in ledger.counters.__dataclass_fields__}
     return Result(
         scenario=chosen.name,
-        nodes=nodes,
+        nodes=len(stage.names),
         seed=seed,
         violations=[*stage.findings, *ledger.wrong],
         trace_hash=stage.world.hash(),
         counters=counters,
         virtual_s=stage.world.now,
         events=stage.world.events,
+        kinds=stage.kinds,
         plan=stage.plan,
         timeline=[str(note) for note in list(stage.world.notes)[-TIMELINE_LINES:]],
     )

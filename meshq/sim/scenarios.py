@@ -266,13 +266,11 @@ def one_credit(stage: Stage) -> list[Fault]:
     publishers = [
         stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.02, batch_max=3)) for node in stage.names
     ]
-
-    def hand_over(at: int) -> None:
+    at_s, busy = 0.0, 0
+    while at_s < 15.0:
         for number, publisher in enumerate(publishers):
-            publisher.hush(number != at % len(publishers))
-        stage.world.after(rng.uniform(0.2, 1.5), hand_over, at + 1)
-
-    stage.act(0.0, hand_over, 0)
+            stage.act(at_s, publisher.hush, number != busy)
+        at_s, busy = at_s + rng.uniform(0.2, 1.5), (busy + 1) % len(publishers)
     return []
 
 

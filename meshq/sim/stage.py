@@ -49,9 +49,9 @@ class Settings:
 class Stage:
     """Everything of one run."""
 
-    def __init__(self, seed: int, nodes: int, settings: Settings) -> None:
+    def __init__(self, seed: int, nodes: int | Sequence[str], settings: Settings) -> None:
         self.settings = settings
-        self.names = [f"n{number}" for number in range(1, nodes + 1)]
+        self.names = [f"n{number}" for number in range(1, nodes + 1)] if isinstance(nodes, int) else list(nodes)
         self.ledger = Ledger()
         self.publishers: list[Publisher] = []
         self.consumers: list[Consumer] = []
@@ -60,6 +60,10 @@ class Stage:
         self.slow: set[str] = set()
         """Nodes that read late at times."""
         self.findings: list[str] = []
+        self.kinds: dict[str, float] = {}
+        """Kinds of what was found (a checker's name, or where a machine failed), and when each was first."""
+        self.sought = ""
+        """The kind of finding that ends the run at once: the only one that anybody asks for."""
         self.started_at = 0.0
         """When the active part began; the plan's times count from here."""
         self.calm = False
@@ -70,9 +74,12 @@ class Stage:
         """Hosts that are not started again when all is mended: others took their names."""
         self.forgotten: list[tuple[float, str, str]] = []
         """When which holder forgot what which origin had lent it."""
-        self._acts: list[tuple[float, Callable[..., Any], tuple[Any, ...]]] = []
-        self._late: dict[str, float] = {}
-        self._names_of_hosts: dict[str, str] = {}
+        self.acts: list[tuple[float, Callable[..., Any], tuple[Any, ...]]] = []
+        """What else is done: when in the active part, and the call."""
+        self.late: dict[str, float] = {}
+        """Consumers that come late, and when in the active part."""
+        self.twins: dict[str, str] = {}
+        """Hosts that run under the name of another, and that name."""
         self.fleet = Fleet(seed, self._build, weather=settings.weather)
         for name in self.names:
             self.fleet.add(name)
@@ -98,50 +105,52 @@ class Stage:
         """Every running engine by its own name."""
         return [(engine.config.name, engine) for _, engine in self.engines_by_host()]
 
-    def find(self, text: str) -> None:
-        """A checker's finding; the run ends once there are several."""
+    def find(self, text: str, kind: str = "Stage") -> None:
+        """Something that must hold does not; the run ends once there are several, or with the one that is sought."""
         self.findings.append(f"at {self.world.now:.4f} s: {text}")
+        self.kinds.setdefault(kind, self.world.now)
         self.world.note("FOUND", text)
-        if len(self.findings) >= STOP_AT_FINDINGS:
+        if len(self.findings) >= STOP_AT_FINDINGS or kind == self.sought:
             raise Broken(text)
 
     # The cast.
 
-    def publisher(self, node: str, habits: PublisherHabits, **where: bool) -> Publisher:
-        """One more publisher."""
-        name = f"p{len(self.publishers) + 1}"
+    def publisher(self, node: str, habits: PublisherHabits, *, name: str = "", **where: bool) -> Publisher:
+        """One more publisher; its chance comes from its name, which is its number unless one is given."""
+        name = name or f"p{len(self.publishers) + 1}"
         publisher = Publisher(self.fleet, self.ledger, name, node, habits, **where)
         self.publishers.append(publisher)
         return publisher
 
     def consumer(
-        self, node: str, topic: str, channel: str, habits: ConsumerHabits, *, late_s: float = 0.0, **where: bool
-    ) -> Consumer:
+        self, node: str, topic: str, channel: str, habits: ConsumerHabits,
+        *, name: str = "", late_s: float = 0.0, **where: bool,
+    ) -> Consumer:  # fmt: skip
         """One more consumer, there from the beginning or ``late_s`` into the active part."""
-        name = f"c{len(self.consumers) + 1}"
+        name = name or f"c{len(self.consumers) + 1}"
         consumer = Consumer(self.fleet, self.ledger, name, node, topic, channel, habits, **where)
         self.consumers.append(consumer)
         if late_s:
-            self._late[name] = late_s
+            self.late[name] = late_s
             self.act(late_s, consumer.start)
         return consumer
 
-    def admin(self, node: str) -> Admin:
+    def admin(self, node: str, *, name: str = "") -> Admin:
         """One more administrator."""
-        admin = Admin(self.fleet, self.ledger, f"a{len(self.admins) + 1}", node, roaming=True)
+        admin = Admin(self.fleet, self.ledger, name or f"a{len(self.admins) + 1}", node, roaming=True)
         self.admins.append(admin)
         return admin
 
     def twin(self, node: str) -> str:
         """A host that is off and will run under the name of ``node``; returns its own."""
         host = self.fleet.add(f"{node}-twin")
-        self._names_of_hosts[host.name] = node
+        self.twins[host.name] = node
         self.retired.add(node)
         return host.name
 
     def act(self, at_s: float, call: Callable[..., Any], *arguments: Any) -> None:
         """Have something done ``at_s`` seconds into the active part."""
-        self._acts.append((at_s, call, arguments))
+        self.acts.append((at_s, call, arguments))
 
     def owe_everything(self, topic: str, channel: str) -> None:
         """Everything is due to the channel from the first message on: the topic's backlog is its."""
@@ -173,7 +182,7 @@ class Stage:
         for name in self.names:
             self.fleet.hosts[name].start()
         for client in self._clients():
-            if client.name not in self._late:
+            if client.name not in self.late:
                 client.start()
         ready = self.world.run_while(self._starting, within_s=within_s)
         self.started_at = self.world.now
@@ -184,7 +193,7 @@ class Stage:
         self.plan = list(plan)
         self.slow = {fault.node for fault in plan if isinstance(fault, Pause | Starve | Slow | SlowReader)}
         faults.schedule(self.fleet, self.plan, self.started_at)
-        for at_s, call, arguments in self._acts:
+        for at_s, call, arguments in self.acts:
             self.world.at(self.started_at + at_s, call, *arguments)
         for publisher in self.publishers:
             publisher.publish_until_stopped()
@@ -228,7 +237,7 @@ class Stage:
 
     def _starting(self) -> bool:
         return any(not engine.ready for _, engine in self.engines()) or any(
-            not consumer.subscribed for consumer in self.consumers if consumer.name not in self._late
+            not consumer.subscribed for consumer in self.consumers if consumer.name not in self.late
         )
 
     def _clients(self) -> list[Client]:
@@ -239,7 +248,7 @@ class Stage:
 
     def _config(self, start: Start) -> Config:
         settings = self.settings
-        name = self._names_of_hosts.get(start.name, start.name)
+        name = self.twins.get(start.name, start.name)
         at = self.names.index(name)
         count = min(settings.seeds, len(self.names) - 1)
         seeds = tuple(self.names[(at + 1 + number) % len(self.names)] for number in range(count))

@@ -14,4 +14,4 @@ class NoAttempts(Checker):
     def at_end(self, settled: bool) -> None:
         for consumer in self.stage.consumers:
             if consumer.attempts_max:
-                self.stage.find(f"{consumer.name} was told of {consumer.attempts_max} attempts before its own")
+                self.find(f"{consumer.name} was told of {consumer.attempts_max} attempts before its own")

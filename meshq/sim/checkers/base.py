@@ -9,7 +9,7 @@ from meshq.sim.stage import Stage
 
 
 class Checker:
-    """Watches a stage. A subclass overrides what it needs; findings go to ``stage.find``."""
+    """Watches a stage. A subclass overrides what it needs, and says what it finds with ``find``."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -24,6 +24,10 @@ class Checker:
             self.stage.fleet.on_turn.append(self._turned)
         if kind.event is not Checker.event:
             self.stage.fleet.on_event.append(self.event)
+
+    def find(self, text: str) -> None:
+        """Something that must hold does not; the checker's name is the kind of the finding."""
+        self.stage.find(text, kind=type(self).__name__)
 
     def look(self, host: Host) -> None:
         """A host had a turn."""

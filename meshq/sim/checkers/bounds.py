@@ -30,14 +30,14 @@ class Bounds(Checker):
         limit = 2 * settings.link.write_buffer_bytes + frame_max + CONTROL_BYTES_MAX
         for end in host.open_ends():
             if end.peer[1] and end.buffered_bytes > limit:
-                self.stage.find(f"{host.name} has {end.buffered_bytes} bytes waiting for {end.peer}; at most {limit}")
+                self.find(f"{host.name} has {end.buffered_bytes} bytes waiting for {end.peer}; at most {limit}")
 
     def at_end(self, settled: bool) -> None:
         for consumer in self.stage.consumers:
             if consumer.may_hold is not None and consumer.in_hand_max > consumer.may_hold:
-                self.stage.find(f"{consumer.name} held {consumer.in_hand_max}; its capacity is {consumer.may_hold}")
+                self.find(f"{consumer.name} held {consumer.in_hand_max}; its capacity is {consumer.may_hold}")
 
     def _sending(self, source: Address, to: Address, data: bytes) -> None:
         if len(data) > DATAGRAM_BYTES_MAX:
-            self.stage.find(f"{source} sends a datagram of {len(data)} bytes")
+            self.find(f"{source} sends a datagram of {len(data)} bytes")
         self._send(source, to, data)

@@ -14,4 +14,4 @@ class NobodyAccused(Checker):
 
     def event(self, host: Host, event: Any) -> None:
         if isinstance(event, events.MemberSuspected | events.MemberFailed | events.Trouble):
-            self.stage.find(f"{host.name} tells {event} where nothing is wrong")
+            self.find(f"{host.name} tells {event} where nothing is wrong")

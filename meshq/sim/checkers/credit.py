@@ -24,7 +24,7 @@ class Credit(Checker):
         for _, engine in self.stage.engines():
             engine.broker.check()
         if settled and not self.stage.world.run_while(lambda: bool(self._difference()), within_s=WITHIN_S):
-            self.stage.find(f"credit differs at rest: {self._difference()}")
+            self.find(f"credit differs at rest: {self._difference()}")
 
     def _difference(self) -> str:
         brokers = {name: engine.broker for name, engine in self.stage.engines()}

@@ -27,9 +27,9 @@ class NothingLost(Checker):
             engine = dict(stage.engines()).get(origin)
             why = engine.broker.why(message.topic, channel) if engine is not None else "its origin is gone"
             handed = message.handed.get(channel, 0)
-            stage.find(f"{channel} never finished {message}, handed over {handed} times; {origin} says why: {why}")
+            self.find(f"{channel} never finished {message}, handed over {handed} times; {origin} says why: {why}")
         if len(owed) > NAMED_MAX:
-            stage.find(f"{len(owed)} confirmed messages in all were never finished")
+            self.find(f"{len(owed)} confirmed messages in all were never finished")
         self._check_stops()
         if not settled and not owed:
             self._say_what_is_stuck()
@@ -45,17 +45,15 @@ class NothingLost(Checker):
             for epoch, stop in host.stops:
                 lost = len(missing.get((epoch.ms, epoch.nonce), ()))
                 if stop.error is None and lost > stop.messages_left:
-                    self.stage.find(
-                        f"{host.name} left, said that {stop.messages_left} messages went with it: {lost} did"
-                    )
+                    self.find(f"{host.name} left, said that {stop.messages_left} messages went with it: {lost} did")
 
     def _say_what_is_stuck(self) -> None:
         stage = self.stage
         for name, engine in stage.engines():
             if engine.messages_left:
-                stage.find(
+                self.find(
                     f"{name} still keeps {engine.messages_left} messages that nobody is owed: {engine.view()['queues']}"
                 )
         busy = [publisher.name for publisher in stage.publishers if publisher.busy]
         if busy:
-            stage.find(f"publishers {busy} still wait for answers")
+            self.find(f"publishers {busy} still wait for answers")

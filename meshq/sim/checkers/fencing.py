@@ -16,8 +16,8 @@ class OneOfAName(Checker):
             by_name.setdefault(engine.config.name, []).append(host)
         for name in self.stage.names:
             if len(by_name.get(name, ())) != 1:
-                self.stage.find(f"{name} runs on {by_name.get(name)}")
+                self.find(f"{name} runs on {by_name.get(name)}")
         for off in self.stage.fleet.hosts.values():
             for _, stop in off.stops:
                 if stop.error is not None and not isinstance(stop.error, Fenced | ConfigError):
-                    self.stage.find(f"{off.name} ended with {stop.error!r}")
+                    self.find(f"{off.name} ended with {stop.error!r}")

@@ -28,4 +28,4 @@ class OneLease(Checker):
                     for lease in lent.leases:
                         for start, stop in lent.cursor.finished.missing(lease.start, lease.stop):
                             if ranges.add(start, stop) != stop - start:
-                                self.stage.find(f"{host.name} lends {start} to {stop} of {key} twice")
+                                self.find(f"{host.name} lends {start} to {stop} of {key} twice")

@@ -29,6 +29,6 @@ class Noticed(Checker):
                 one == holder and other == origin and at_s <= end_s <= at_s + WITHIN_S
                 for end_s, one, other in self._ended
             ):
-                self.stage.find(f"{origin} did not notice that {holder} forgot an extent at {at_s:.3f} s")
+                self.find(f"{origin} did not notice that {holder} forgot an extent at {at_s:.3f} s")
         if not self.stage.forgotten:
             self.stage.find("nothing was forgotten: the scenario did not happen")

@@ -15,7 +15,7 @@ class Order(Checker):
     def at_end(self, settled: bool) -> None:
         for consumer in self.stage.consumers:
             if consumer.out_of_order:
-                self.stage.find(f"{consumer.name} got {consumer.out_of_order} first deliveries out of order")
+                self.find(f"{consumer.name} got {consumer.out_of_order} first deliveries out of order")
 
 
 class NoRepeats(Checker):
@@ -25,6 +25,4 @@ class NoRepeats(Checker):
         counters = self.stage.ledger.counters
         allowed = counters.requeued + counters.returned
         if counters.redelivered > allowed:
-            self.stage.find(
-                f"{counters.redelivered} messages were handed over again, for {allowed} requeues and returns"
-            )
+            self.find(f"{counters.redelivered} messages were handed over again, for {allowed} requeues and returns")

@@ -43,7 +43,7 @@ class Paths(Checker):
         key = (host.name, host.counters.starts, *_subject(event))
         before = self._at.get(key, "")
         if before not in allowed:
-            self.stage.find(f"{host.name} tells {event} of what was {before or 'unknown'}")
+            self.find(f"{host.name} tells {event} of what was {before or 'unknown'}")
         elif type(event) is events.MemberJoined:
             self._check_epoch(host, event, before)
         self._at[key] = to
@@ -53,10 +53,10 @@ class Paths(Checker):
         key = (host.name, host.counters.starts, event.name)
         known = self._epochs.get(key, 0)
         if event.epoch_ms < known or (before in ("alive", "suspect") and event.epoch_ms == known):
-            self.stage.find(f"{host.name} tells {event} after its epoch {known}")
+            self.find(f"{host.name} tells {event} after its epoch {known}")
         self._epochs[key] = event.epoch_ms
         if event.name == host.name:
-            self.stage.find(f"{host.name} tells that it joined itself")
+            self.find(f"{host.name} tells that it joined itself")
 
 
 def _subject(event: Any) -> tuple[str, str]:

@@ -71,7 +71,7 @@ class Repeats(Checker):
         if finished is None or (finished.node, finished.starts) != (now.node, now.starts):
             return
         if consumer.node not in self.stage.slow and now.at_s > finished.at_s + HEARD_S and not consumer.remote:
-            self.stage.find(f"{message} was finished on {channel} at {finished.node} and came back to {consumer.name}")
+            self.find(f"{message} was finished on {channel} at {finished.node} and came back to {consumer.name}")
 
     def _handed(self, message: Message, channel: str, consumer: Any) -> None:
         if message.topic in self.stage.forgiven:
@@ -79,7 +79,7 @@ class Repeats(Checker):
         key = (message.name, channel)
         before = self._last.get(key)
         if before is not None and not (consumer.remote or self._had_reason(before, message, consumer.node)):
-            self.stage.find(
+            self.find(
                 f"{message} was handed to {consumer.name} on {channel}, though {before.consumer.name} at {before.node} "
                 f"has it since {before.at_s:.4f} s"
             )

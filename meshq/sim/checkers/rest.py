@@ -18,7 +18,7 @@ class Rest(Checker):
 
     def at_end(self, settled: bool) -> None:
         if settled and not self.stage.world.run_while(lambda: bool(self._kept()), within_s=WITHIN_S, check_s=1.0):
-            self.stage.find(f"{WITHIN_S:.0f} s after the last message was finished {self._kept()}")
+            self.find(f"{WITHIN_S:.0f} s after the last message was finished {self._kept()}")
 
     def _kept(self) -> str:
         for name, engine in self.stage.engines():

@@ -14,4 +14,4 @@ class NoTimeouts(Checker):
             for topic in engine.broker.stats():
                 for channel in topic["channels"]:
                     if channel["timed_out"]:
-                        self.stage.find(f"{channel['timed_out']} messages of {name} timed out on {channel['channel']}")
+                        self.find(f"{channel['timed_out']} messages of {name} timed out on {channel['channel']}")

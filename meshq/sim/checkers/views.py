@@ -19,7 +19,7 @@ class Views(Checker):
 
     def at_end(self, settled: bool) -> None:
         if not self.stage.world.run_while(lambda: bool(self._difference()), within_s=WITHIN_S, check_s=0.5):
-            self.stage.find(f"views still differ {WITHIN_S:.0f} s after everything was mended: {self._difference()}")
+            self.find(f"views still differ {WITHIN_S:.0f} s after everything was mended: {self._difference()}")
 
     def _difference(self) -> str:
         views = {name: engine.view() for name, engine in self.stage.engines()}
