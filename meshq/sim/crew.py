@@ -7,7 +7,7 @@ everything at Ctrl-C, which the processes themselves do not hear.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing import Process
 from multiprocessing.connection import Connection, Pipe, wait
@@ -53,7 +53,7 @@ class Crew(Generic[J, R]):
         self._end(self._idle)
         self._end_busy()
 
-    def play(self, jobs: Iterable[J], *, until: Callable[[], bool] = lambda: False) -> Iterator[tuple[J, R]]:
+    def play(self, jobs: Iterable[J], *, until: Callable[[], bool] = lambda: False) -> Generator[tuple[J, R]]:
         """Each job with its result, in the order in which they are done; none any more once ``until()`` says so.
 
         A caller that stops asking (closes the iterator) ends what is still being played.

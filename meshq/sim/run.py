@@ -119,7 +119,7 @@ def _makers(chosen: Scenario, sought: str) -> list[CheckerMaker]:
     """The checkers of a scenario; when one of them is sought, it alone: the others cost time and change nothing."""
     makers: list[CheckerMaker] = [maker for maker in STANDARD if maker not in chosen.without]
     makers += chosen.more
-    return [maker for maker in makers if getattr(maker, "__name__", "") == sought] or makers
+    return [maker for maker in makers if getattr(maker, "__name__", "") == sought.split(":")[0]] or makers
 
 
 def _where(error: Exception) -> str:

@@ -92,6 +92,13 @@ class Story:
     """Topics and channels to which everything is due."""
     active_s: float = 15.0
 
+    @property
+    def whole(self) -> bool:
+        """Whether each topic that is published to has a consumer: one without keeps its messages, and rightly so."""
+        consumed = [part.topic for part in self.cast if isinstance(part, Consuming)]
+        publishers = [part for part in self.cast if isinstance(part, Publishing)]
+        return bool(publishers) and all(topic in consumed for part in publishers for topic in part.habits.topics)
+
     def as_scenario(self) -> Scenario:
         """What plays it."""
         return replace(self.scenario, name=self.name, prepare=self.prepare, active_s=self.active_s)

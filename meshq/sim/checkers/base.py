@@ -25,9 +25,9 @@ class Checker:
         if kind.event is not Checker.event:
             self.stage.fleet.on_event.append(self.event)
 
-    def find(self, text: str) -> None:
-        """Something that must hold does not; the checker's name is the kind of the finding."""
-        self.stage.find(text, kind=type(self).__name__)
+    def find(self, text: str, aspect: str = "") -> None:
+        """Something that must hold does not; the checker's name, and the aspect if it has several, say what kind."""
+        self.stage.find(text, kind=f"{type(self).__name__}:{aspect}" if aspect else type(self).__name__)
 
     def look(self, host: Host) -> None:
         """A host had a turn."""

@@ -45,15 +45,19 @@ class NothingLost(Checker):
             for epoch, stop in host.stops:
                 lost = len(missing.get((epoch.ms, epoch.nonce), ()))
                 if stop.error is None and lost > stop.messages_left:
-                    self.find(f"{host.name} left, said that {stop.messages_left} messages went with it: {lost} did")
+                    self.find(
+                        f"{host.name} left, said that {stop.messages_left} messages went with it: {lost} did", "left"
+                    )
 
     def _say_what_is_stuck(self) -> None:
         stage = self.stage
         for name, engine in stage.engines():
             if engine.messages_left:
                 self.find(
-                    f"{name} still keeps {engine.messages_left} messages that nobody is owed: {engine.view()['queues']}"
+                    f"{name} still keeps {engine.messages_left} messages that nobody is owed: "
+                    f"{engine.view()['queues']}",
+                    "stuck",
                 )
         busy = [publisher.name for publisher in stage.publishers if publisher.busy]
         if busy:
-            self.find(f"publishers {busy} still wait for answers")
+            self.find(f"publishers {busy} still wait for answers", "unanswered")
