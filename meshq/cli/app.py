@@ -205,6 +205,39 @@ def demo(
 
 
 @app.command()
+def sim(
+    scenario: Annotated[
+        str,
+        typer.Argument(metavar="SCENARIO", help="What happens; `all` for every scenario, --list says what there is."),
+    ] = "mixed",
+    nodes: Annotated[int, typer.Option(metavar="N", min=2, help="Nodes of the mesh.")] = 5,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Play this seed only, and tell how it went.")] = None,
+    seeds: Annotated[int | None, typer.Option(metavar="N", min=1, help="How many seeds. [default: 20]")] = None,
+    first: Annotated[int, typer.Option(metavar="N", help="The first of them.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processes that play side by side. [default: one per core]")
+    ] = None,
+    draw: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw the seed, or the first that fails.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Say what each scenario is for.")] = False,
+    json: Json = False,
+) -> None:
+    """Play a simulated mesh through faults, and check what it promised.
+
+    Each seed is another course of faults in virtual time. The first that fails is made small and written down as a
+    Python program. Exit status 4 when a promise was missed.
+    """
+    from meshq.cli import sim as command
+
+    if list_:
+        raise typer.Exit(command.scenarios(as_json=json))
+    raise typer.Exit(
+        command.sim(scenario, nodes=nodes, seed=seed, seeds=seeds, first=first, jobs=jobs, draw=draw, as_json=json)
+    )
+
+
+@app.command()
 def version(json: Json = False) -> None:
     """The version of meshq."""
     from meshq.cli.views import version as command

@@ -41,6 +41,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
     console.print(shown) if console.is_terminal else Console(highlight=False, markup=False, width=200).print(shown)
 
 
+def paragraphs(columns: tuple[str, str], rows: Iterable[tuple[str, str]]) -> None:
+    """A table of names and what is to be said of each, in as many lines as it takes."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 1, 0))
+    shown.add_column(columns[0], no_wrap=True)
+    shown.add_column(columns[1])
+    for row in rows:
+        shown.add_row(*row)
+    Console(highlight=False, markup=False).print(shown)
+
+
 def number(value: float | None) -> str:
     """A count with thousands parted; a dash for nothing."""
     return "-" if value is None else f"{value:,.0f}"

@@ -16,11 +16,15 @@ from typing import Final
 from meshq.sim import scenarios as _scenarios
 from meshq.sim.checkers import STANDARD, Checker
 from meshq.sim.faults import Fault
+from meshq.sim.gossip import run_gossip
 from meshq.sim.scenario import SCENARIOS, CheckerMaker, Scenario
 from meshq.sim.stage import Broken, Stage
 
 TIMELINE_LINES: Final = 120
 VIOLATED: Final = 4
+MEMBERSHIP: Final = "membership"
+"""A run of membership alone, for numbers of nodes that are too many for engines; no scenario with clients."""
+MEMBERSHIP_S: Final = 60.0
 NAMES: Final = tuple(SCENARIOS)
 assert _scenarios is not None
 
@@ -51,7 +55,7 @@ class Result:
         """Print the verdict, and the whole story if something was violated; returns the exit status (0 or 4)."""
         print(f"{self.scenario}, {self.nodes} nodes, seed {self.seed}: {self.virtual_s:.1f} virtual seconds")
         for name, count in self.counters.items():
-            print(f"  {name:12} {count:8}")
+            print(f"  {name:16} {count:8}")
         print(f"  trace {self.trace_hash}")
         print("nothing was violated" if self.ok else self.report())
         return 0 if self.ok else VIOLATED
@@ -80,6 +84,8 @@ class Result:
 
 def run(name: str, nodes: int = 5, seed: int = 1, *, check_every: int = 50) -> Result:
     """Play the scenario of that name. Raises KeyError when there is none."""
+    if name == MEMBERSHIP:
+        return _membership(nodes, seed)
     return play_scenario(SCENARIOS[name], nodes, seed, check_every=check_every)
 
 
@@ -151,6 +157,32 @@ def _play(stage: Stage, chosen: Scenario, checkers: Sequence[Checker]) -> None:
     settled = stage.settle(chosen.settle_s)
     for checker in checkers:
         checker.at_end(settled)
+
+
+def _membership(nodes: int, seed: int) -> Result:
+    """Nodes that know each other, for a minute; one crashes half-way."""
+    played = run_gossip(nodes, MEMBERSHIP_S, seed, crash_at_s=MEMBERSHIP_S / 2)
+    false_deaths = played.counters.false_deaths
+    found = {
+        "Views": played.disagreement,
+        "NobodyAccused": f"{false_deaths} verdicts on members that run" if false_deaths else "",
+    }
+    return Result(
+        scenario=MEMBERSHIP,
+        nodes=nodes,
+        seed=seed,
+        violations=[text for text in found.values() if text],
+        kinds={kind: MEMBERSHIP_S for kind, text in found.items() if text},
+        trace_hash=played.trace_hash,
+        counters={
+            "suspicions": played.counters.suspicions,
+            "detected_ms": round(1000 * (played.detected_s or 0.0)),
+            "known_ms": round(1000 * (played.known_s or 0.0)),
+            "bytes_per_node_s": round(played.counters.bytes / nodes / MEMBERSHIP_S),
+        },
+        virtual_s=played.virtual_s,
+        events=played.events,
+    )
 
 
 def _result(stage: Stage, chosen: Scenario, seed: int) -> Result:
