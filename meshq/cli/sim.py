@@ -178,7 +178,7 @@ _PARTS: Final = ("faults", "nodes", "clients", "messages")
 
 def _draw(results: list[Result], failed: Result | None, path: Path, quietly: bool) -> str | None:
     """Draw the failed run, or the only one; where the drawing is."""
-    from meshq.sim.drawing import draw
+    from meshq.sim.drawing import diagram_of, svg
 
     chosen = failed or (results[0] if len(results) == 1 else None)
     if chosen is None:
@@ -186,7 +186,8 @@ def _draw(results: list[Result], failed: Result | None, path: Path, quietly: boo
         return None
     if chosen.scenario == MEMBERSHIP:
         raise exits.WrongUse("membership alone can't be drawn: it has no messages and too many nodes")
-    draw(SCENARIOS[chosen.scenario], chosen.nodes, chosen.seed, path)
+    diagram, _ = diagram_of(SCENARIOS[chosen.scenario], chosen.nodes, chosen.seed)
+    path.write_text(svg(diagram), encoding="utf-8")
     if not quietly:
         print(f"seed {chosen.seed} of {chosen.scenario} is drawn in {path}")
     return str(path)

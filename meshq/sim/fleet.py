@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from meshq.machine.effects import Address
 from meshq.sim.disk import Disk, Fate
-from meshq.sim.host import Build, Host, Wire
+from meshq.sim.host import Build, Change, Host, Wire
 from meshq.sim.network import LAN, Datagrams, Paths, Spell, Weather
 from meshq.sim.streams import Streams
 from meshq.sim.world import World
@@ -36,10 +36,13 @@ class Fleet:
         self.on_event: list[Callable[[Host, Any], None]] = []
         self.on_turn: list[Callable[[Host], None]] = []
         self._calms = 0
+        self.on_change: list[Callable[[Host, Change], None]] = []
+        """Told when a process starts, dies, stands still, goes on or ends."""
         self._build = build
         self._sync = sync
         self._wire = Wire(
-            self.world, self.paths, self.datagrams, self.streams, self.lookup, self._emitted, self._turned
+            self.world, self.paths, self.datagrams, self.streams, self.lookup,
+            self._emitted, self._turned, self._changed,
         )  # fmt: skip
 
     def add(self, name: str) -> Host:
@@ -143,3 +146,7 @@ class Fleet:
     def _turned(self, host: Host) -> None:
         for told in self.on_turn:
             told(host)
+
+    def _changed(self, host: Host, change: Change) -> None:
+        for told in self.on_change:
+            told(host, change)

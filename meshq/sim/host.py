@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from meshq.machine.effects import Address, Close, Dial, Emit, Resolve, SendDatagram, Stop, Store, Write
 from meshq.machine.rng import Rng
@@ -53,6 +53,8 @@ class Start:
 
 
 Build: TypeAlias = Callable[[Start], Machine]
+Change: TypeAlias = Literal["started", "crashed", "powered off", "paused", "resumed", "stopped"]
+"""What becomes of a process: ``stopped`` when its machine asked for it."""
 
 
 class Guest(Protocol):
@@ -86,6 +88,8 @@ class Wire:
     """Told of every event that a machine emits."""
     turned: Callable[[Host], None]
     """Told after every turn."""
+    changed: Callable[[Host, Change], None]
+    """Told of what becomes of each host's process."""
 
 
 @dataclass(slots=True)
@@ -208,6 +212,7 @@ class Host:
         self.wire.datagrams.bind(self.address, self._datagram)
         self.wire.streams.listen(self.address, self)
         world.note(self.name, f"starts, epoch {epoch.ms}")
+        self.wire.changed(self, "started")
         self._told_error_s = self.clock.error_s(world.now)
         self._due = None
         self.machine.start(self.now, self.clock.wall_ns(world.now))
@@ -217,6 +222,7 @@ class Host:
         """The process dies (kill -9): the kernel resets its streams and refuses new ones."""
         if self.running:
             self._world.note(self.name, "process crashes")
+            self.wire.changed(self, "crashed")
             self.counters.crashes += 1
             self._kill()
             self.disk.process_died()
@@ -226,6 +232,7 @@ class Host:
         """The host dies: silence, also from its kernel, until it starts again."""
         if self.running:
             self._world.note(self.name, "host dies")
+            self.wire.changed(self, "powered off")
             self.counters.crashes += 1
             self._kill()
         self.disk.power_lost()
@@ -243,6 +250,7 @@ class Host:
         """Nothing runs until resumed as often as paused; inputs queue up in the kernel. Where nothing runs: nothing."""
         if self.running:
             self._world.note(self.name, "paused")
+            self.wire.changed(self, "paused")
             self._pauses += 1
 
     def resume(self) -> None:
@@ -251,6 +259,7 @@ class Host:
         if self._pauses:
             return
         self._world.note(self.name, "goes on")
+        self.wire.changed(self, "resumed")
         self._alarm.hasten(self._world.now)
         if self.guest is not None:
             self.guest.resumed()
@@ -470,6 +479,7 @@ class Host:
         self.stopped = effect
         self.stops.append((self._epoch, effect))
         self._world.note(self.name, f"stops: {effect.error or 'a clean leave'}, {effect.messages_left} messages left")
+        self.wire.changed(self, "stopped")
         ends = list(self._ends.values())
         self._end_process()
         for end in ends:

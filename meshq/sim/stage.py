@@ -66,6 +66,8 @@ class Stage:
         """The kind of finding that ends the run at once: the only one that anybody asks for."""
         self.started_at = 0.0
         """When the active part began; the plan's times count from here."""
+        self.mended_at = 0.0
+        """When the active part was over."""
         self.calm = False
         """Whether faults have ended for good."""
         self.forgiven: set[str] = set()
@@ -212,6 +214,7 @@ class Stage:
             publisher.stop()
         for consumer in self.consumers:
             consumer.settle_down()
+        self.mended_at = self.world.now
         self.calm = True
 
     def settle(self, within_s: float) -> bool:
