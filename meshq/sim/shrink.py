@@ -18,7 +18,7 @@ from meshq.sim.run import Result, play_scenario
 from meshq.sim.smaller import PASSES, Smaller
 from meshq.sim.story import Story
 
-WITHIN_S: Final = 60.0
+WITHIN_S: Final = 50.0
 SEEDS: Final = 3
 """Other seeds with which smaller stories are tried, once the seed of the failure gives no more."""
 

@@ -19,15 +19,15 @@ ARROWS: Final[dict[ArrowKind, str]] = {
     "deliveries": "#56b4e9", "suspects": "#e69f00", "suspects wrongly": "#e69f00", "fails": "#5b2a86",
     "fails wrongly": "#5b2a86", "cut": "#b03060", "one-way": "#b03060",
 }  # fmt: skip
-MARKS: Final[dict[MarkKind, tuple[str, str, bool]]] = {
-    "moment": ("", MUTED, True),
-    "started": ("▲", OK, True),
-    "died": ("✖", INK, True),
-    "left": ("◀", INK, True),
-    "recovered": ("✔", OK, True),
-    "back": ("✚", OK, True),
-    "returned": ("↩", "#8a5a00", False),
-    "gone": ("○", MUTED, False),
-    "lost": ("✖", VIOLATED, False),
+MARKS: Final[dict[MarkKind, tuple[str, str, int]]] = {
+    "moment": ("", MUTED, 0),
+    "started": ("▲", OK, -34),
+    "died": ("✖", INK, -34),
+    "left": ("◀", INK, -34),
+    "recovered": ("✔", OK, -34),
+    "back": ("✚", OK, -34),
+    "returned": ("↩", "#8a5a00", 36),
+    "gone": ("○", MUTED, 50),
+    "lost": ("✖", VIOLATED, 50),
 }
-"""Sign, colour, and whether it stands above the axis of its lane."""
+"""Sign, colour, and how far below the axis of its lane it stands."""

@@ -20,7 +20,7 @@ LEFT: Final = 96
 RIGHT: Final = 30
 HEAD: Final = 104
 ROW: Final = 18
-LANE: Final = 92
+LANE: Final = 104
 GAP: Final = 14
 HALF: Final = 30
 """The most that a bar is high, above or below the axis of a lane."""
@@ -235,7 +235,7 @@ def _arrow(arrow: Arrow, scale: Scale) -> Iterator[str]:
         stroke=colour, stroke_width=1.6, marker_end=f"url(#{_head_id(arrow)})",
         stroke_dasharray="5 3" if arrow.kind.endswith("wrongly") or arrow.kind in ("cut", "one-way") else None,
     )  # fmt: skip
-    if arrow.kind == "cut":
+    if arrow.kind in ("cut", "one-way"):
         yield text(x, (source + target) / 2 + 5, "✕", fill=colour, text_anchor="middle", font_size=14)
     elif arrow.count > 1:
         yield text(x + 4, target + (-12 if target > source else 20), f"{arrow.count}", fill=colour, font_weight="bold")
@@ -267,16 +267,22 @@ def _mark(mark: Mark, scale: Scale) -> Iterator[str]:
     x = scale.x(mark.at_s)
     if mark.kind == "moment":
         yield line(x, scale.top - 8, x, scale.bottom - GAP, stroke=MUTED, stroke_dasharray="6 3")
-        yield text(x + 3, scale.top - 8, mark.text, fill=MUTED)
+        before = x + LETTER * len(mark.text) > WIDTH - RIGHT
+        yield text(
+            x + (-4 if before else 4), scale.top - 8, mark.text, fill=MUTED, text_anchor="end" if before else None
+        )
         return
     if mark.lane not in scale.lanes:
         return
-    sign, colour, above = MARKS[mark.kind]
-    y = scale.axis(mark.lane) + (-HALF - 4 if above else HALF + 10)
+    sign, colour, off = MARKS[mark.kind]
+    y = scale.axis(mark.lane) + off
     count = f" {mark.count}" if mark.count > 1 or mark.kind in ("returned", "gone", "lost") else ""
     told = tooltip(f"{mark.lane}: {mark.kind}{count} at {mark.at_s:.2f} s")
     bold = "bold" if mark.kind in ("lost", "died") else None
-    yield text(x, y, f"{sign}{count}", told, fill=colour, text_anchor="middle", font_size=12, font_weight=bold)
+    yield text(
+        x, y, f"{sign}{count}", told, fill=colour, text_anchor="middle", font_size=12, font_weight=bold,
+        stroke="#ffffff", stroke_width=2.5, paint_order="stroke",
+    )  # fmt: skip
 
 
 # What was violated.
