@@ -137,7 +137,6 @@ def _small(failed: Result, processes: int, quietly: bool) -> dict[str, Any] | No
     except Unwritable as exc:
         out.say(f"meshq: seed {failed.seed} of {failed.scenario} is not made small: it does {exc}")
         return None
-    kind = next(iter(failed.kinds))
     with _progress() as told:
         began = time.monotonic()
 
@@ -145,9 +144,9 @@ def _small(failed: Result, processes: int, quietly: bool) -> dict[str, Any] | No
             sizes = f"{len(smallest.plan)} faults, {len(smallest.nodes)} nodes, {tried} runs"
             told(f"making seed {failed.seed} small: {sizes}", time.monotonic() - began, shrink.WITHIN_S)
 
-        found = shrink.shrink(story, kind, processes=processes, told=smaller)
+        found = shrink.shrink(story, failed, processes=processes, within_s=shrink.WITHIN_S, told=smaller)
     if found is None:
-        out.say(f"meshq: seed {failed.seed} of {failed.scenario} did not fail again by {kind}: it is not made small")
+        out.say(f"meshq: seed {failed.seed} of {failed.scenario} did not fail again: it is not made small")
         return None
     path = written.save(found, Path.cwd())
     told_small = _sizes_of(found, failed, path)

@@ -43,6 +43,8 @@ class Result:
     events: int
     kinds: dict[str, float] = field(default_factory=dict)
     """Kinds of violation, each with the virtual time of the first: checkers' names, or where a machine failed."""
+    active: tuple[float, float] = (0.0, 0.0)
+    """When the active part began and when it was over, in virtual time; 0 for what did not happen."""
     plan: list[Fault] = field(default_factory=list)
     timeline: list[str] = field(default_factory=list)
 
@@ -96,12 +98,14 @@ def play_scenario(
     *,
     check_every: int = 50,
     sought: str = "",
+    early: bool = False,
     watch: Callable[[Stage], object] | None = None,
 ) -> Result:
     """Play a scenario among so many nodes, or those of these names.
 
     ``check_every``: turns between looks into the machines (1 in named regressions). ``sought``: the only kind of
-    violation that is asked for; the run ends with the first. ``watch`` is given the stage before anything happens.
+    violation that is asked for; the run ends with the first. ``early``: it ends with the active part, whatever it would
+    find afterwards. ``watch`` is given the stage before anything happens.
     """
     stage = Stage(seed, nodes, chosen.settings())
     stage.sought = sought
@@ -112,7 +116,7 @@ def play_scenario(
         checker.watch(check_every)
     try:
         with _no_collecting():
-            _play(stage, chosen, checkers)
+            _play(stage, chosen, checkers, early)
     except Broken:
         pass
     except Exception as exc:
@@ -148,11 +152,13 @@ def _no_collecting() -> Iterator[None]:
             gc.collect()
 
 
-def _play(stage: Stage, chosen: Scenario, checkers: Sequence[Checker]) -> None:
+def _play(stage: Stage, chosen: Scenario, checkers: Sequence[Checker], early: bool) -> None:
     plan = chosen.prepare(stage)
     if not stage.open():
         stage.find("the mesh did not open: a node is not ready or a consumer not subscribed")
     stage.play(plan, chosen.active_s)
+    if early:
+        return
     stage.mend()
     settled = stage.settle(chosen.settle_s)
     for checker in checkers:
@@ -200,6 +206,7 @@ def _result(stage: Stage, chosen: Scenario, seed: int) -> Result:
         virtual_s=stage.world.now,
         events=stage.world.events,
         kinds=stage.kinds,
+        active=(stage.started_at, stage.mended_at),
         plan=stage.plan,
         timeline=[str(note) for note in list(stage.world.notes)[-TIMELINE_LINES:]],
     )

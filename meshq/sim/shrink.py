@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from meshq.sim.crew import Crew
 from meshq.sim.run import Result, play_scenario
@@ -41,52 +41,64 @@ class Shrunk:
     """Wall time."""
 
 
-def play(story: Story, sought: str = "") -> Result:
-    """Play a story; with ``sought`` only until that kind of violation."""
-    return play_scenario(story.as_scenario(), story.nodes, story.seed, sought=sought)
+class Job(NamedTuple):
+    """A story to be played, and what it should end with."""
+
+    story: Story
+    kind: str
+    early: bool
+    """Whether that shows before faults end."""
+
+
+def play(story: Story, sought: str = "", *, early: bool = False) -> Result:
+    """Play a story; with ``sought`` only until that kind of violation, if ``early`` in its active part."""
+    return play_scenario(story.as_scenario(), story.nodes, story.seed, sought=sought, early=early)
 
 
 def shrink(
     story: Story,
-    kind: str,
+    failed: Result,
     *,
     processes: int = 1,
     within_s: float = WITHIN_S,
     told: Told = lambda _story, _tried: None,
 ) -> Shrunk | None:
-    """The smallest story found that fails in the same ``kind`` of way; None when ``story`` itself does not.
+    """The smallest story found that fails like the first violation of ``failed``, a run of ``story``.
 
-    ``told`` hears of each story played: the smallest so far, and how many were.
+    None when it does not fail again. ``told`` hears of each story played: it, and how many were.
     """
     with Crew(_fails, processes) as crew:
-        return _Search(crew, kind, time.monotonic(), within_s, told).run(story)
+        return Search(crew, failed, within_s, told).run(story)
 
 
-def _fails(job: tuple[Story, str]) -> bool:
-    story, kind = job
-    return kind in play(story, kind).kinds
+def _fails(job: Job) -> bool:
+    return job.kind in play(job.story, job.kind, early=job.early).kinds
 
 
-class _Search:
-    """One search."""
+class Search:
+    """One search. The crew says of each job whether it ends with the kind of violation that is looked for."""
 
-    def __init__(
-        self, crew: Crew[tuple[Story, str], bool], kind: str, began_s: float, within_s: float, told: Told
-    ) -> None:
+    def __init__(self, crew: Crew[Job, bool], failed: Result, within_s: float, told: Told) -> None:
         self._crew = crew
-        self._kind = kind
-        self._began_s = began_s
+        self._kind, at_s = next(iter(failed.kinds.items()))
+        began_s, over_s = failed.active
+        self._after_s = at_s - began_s
+        """When it showed, in the active part."""
+        self._early = bool(began_s) and (not over_s or at_s < over_s)
+        self._began_s = time.monotonic()
         self._within_s = within_s
         self._told = told
         self._tried: set[Story] = set()
 
     def run(self, before: Story) -> Shrunk | None:
-        if not _fails((before, self._kind)):
+        """Search, and play what was found under all checkers; None when that does not fail."""
+        story = self.smallest(before.until(round(self._after_s + 0.1, 1)) if self._early else before)
+        result = play(story)
+        if result.ok:
             return None
-        story = self._search(before)
-        return Shrunk(before, story, self._kind, play(story), len(self._tried), time.monotonic() - self._began_s)
+        return Shrunk(before, story, self._kind, result, len(self._tried), time.monotonic() - self._began_s)
 
-    def _search(self, story: Story) -> Story:
+    def smallest(self, story: Story) -> Story:
         """Pass after pass, again and again, until none of them finds anything."""
         seeds = 1
         while not self._over():
@@ -114,13 +126,13 @@ class _Search:
 
     def _first(self, stories: Iterator[Story]) -> Story | None:
         """The first of them that is found to fail."""
-        jobs = ((story, self._kind) for story in stories)
+        jobs = (Job(story, self._kind, self._early) for story in stories)
         with closing(self._crew.play(jobs, until=self._over)) as played:
-            for (story, _), fails in played:
-                self._tried.add(story)
-                self._told(story, len(self._tried))
+            for job, fails in played:
+                self._tried.add(job.story)
+                self._told(job.story, len(self._tried))
                 if fails:
-                    return story
+                    return job.story
         return None
 
     def _over(self) -> bool:

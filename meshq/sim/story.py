@@ -116,6 +116,15 @@ class Story:
             stage.owe_everything(topic, channel)
         return list(self.plan)
 
+    def until(self, at_s: float) -> Story:
+        """The same up to ``at_s`` of the active part, and nothing of what would come later."""
+        return replace(
+            self,
+            active_s=min(self.active_s, at_s),
+            plan=tuple(fault for fault in self.plan if fault.at_s <= at_s),
+            acts=tuple(act for act in self.acts if act.at_s <= at_s),
+        )
+
     def among(self, nodes: Sequence[str]) -> Story:
         """The same with these nodes only: clients, acts and faults that need another are left out."""
         kept = tuple(node for node in self.nodes if node in nodes)

@@ -19,10 +19,11 @@ def diagram_of(scenario: Scenario, nodes: int | Sequence[str], seed: int) -> tup
         scenario, nodes, seed, watch=lambda stage: stages.append((stage, Recorder(stage.fleet, stage.ledger)))
     )
     stage, recorder = stages[0]
-    recorder.moment("publishing begins", stage.started_at)
-    if stage.mended_at:
-        recorder.moment("faults end, everything is mended", stage.mended_at)
-    recorder.befell(result.plan, stage.started_at)
+    began_s, over_s = result.active
+    recorder.moment("publishing begins", began_s)
+    if over_s:
+        recorder.moment("faults end, everything is mended", over_s)
+    recorder.befell(result.plan, began_s)
     lost = [message for message, _ in stage.outstanding()] if not result.ok else []
     title = f"{scenario.name}: {result.nodes} nodes, seed {seed}"
     violations = [_dated(each, stage.world.now) for each in result.violations]
