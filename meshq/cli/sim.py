@@ -60,6 +60,8 @@ def sim(
 ) -> int:  # fmt: skip
     """Play, tell, shrink and draw; the exit status. Raises WrongUse."""
     wanted = _wanted(scenario, nodes, seed, seeds, first)
+    if draw is not None:
+        _check_drawing(scenario, draw)
     processes = min(jobs or os.cpu_count() or 1, len(wanted))
     began = time.monotonic()
     with _progress() as told:
@@ -85,6 +87,13 @@ def _wanted(scenario: str, nodes: int, seed: int | None, seeds: int | None, firs
         raise exits.WrongUse(f"there is no scenario {scenario!r}: {hint}`meshq sim --list` says what there is")
     played = range(first, first + (seeds or SEEDS)) if seed is None else (seed,)
     return [Job(name, nodes, each) for name in names for each in played]
+
+
+def _check_drawing(scenario: str, path: Path) -> None:
+    if scenario == MEMBERSHIP:
+        raise exits.WrongUse("membership alone can't be drawn: it has no messages and too many nodes")
+    if not path.parent.is_dir():
+        raise exits.WrongUse(f"there is no folder {path.parent} for the drawing: make it, or name another place")
 
 
 def _play(wanted: list[Job], processes: int, told: Told) -> list[Result]:
@@ -183,8 +192,6 @@ def _draw(results: list[Result], failed: Result | None, path: Path, quietly: boo
     if chosen is None:
         out.say("meshq: nothing failed, so nothing was drawn; --seed N draws that one")
         return None
-    if chosen.scenario == MEMBERSHIP:
-        raise exits.WrongUse("membership alone can't be drawn: it has no messages and too many nodes")
     diagram, _ = diagram_of(SCENARIOS[chosen.scenario], chosen.nodes, chosen.seed)
     path.write_text(svg(diagram), encoding="utf-8")
     if not quietly:

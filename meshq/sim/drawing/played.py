@@ -24,10 +24,12 @@ def diagram_of(scenario: Scenario, nodes: int | Sequence[str], seed: int) -> tup
     if over_s:
         recorder.moment("faults end, everything is mended", over_s)
     recorder.befell(result.plan, began_s)
-    lost = [message for message, _ in stage.outstanding()] if not result.ok else []
+    told = result.ok or "NothingLost" in result.kinds  # else it was over before everything could be finished
+    lost = [message for message, _ in stage.outstanding()] if told else []
+    owed = [message for message, _ in stage.ledger.owed()] if told else []
     title = f"{scenario.name}: {result.nodes} nodes, seed {seed}"
     violations = [_dated(each, stage.world.now) for each in result.violations]
-    return recorder.diagram(title, violations=violations, lost=lost), result
+    return recorder.diagram(title, violations=violations, owed=owed, lost=lost), result
 
 
 def _dated(violation: str, now: float) -> tuple[float, str]:

@@ -62,11 +62,12 @@ class Recorder:
             self._arrows += arrows
 
     def diagram(
-        self, title: str, *, violations: Sequence[tuple[float, str]] = (), lost: Sequence[Message] = (),
+        self, title: str, *, violations: Sequence[tuple[float, str]] = (),
+        owed: Sequence[Message] = (), lost: Sequence[Message] = (),
     ) -> Diagram:  # fmt: skip
-        """What was recorded so far. ``lost``: what a finding is about; other messages may be gone with their origin."""
+        """What was recorded so far. ``owed`` was never finished; what of it is not ``lost`` went with its origin."""
         now = self._fleet.world.now
-        marks = [*self._marks, *self._missing(lost)]
+        marks = [*self._marks, *_missing(owed, lost)]
         until_s = min(now, self._last_s(marks) + AFTER_S)
         spans = [
             *self._spans,
@@ -202,16 +203,16 @@ class Recorder:
             for (source, target, _), (count, sent_s, handed_s) in ways.items()
         ]  # fmt: skip
 
-    def _missing(self, lost: Sequence[Message]) -> list[Mark]:
-        """What was confirmed and never finished, by origin and second."""
-        counts: dict[tuple[MarkKind, str, int], int] = {}
-        names = {message.name for message in lost}
-        owed = {message.name: message for message, _ in self._ledger.owed()} if self._ledger is not None else {}
-        for message in owed.values():
-            if message.place is not None:
-                kind: MarkKind = "lost" if message.name in names else "gone"
-                key = kind, message.place[0].origin, int(message.sent_at)
-                counts[key] = counts.get(key, 0) + 1
-        return [
-            Mark(kind=kind, lane=lane, at_s=second + 0.5, count=count) for (kind, lane, second), count in counts.items()
-        ]
+
+def _missing(owed: Sequence[Message], lost: Sequence[Message]) -> list[Mark]:
+    """What was confirmed and never finished, by origin and second."""
+    names = {message.name for message in lost}
+    counts: dict[tuple[MarkKind, str, int], int] = {}
+    for message in {each.name: each for each in owed}.values():
+        if message.place is not None:
+            kind: MarkKind = "lost" if message.name in names else "gone"
+            key = kind, message.place[0].origin, int(message.sent_at)
+            counts[key] = counts.get(key, 0) + 1
+    return [
+        Mark(kind=kind, lane=lane, at_s=second + 0.5, count=count) for (kind, lane, second), count in counts.items()
+    ]

@@ -56,14 +56,15 @@ class Scale:
 
 def svg(diagram: Diagram) -> str:
     """The drawing as a document of its own."""
-    rows = _rows([span for span in diagram.spans if span.kind == "fault"], diagram.until_s)
+    faults = [span for span in diagram.spans if span.kind == "fault"]
+    rows = _rows(faults, diagram.until_s)
     scale = Scale(diagram.lanes, diagram.until_s, HEAD + ROW * max(1, len(rows)) + 34)
     told = _violations(diagram)
     height = scale.bottom + 34 + ROW * len(told) + 10
     parts = [
         rect(0, 0, WIDTH, height, fill="#ffffff"),
         *_head(diagram),
-        *_fault_rows(rows, scale),
+        *_fault_rows(rows, len(faults) - sum(map(len, rows)), scale),
         *_grid(scale),
         *(part for lane in diagram.lanes for part in _lane(lane, scale)),
         *(part for span in diagram.spans if span.lane in diagram.lanes for part in _span(span, scale)),
@@ -129,10 +130,12 @@ def _words_before(fault: Span, until_s: float) -> bool:
     return Scale((), until_s, 0).x(fault.from_s) + LETTER * len(fault.text) > WIDTH - RIGHT
 
 
-def _fault_rows(rows: list[list[Span]], scale: Scale) -> Iterator[str]:
+def _fault_rows(rows: list[list[Span]], untold: int, scale: Scale) -> Iterator[str]:
     yield text(16, HEAD + 13, "faults", fill=MUTED)
     if not rows:
         yield text(LEFT, HEAD + 13, "none", fill=MUTED)
+    if untold:
+        yield text(16, HEAD + 13 + ROW, f"and {untold} more", fill=MUTED)
     for number, row in enumerate(rows):
         top = HEAD + number * ROW
         for fault in row:
