@@ -19,7 +19,9 @@ Smaller: TypeAlias = Callable[[Story], Iterator[Story]]
 AFTER_S: Final = (0.1, 1.0, 3.0)
 """How long a story may go on after its last fault, at first."""
 EARLY_S: Final = 1.0
-LIGHTER: Final = (8, 3)
+SOONER: Final = (0.25, 0.5, 0.75)
+LEAST_S: Final = 2.0
+LIGHTER: Final = (3,)
 MESSAGES: Final = (1, 3, 10, 30, 100)
 
 
@@ -42,6 +44,11 @@ def lighter(story: Story) -> Iterator[Story]:
     """Publishers that publish less often: what it takes to play all that follows is mostly what they send."""
     for times in LIGHTER:
         yield _publishing(story, lambda habits, by=times: replace(habits, every_s=round(habits.every_s * by, 3)))  # type: ignore[misc]
+
+
+def sooner(story: Story) -> Iterator[Story]:
+    """Over in a part of the time, with the faults until then."""
+    return (story.until(round(story.active_s * part, 1)) for part in SOONER if story.active_s > LEAST_S)
 
 
 def fewer_faults(story: Story) -> Iterator[Story]:
@@ -106,7 +113,8 @@ def rounder(story: Story) -> Iterator[Story]:
 
 
 PASSES: Final[tuple[Smaller, ...]] = (
-    lighter, fewer_faults, shorter, earlier, fewer_nodes, fewer_clients, fewer_acts, fewer_messages, plainer, rounder,
+    sooner, lighter, fewer_faults, shorter, earlier, fewer_nodes, fewer_clients, fewer_acts, fewer_messages, plainer,
+    rounder,
 )  # fmt: skip
 """In the order in which they are tried."""
 

@@ -35,12 +35,10 @@ def test_a_seed_that_holds_says_so_and_leaves_nothing_behind(tmp_path: Path, cap
 
 
 def test_several_seeds_are_a_table(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["sim", *SHORT, "--seeds", "2", "--first", "4", "--jobs", "2"]) == 0
+    assert run(["sim", MEMBERSHIP, "--seeds", "7", "--first", "4", "--jobs", "2"]) == 0
     told = capfd.readouterr().out
-    assert [line.split()[:2] for line in told.splitlines() if line.startswith("forgetful")] == [
-        ["forgetful-holder", "2"]
-    ]
-    assert "2 runs in" in told
+    assert [line.split()[:3] for line in told.splitlines() if line.startswith("member")] == [[MEMBERSHIP, "7", "420"]]
+    assert "7 runs in" in told
     assert "0 with violations" in told
 
 
@@ -57,21 +55,33 @@ def test_json_is_one_document_with_every_run(capfd: pytest.CaptureFixture[str]) 
 
 def test_a_failure_is_told_made_small_and_drawn(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with leases_vanish():
-        assert run(["sim", "crash-storm", "--nodes", "3", "--seed", "1", "--jobs", "1", "--draw", "run.svg"]) == 4
+        assert run(["sim", "crash-storm", "--nodes", "4", "--seed", "2", "--jobs", "1", "--draw", "run.svg"]) == 4
     told = capfd.readouterr().out
-    assert "repeat: meshq sim crash-storm --nodes 3 --seed 1" in told
-    assert "play it with: python crash_storm_1.py" in told
-    assert "def crash_storm_1(" in (tmp_path / "crash_storm_1.py").read_text()
+    assert "repeat: meshq sim crash-storm --nodes 4 --seed 2" in told
+    assert "play it with: python crash_storm_2.py" in told
+    assert "def crash_storm_2(" in (tmp_path / "crash_storm_2.py").read_text()
     assert "1 violation" in (tmp_path / "run.svg").read_text()
 
 
 def test_a_failure_as_json_names_the_file_and_what_is_left(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with leases_vanish():
-        arguments = ["sim", "crash-storm", "--nodes", "3", "--seeds", "1", "--jobs", "1", "--json", "--draw", "run.svg"]
+        arguments = [
+            "sim",
+            "crash-storm",
+            "--nodes",
+            "4",
+            "--first",
+            "2",
+            "--seeds",
+            "1",
+            "--json",
+            "--draw",
+            "run.svg",
+        ]
         assert run(arguments) == 4
     told = json.loads(capfd.readouterr().out)
     small = told["small"]
-    assert (told["failed"], told["drawing"], small["file"]) == (1, "run.svg", "crash_storm_1.py")
+    assert (told["failed"], told["drawing"], small["file"]) == (1, "run.svg", "crash_storm_2.py")
     assert small["kind"] in told["runs"][0]["kinds"]
     assert told["runs"][0]["faults"][0]["fault"] == "Crash"
     for part in ("faults", "nodes", "clients", "messages"):
