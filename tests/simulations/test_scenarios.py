@@ -1,7 +1,7 @@
 """Every named scenario with a few seeds, under all checkers.
 
-``MESHQ_SEEDS=300`` plays as many seeds of each; ``python -m meshq.sim SCENARIO --seeds 300 --jobs 2`` does the same
-with a summary.
+``MESHQ_SEEDS=300`` plays as many seeds of each; ``meshq sim SCENARIO --seeds 300`` does the same with a summary, and
+makes small what fails.
 """
 
 from __future__ import annotations
