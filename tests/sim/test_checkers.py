@@ -160,5 +160,12 @@ def test_a_planted_bug_is_found(plant: Plant, words: str) -> None:
 
 def test_a_failure_says_how_to_repeat_it() -> None:
     report = play(accuse_somebody).report()
-    for word in ("seed 1", "--seed 1", "faults:", "timeline:", "violations:", "n1 tells MemberSuspected"):
+    for word in (
+        "seed 1",
+        "repeat: play it with seed 1",
+        "faults:",
+        "timeline:",
+        "violations:",
+        "n1 tells MemberSuspected",
+    ):
         assert word in report
