@@ -24,6 +24,8 @@ def said(fault: Fault) -> str:
             return f"{node} reads {least_s:g} to {most_s:g} s late"
         case faults.Slow(node=node, turn_s=turn_s):
             return f"{node} slow: {turn_s * 1000:g} ms a turn"
+        case faults.SlowReader(node=node, bytes_s=bytes_s):
+            return f"{node} reads {bytes_s / 1000:g} kB/s"
         case faults.Crash(node=node, host=host, disk=disk):
             return f"{'host of ' if host else ''}{node} crashes" + ("" if disk == "kept" else f", disk {disk}")
         case faults.LinkCut(one=one, other=other, silently=silently):
@@ -58,7 +60,7 @@ def lanes_befallen(fault: Fault, at_s: float) -> tuple[list[Span], list[Arrow]]:
                 Span(kind="side", lane=name, from_s=at_s, until_s=until_s, side=side, text=chr(ord("A") + side))
                 for side, name in sides
             ], []
-        case faults.Starve(node=node) | faults.Slow(node=node):
+        case faults.Starve(node=node) | faults.Slow(node=node) | faults.SlowReader(node=node):
             return [Span(kind="slow", lane=node, from_s=at_s, until_s=until_s)], []
         case faults.OneWay(source=source, target=target):
             return [], [Arrow(kind="one-way", source=source, target=target, from_s=at_s, until_s=at_s)]

@@ -11,7 +11,21 @@ from meshq.machine import events
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.drawing import Diagram, Recorder, diagram_of
 from meshq.sim.drawing.befallen import lanes_befallen, said
-from meshq.sim.faults import Crash, Drain, Fault, Flap, LinkCut, OneWay, Partition, Pause, Skew, Slow, Starve, Storm
+from meshq.sim.faults import (
+    Crash,
+    Drain,
+    Fault,
+    Flap,
+    LinkCut,
+    OneWay,
+    Partition,
+    Pause,
+    Skew,
+    Slow,
+    SlowReader,
+    Starve,
+    Storm,
+)
 from meshq.sim.network import Weather
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.run import Result, play_scenario
@@ -119,6 +133,7 @@ FAULTS: list[tuple[Fault, str]] = [
     (Pause(at_s=1, for_s=2, node="n1"), "n1 stands still"),
     (Starve(at_s=1, for_s=2, node="n1", least_s=0.5, most_s=2.5), "n1 reads 0.5 to 2.5 s late"),
     (Slow(at_s=1, for_s=2, node="n1", turn_s=0.05), "n1 slow: 50 ms a turn"),
+    (SlowReader(at_s=1, for_s=2, node="n1", bytes_s=5000.0), "n1 reads 5 kB/s"),
     (Crash(at_s=1, for_s=2, node="n1", host=True, disk="unsynced-lost"), "host of n1 crashes, disk unsynced-lost"),
     (LinkCut(at_s=1, one="n1", other="n2", silently=True), "link n1 - n2 half-open"),
     (Flap(at_s=1, for_s=2, one="n1", other="n2", every_s=0.1), "link n1 - n2 cut each 100 ms"),
