@@ -13,6 +13,8 @@ import random
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from os import PathLike
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from meshq.config import Config
@@ -21,6 +23,7 @@ from meshq.machine.events import Event
 from meshq.node import Node
 from meshq.sim import faults, swarm
 from meshq.sim.disk import Fate
+from meshq.sim.drawing import Diagram, Recorder, svg
 from meshq.sim.faults import Fault
 from meshq.sim.loop import VirtualLoop
 from meshq.sim.network import LAN, Weather
@@ -82,6 +85,8 @@ class Mesh:
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._ran = False
         self._told = ""
+        self._recorder = Recorder(self._fleet)
+        self._diagram: Diagram | None = None
         for at, name in enumerate(self.names):
             seeds = tuple(self.names[(at + 1 + more) % len(self.names)] for more in range(len(self.names) - 1)[:SEEDS])
             self._add(name, replace(config or Config(name=name), name=name, seeds=seeds).check())
@@ -105,7 +110,7 @@ class Mesh:
         finally:
             if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
                 main.close()
-            self._told = self.report()
+            self._told, self._diagram = self.report(), self._drawn()
             self._end()
             random.setstate(chance)
 
@@ -217,6 +222,7 @@ class Mesh:
     def befall(self, plan: Sequence[Fault]) -> None:
         """Have faults happen, their times counted from now (or from the start of the run)."""
         self.plan += plan
+        self._recorder.befell(plan, self.now_s)
         faults.schedule(self._fleet, plan, self.now_s)
 
     def swarm(
@@ -271,6 +277,10 @@ class Mesh:
             f"{len(self.names)} nodes, seed {self.seed}, {self.now_s:.3f} virtual seconds, trace {self.trace}\n"
             f"{f'planned faults:{chr(10)}{planned}' if planned else ''}timeline:\n{self.timeline()}"
         )
+
+    def draw(self, path: str | PathLike[str]) -> None:
+        """Write a space-time diagram (SVG): nodes as lanes, faults, suspicions, deaths. After a run: of ``main``."""
+        Path(path).write_text(svg(self._diagram or self._drawn()), encoding="utf-8")
 
     # Inside
 
@@ -330,7 +340,11 @@ class Mesh:
                 raise LocalProtocolError(f"no host is called {name!r}: there are {', '.join(self._fleet.hosts)}")
         return found
 
+    def _drawn(self) -> Diagram:
+        return self._recorder.diagram(f"{len(self.names)} nodes, seed {self.seed}")
+
     def _note(self, text: str) -> None:
+        self._recorder.moment(text)
         self.note(text, "fault")
 
 

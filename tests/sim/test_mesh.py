@@ -10,7 +10,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -217,6 +219,24 @@ def test_a_swarm_is_drawn_by_the_seed() -> None:
         traces.append(mesh.trace)
     assert plans[0] == plans[1] != plans[2]
     assert traces[0] == traces[1] != traces[2]
+
+
+def test_a_run_can_be_drawn_while_it_lasts_and_afterwards(tmp_path: Path) -> None:
+    mesh = Mesh(nodes=3)
+
+    async def main() -> None:
+        mesh.befall([Crash(at_s=1.0, for_s=20.0, node="n3")])
+        mesh.partition(["n1"], ["n2"])
+        await asyncio.sleep(15)
+        mesh.draw(tmp_path / "meanwhile.svg")
+
+    mesh.run(main())
+    mesh.draw(tmp_path / "after.svg")
+    meanwhile, after = ((tmp_path / name).read_text() for name in ("meanwhile.svg", "after.svg"))
+    assert meanwhile == after
+    for text in ("n3", "seed 1", "partition n1 | n2"):
+        assert text in after, text
+    ElementTree.fromstring(after)
 
 
 def test_a_failing_service_ends_the_run_with_its_error_and_says_where_it_ran() -> None:

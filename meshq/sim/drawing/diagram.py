@@ -76,9 +76,13 @@ class Diagram:
     arrows: tuple[Arrow, ...] = ()
     bars: tuple[Bar, ...] = ()
     violations: tuple[tuple[float, str], ...] = ()
+    judged: bool = True
+    """Whether checkers looked on."""
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """In words; empty when nobody judged."""
+        if not self.judged:
+            return ""
         count = len(self.violations)
         return f"{count} violation{'' if count == 1 else 's'}" if count else "nothing was violated"

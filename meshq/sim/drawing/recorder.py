@@ -82,6 +82,7 @@ class Recorder:
             arrows=(*self._deliveries(until_s), *self._arrows),
             bars=tuple(self._bars(until_s)),
             violations=tuple(violations),
+            judged=self._ledger is not None,
         )
 
     # What it hears.
