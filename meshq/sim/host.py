@@ -278,6 +278,10 @@ class Host:
         """The process's streams."""
         return list(self._ends.values())
 
+    def end(self, tag: int) -> End | None:
+        """The process's end of the stream that its machine knows by that number."""
+        return self._ends.get(tag)
+
     def call(self, verb: str, *arguments: Any) -> None:
         """Give the machine an input of its own in its next turn: ``drain``, ``stop`` or a test's."""
         self._put(0, self._called, verb, arguments)

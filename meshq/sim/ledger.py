@@ -71,6 +71,8 @@ class Ledger:
     """The same of each finish."""
     on_let_go: list[LetGo] = field(default_factory=list)
     """Told of each requeue and return: name, channel."""
+    on_wrong: list[Callable[[str], None]] = field(default_factory=list)
+    """Told of each contradiction."""
     wrong: list[str] = field(default_factory=list)
     counters: LedgerCounters = field(default_factory=LedgerCounters)
 
@@ -157,6 +159,8 @@ class Ledger:
         """Note a contradiction; the first few are kept."""
         if len(self.wrong) < WRONG_MAX:
             self.wrong.append(text)
+            for told in self.on_wrong:
+                told(text)
 
     def _place(self, message: Message, log: LogId, number: int) -> None:
         place = (log, number)

@@ -200,7 +200,7 @@ def _result(stage: Stage, chosen: Scenario, seed: int) -> Result:
         scenario=chosen.name,
         nodes=len(stage.names),
         seed=seed,
-        violations=[*stage.findings, *ledger.wrong],
+        violations=stage.findings,
         trace_hash=stage.world.hash(),
         counters=counters,
         virtual_s=stage.world.now,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from meshq.config import BrokerConfig, MembershipConfig, RoutingConfig
 from meshq.sim import swarm
 from meshq.sim.checkers import NoRepeats, Order
 from meshq.sim.checkers.attempts import NoAttempts
@@ -389,6 +390,42 @@ def drain_killed(stage: Stage) -> list[Fault]:
     if rng.random() < 0.5:
         return [drain]
     return [replace(drain, for_s=0.0), Crash(at_s=3.0 + rng.uniform(0.05, 3.0), for_s=4.0, node=node)]
+
+
+def _tight() -> Settings:
+    """Room for next to nothing. FINs keep theirs: what forgets one may deliver again, which is another story."""
+    return Settings(
+        membership=MembershipConfig(rumours_max=4, dead_max=2),
+        routing=RoutingConfig(tombstones_max=3, interest_max=8),
+        broker=BrokerConfig(
+            memory_bytes_max=60_000, topic_messages_max=150, window_topic_bytes_max=4_000, window_bytes_max=6_000,
+            late_fins_max=2,
+        ),
+    )  # fmt: skip
+
+
+@scenario("full", active_s=20.0, settings=_tight)
+def full(stage: Stage) -> list[Fault]:
+    """More is published than slow consumers take, at nodes with little room for messages, rumours, names and the
+    dead, while names are created and deleted and nodes crash. Breaks queues and tables without a bound, bounds that
+    drop what was confirmed, and a full node that never recovers."""
+    rng = stage.rng("full")
+    for node in stage.names:
+        habits = PublisherHabits(topics=("orders", "clicks"), every_s=0.15, size_bytes=rng.choice((40, 400)))
+        stage.publisher(node, habits)
+    for channel in ("billing", "audit"):
+        for topic in ("orders", "clicks"):
+            for node in _some(rng, stage.names, 2):
+                slow = ConsumerHabits(messages=6, handle_s=(0.2, 0.8), hold=0.1, timeout_ms=1_500)
+                stage.consumer(node, topic, channel, slow)
+    admin = stage.admin(rng.choice(stage.names))
+    for number in range(12):
+        stage.act(1.0 + number, admin.ask, "create", {"topic": f"brief-{number}", "channel": "all"})
+        stage.act(1.5 + number, admin.ask, "delete", {"topic": f"brief-{number}"})
+    return [
+        Crash(at_s=at_s, for_s=rng.choice((0.5, 4.0, 9.0)), node=rng.choice(stage.names))
+        for at_s in sorted(rng.uniform(2.0, 16.0) for _ in range(4))
+    ]
 
 
 __all__ = ["crowd"]

@@ -6,21 +6,25 @@ had time to settle. ``STANDARD`` are those that hold in every scenario, unless o
 
 from __future__ import annotations
 
+from meshq.sim.checkers.accounts import Accounts
 from meshq.sim.checkers.base import Checker
 from meshq.sim.checkers.bounds import Bounds
 from meshq.sim.checkers.credit import Credit
 from meshq.sim.checkers.delivery import NothingLost
+from meshq.sim.checkers.honest import Honest
 from meshq.sim.checkers.leases import OneLease
-from meshq.sim.checkers.order import NoRepeats, Order
+from meshq.sim.checkers.once import NoRepeats
+from meshq.sim.checkers.order import Order
 from meshq.sim.checkers.paths import Paths
 from meshq.sim.checkers.repeats import Repeats
 from meshq.sim.checkers.rest import Rest
+from meshq.sim.checkers.tables import Tables
 from meshq.sim.checkers.views import Views
 
-STANDARD = (NothingLost, Credit, OneLease, Repeats, Paths, Views, Bounds, Rest)
+STANDARD = (NothingLost, Accounts, Credit, OneLease, Repeats, Paths, Views, Honest, Bounds, Tables, Rest)
 
 
 __all__ = [
-    "STANDARD", "Bounds", "Checker", "Credit", "NoRepeats", "NothingLost", "OneLease", "Order", "Paths", "Repeats",
-    "Rest", "Views",
+    "STANDARD", "Accounts", "Bounds", "Checker", "Credit", "Honest", "NoRepeats", "NothingLost", "OneLease", "Order",
+    "Paths", "Repeats", "Rest", "Tables", "Views",
 ]  # fmt: skip

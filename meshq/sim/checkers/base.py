@@ -1,4 +1,7 @@
-"""What a checker is."""
+"""What a checker is: one statement that must hold, in words as its module's docstring, and the code that looks.
+
+Leaves to ``stage`` what becomes of a finding, and to scenarios which statements they add or do without.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from meshq.sim.stage import Stage
 
 
 class Checker:
-    """Watches a stage. A subclass overrides what it needs, and says what it finds with ``find``."""
+    """Watches a stage. A subclass overrides what it needs; what it finds goes to ``find``."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -34,6 +37,10 @@ class Checker:
 
     def event(self, host: Host, event: Any) -> None:
         """A machine emitted an event."""
+
+    def find(self, text: str) -> None:
+        """The statement does not hold: the finding begins with the checker's name. Raises Broken after several."""
+        self.stage.find(f"{type(self).__name__}: {text}")
 
     def at_end(self, settled: bool) -> None:
         """Faults are long over; ``settled``: nothing is under way any more."""

@@ -1,6 +1,9 @@
-"""Everything is bounded: no consumer ever holds more than its capacity (while it lets nothing time out), no
+"""What leaves a node is bounded: no consumer ever holds more than its capacity (unless it lets something time out), no
 stream's write buffer grows past its mark by more than what one turn may add, and no datagram is above the limit of
-the wire."""
+the wire.
+
+The tables inside are the statement of ``tables``.
+"""
 
 from __future__ import annotations
 

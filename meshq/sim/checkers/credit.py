@@ -1,11 +1,16 @@
-"""Credit is conserved: each broker's own books balance at every look, and when nothing is under way, what an origin
-holds as credit is what the receiver counts as granted to it, in messages and in bytes."""
+"""Credit is conserved. At every look each broker's own books balance: every message of a log is for each channel
+in exactly one place, and a receiver's sums are those of its parts. At every look no origin holds more credit, in
+messages or in bytes, than the receiver at the other end of the same link counts as granted to it; what it holds less is
+on its way. And when nothing is under way the two are equal.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
-from meshq.broker.broker import Broker
+from meshq.broker.registry import Registry
+from meshq.engine.engine import Engine
 from meshq.sim.checkers.base import Checker
 from meshq.sim.host import Host
 
@@ -18,35 +23,75 @@ class Credit(Checker):
     def look(self, host: Host) -> None:
         engine = self.stage.engine(host.name)
         if engine is not None:
-            engine.broker.check()
+            self._check_books(host.name, engine)
+            self._check_links(host, engine)
 
     def at_end(self, settled: bool) -> None:
-        for _, engine in self.stage.engines():
-            engine.broker.check()
+        for name, engine in self.stage.engines():
+            self._check_books(name, engine)
         if settled and not self.stage.world.run_while(lambda: bool(self._difference()), within_s=WITHIN_S):
             self.find(f"credit differs at rest: {self._difference()}")
 
+    def _check_books(self, name: str, engine: Engine) -> None:
+        try:
+            engine.broker.check()
+        except AssertionError as wrong:
+            self.find(f"the books of {name} do not balance: {wrong}")
+
+    def _check_links(self, host: Host, engine: Engine) -> None:
+        """Both ways of every link of which both ends are in the same session."""
+        for link in engine.links.all():
+            other = self.stage.fleet.hosts.get(link.name)
+            far = self.stage.engine(link.name) if other is not None else None
+            if other is None or far is None or not _same_stream(host, engine, other, far):
+                continue
+            for origin, receiver in ((engine, far), (far, engine)):
+                for books in _books(origin, receiver):
+                    if books.credit[0] > books.granted[0] or books.credit[1] > books.granted[1]:
+                        self.find(f"more credit than was granted: {books}")
+
     def _difference(self) -> str:
-        brokers = {name: engine.broker for name, engine in self.stage.engines()}
-        for origin, broker in brokers.items():
-            for receiver, other in brokers.items():
-                if origin != receiver and (found := _compare(origin, broker, receiver, other)):
-                    return found
+        engines = self.stage.engines()
+        for _, origin in engines:
+            for _, receiver in engines:
+                for books in _books(origin, receiver) if origin is not receiver else ():
+                    if books.credit != books.granted:
+                        return str(books)
         return ""
 
 
-def _compare(origin: str, lender: Broker, receiver: str, holder: Broker) -> str:
-    """Both ends of each channel between two nodes. Reads what no caller of a broker needs."""
-    at_origin = lender._registry.peers.get(receiver)
-    at_receiver = holder._registry.peers.get(origin)
+class Books(NamedTuple):
+    """Both ends of one channel between two nodes: messages and bytes."""
+
+    flow: str
+    origin: str
+    receiver: str
+    credit: tuple[int, int]
+    granted: tuple[int, int]
+
+
+def _books(origin: Engine, receiver: Engine) -> Iterator[Books]:
+    """Every channel of which either end knows something. Reads what no caller of a broker needs."""
+    at_origin = _registry(origin).peers.get(receiver.config.name)
+    at_receiver = _registry(receiver).peers.get(origin.config.name)
     if at_origin is None or at_receiver is None or not (at_origin.session and at_receiver.session):
-        return ""
-    for key, source in at_receiver.sources.items():
-        borrower = at_origin.borrowers.get(key)
+        return
+    for key in dict.fromkeys((*at_receiver.sources, *at_origin.borrowers)):
+        borrower, source = at_origin.borrowers.get(key), at_receiver.sources.get(key)
         credit = (borrower.messages, borrower.bytes) if borrower is not None else (0, 0)
-        if credit != (source.messages, source.bytes):
-            return f"{key}: {origin} has {credit}, {receiver} granted {(source.messages, source.bytes)}"
-    for key, borrower in at_origin.borrowers.items():
-        if key not in at_receiver.sources and (borrower.messages or borrower.bytes):
-            return f"{key}: {origin} has {borrower.messages} messages of credit that {receiver} knows nothing of"
-    return ""
+        granted = (source.messages, source.bytes) if source is not None else (0, 0)
+        if credit != granted:
+            yield Books("/".join(map(str, key)), origin.config.name, receiver.config.name, credit, granted)
+
+
+def _registry(engine: Engine) -> Registry:
+    return engine.broker._registry
+
+
+def _same_stream(host: Host, engine: Engine, other: Host, far: Engine) -> bool:
+    """Whether the link that each of two nodes has to the other is one stream, so that both are in one session."""
+    here, there = engine.links.get(far.config.name), far.links.get(engine.config.name)
+    if here is None or there is None:
+        return False
+    one, two = host.end(here.stream.number), other.end(there.stream.number)
+    return one is not None and two is not None and (one.local, one.peer) == (two.peer, two.local)

@@ -1,8 +1,8 @@
-"""A message is in exactly one place at its origin, per channel: finished, waiting, deferred, or one lease of one
-live session.
+"""A message has at most one lease per channel at its origin, and that is of a live session: lent to the node's own
+consumers, or over a link that is up.
 
 Looked at as the union of what all borrowers of a channel hold: two leases that overlap where the channel has not
-finished are one too many.
+finished are one too many. That a message without a lease is in exactly one other place is part of ``credit``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class OneLease(Checker):
         for key, channel in engine.broker._registry.channels.items():
             leased: dict[LogId, Ranges] = {}
             for borrower in [*channel.borrowers.values(), *([channel.own] if channel.own is not None else [])]:
+                if borrower is not channel.own and borrower.leased() and engine.links.get(borrower.name) is None:
+                    self.find(f"{host.name} holds leases of {key} at {borrower.name}, to which it has no link")
                 for log, lent in borrower.lent.items():
                     ranges = leased.setdefault(log, Ranges())
                     for lease in lent.leases:

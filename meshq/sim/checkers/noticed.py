@@ -31,4 +31,4 @@ class Noticed(Checker):
             ):
                 self.find(f"{origin} did not notice that {holder} forgot an extent at {at_s:.3f} s")
         if not self.stage.forgotten:
-            self.stage.find("nothing was forgotten: the scenario did not happen")
+            self.find("nothing was forgotten: the scenario did not happen")

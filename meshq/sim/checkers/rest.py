@@ -1,11 +1,13 @@
 """At rest nothing is kept: when every message is finished and the window for late channels has passed, brokers hold no
-bytes of messages, no leases, no FINs that were not acknowledged, and every channel says that nothing waits.
+bytes of messages, nothing deferred, leased or received and not handed over, no FINs that a node which runs has not
+acknowledged, and every channel says that nothing waits.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from meshq.broker.broker import Broker
 from meshq.broker.why import Why
 from meshq.sim.checkers.base import Checker
 
@@ -21,7 +23,9 @@ class Rest(Checker):
             self.find(f"{WITHIN_S:.0f} s after the last message was finished {self._kept()}")
 
     def _kept(self) -> str:
-        for name, engine in self.stage.engines():
+        engines = self.stage.engines()
+        running = {name for name, _ in engines}
+        for name, engine in engines:
             broker = engine.broker
             if broker.memory_bytes:
                 return f"{name} still keeps {broker.memory_bytes} bytes"
@@ -32,4 +36,17 @@ class Rest(Checker):
                     why = broker.why(topic["topic"], channel["channel"])
                     if why not in (Why.NONE, Why.NO_CONSUMER):
                         return f"{name} says of {topic['topic']}/{channel['channel']}: {why}"
+            if kept := _borrowed(broker, running):
+                return f"{name} {kept}"
         return ""
+
+
+def _borrowed(broker: Broker, running: set[str]) -> str:
+    """What is left of messages of others. FINs for a node that is gone wait until it is forgotten."""
+    for receiver in broker._registry.receivers.values():
+        if receiver.buffered_messages:
+            return f"has {receiver.buffered_messages} messages of {receiver.key} that no consumer was handed"
+        for source in receiver.sources.values():
+            if source.fins and source.name in running:
+                return f"still repeats FINs of {receiver.key} to {source.name}"
+    return ""

@@ -1,6 +1,6 @@
-"""When faults have stopped, all views are equal within a bound: every node holds every node alive at the epoch at
-which it runs, everybody knows the same topics and channels in the same generations, and agrees on who consumes
-what.
+"""When faults have stopped, all views are equal within a bound, and true: every node holds every node alive at the
+epoch at which it runs and nobody else, everybody knows the same topics and channels in the same generations, and
+everybody knows which nodes have consumers of what.
 
 The bound is the time that a partition may need to heal: a node across is tried every few seconds, then repair.
 """
@@ -49,9 +49,11 @@ class Views(Checker):
         engines = self.stage.engines()
         channels = sorted({(consumer.topic, consumer.channel) for consumer in self.stage.consumers})
         for topic, channel in channels:
-            told = {name: tuple(sorted(engine.routing.interested(topic, channel))) for name, engine in engines}
-            if len(set(told.values())) > 1:
-                return f"who consumes {topic}/{channel}: {told}"
+            true = tuple(sorted(name for name, engine in engines if engine.routing._news.consumers((topic, channel))))
+            for name, engine in engines:
+                told = tuple(sorted(engine.routing.interested(topic, channel)))
+                if told != true:
+                    return f"{name} knows {told} to consume {topic}/{channel}; these do: {true}"
         return ""
 
 
