@@ -28,7 +28,7 @@ class Borrower:
 
     __slots__ = (
         "acknowledged", "bytes", "channel", "epoch", "fin_number", "interested", "lent", "marks", "marks_epoch",
-        "messages", "name", "said", "session", "to",
+        "messages", "name", "recalled", "said", "session", "to",
     )  # fmt: skip
 
     def __init__(self, channel: Channel, name: str, to: ToReceiver) -> None:
@@ -43,6 +43,8 @@ class Borrower:
         self.bytes = 0
         self.said = False
         """READY was said and not answered."""
+        self.recalled = False
+        """Unused credit is asked for and not given back yet."""
         self.lent: dict[LogId, Lent] = {}
         self.fin_number = 0
         self.acknowledged = 0
@@ -98,11 +100,20 @@ class Borrower:
         self.channel.touch()
 
     def recall(self) -> None:
-        """O6: give back what is not used, zero too."""
+        """O6: give back what is not used, zero too, once the send rules had their turn with it.
+
+        A grant and the recall that another waiting origin causes are often read in one turn. Given back at once,
+        the credit would go round among the origins as fast as links carry it, and messages would wait.
+        """
+        self.recalled = True
+        self.channel.touch()
+
+    def give_credit_back(self) -> None:
+        """O6: the answer to a recall."""
         messages, size_bytes = self.messages, self.bytes
         self.messages = self.bytes = 0
+        self.recalled = False
         self.to.recalled(messages, size_bytes)
-        self.channel.touch()
 
     def fin(self, number: int, spans: list[Span]) -> None:
         """O4: finished, whatever the log's age and whoever holds them now."""
@@ -184,7 +195,7 @@ class Borrower:
         """The session ended: unfinished leases wait again, in order, marked; credit is gone. How many."""
         self.session = False
         self.messages = self.bytes = 0
-        self.said = False
+        self.said = self.recalled = False
         lent, self.lent = self.lent, {}
         messages = 0
         for one in lent.values():

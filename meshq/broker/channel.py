@@ -63,11 +63,16 @@ class Channel:
         if own is not None:
             while own.lend():
                 pass
+            if own.recalled:
+                own.give_credit_back()
             if own.ready():
                 self.touch()  # the own receiver answers first
                 return
-        if self.borrowers and self.waits():
-            for name, borrower in self.borrowers.items():
+        waits = self.waits() if self.borrowers else False
+        for name, borrower in self.borrowers.items():
+            if borrower.recalled and not (waits and borrower.messages):
+                borrower.give_credit_back()
+            if waits:
                 if not borrower.session:
                     if borrower.interested:
                         self.turn.want(name)
@@ -75,11 +80,15 @@ class Channel:
                     self.peers[name].flagged[self] = None
 
     def pull(self, name: str) -> bool:
-        """The writer to ``name`` takes one extent, or READY. False when there is nothing for it."""
+        """The writer to ``name`` takes one extent, credit that was recalled, or READY; False: nothing for it."""
         borrower = self.borrowers.get(name)
         if borrower is None or not borrower.session:
             return False
-        return borrower.lend() or borrower.ready()
+        lent = borrower.lend()
+        if borrower.recalled:
+            borrower.give_credit_back()
+            return True
+        return lent or borrower.ready()
 
     # counting
 

@@ -114,10 +114,11 @@ class Exchange:
         while flagged and room_bytes > 0:
             channel = next(iter(flagged))
             del flagged[channel]
+            before = len(outbox)
             if channel.pull(peer):
                 flagged[channel] = None
-                last = outbox[-1]
-                room_bytes -= FRAME_OVERHEAD_BYTES + (len(last.body) if type(last) is Deliver else 0)
+                for frame in outbox[before:]:
+                    room_bytes -= FRAME_OVERHEAD_BYTES + (len(frame.body) if type(frame) is Deliver else 0)
                 self._turn.note(channel)
         return found.take_outbox()
 

@@ -102,8 +102,8 @@ class Registry:
     def forget_channel(self, channel: Channel) -> None:
         """The channel is over. The credit that borrowers have goes back, so that both ends agree."""
         for name, borrower in channel.borrowers.items():
-            if borrower.session and (borrower.messages or borrower.bytes):
-                borrower.to.recalled(borrower.messages, borrower.bytes)
+            if borrower.session and (borrower.messages or borrower.bytes or borrower.recalled):
+                borrower.give_credit_back()
             peer = self.peers[name]
             del peer.borrowers[channel.key]
             peer.flagged.pop(channel, None)

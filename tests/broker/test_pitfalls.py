@@ -394,3 +394,22 @@ def test_a_receiver_that_ended_grants_nothing_when_its_linger_is_over() -> None:
     rest(mesh)
     assert len(mesh.frames(Grant)) == granted
     assert mesh.broken == []
+
+
+def test_a_grant_that_is_read_together_with_a_recall_is_used_before_it_goes_back() -> None:
+    """Else it would go round among the origins that wait as fast as links carry it, and no message with it."""
+    mesh = linked("a", "b", "r")
+    consumer = mesh.consume("r", 1)
+    mesh.publish("a", b"1")
+    mesh.publish("b", b"2")
+    mesh.deliver("r", "a")
+    mesh.deliver("r", "b")
+    together = mesh.line("a", "r").inbound("a")
+    assert [type(one) for one in together] == [Grant, Recall]
+    while together:
+        mesh.brokers["a"].frame(mesh.now, "r", together.popleft())
+    mesh.turn("a")
+    assert [type(one) for one in mesh.line("a", "r").inbound("r")] == [Deliver, Recalled]
+    mesh.settle()
+    assert mesh.bodies(consumer) == [b"1"]
+    check(mesh)
