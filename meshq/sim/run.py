@@ -200,7 +200,7 @@ def _result(stage: Stage, chosen: Scenario, seed: int) -> Result:
         scenario=chosen.name,
         nodes=len(stage.names),
         seed=seed,
-        violations=stage.findings,
+        violations=[*stage.findings, *ledger.wrong],
         trace_hash=stage.world.hash(),
         counters=counters,
         virtual_s=stage.world.now,

@@ -393,8 +393,13 @@ def drain_killed(stage: Stage) -> list[Fault]:
 
 
 def _tight() -> Settings:
-    """Room for next to nothing. FINs keep theirs: what forgets one may deliver again, which is another story."""
+    """Room for next to nothing. FINs keep theirs: what forgets one may deliver again, which is another story.
+
+    Everybody knows everybody as a seed, so that nobody serves alone: for what was published there meanwhile a small
+    window is an exception that the promise names.
+    """
     return Settings(
+        seeds=4,
         membership=MembershipConfig(rumours_max=4, dead_max=2),
         routing=RoutingConfig(tombstones_max=3, interest_max=8),
         broker=BrokerConfig(

@@ -19,12 +19,15 @@ from meshq.sim.checkers.paths import Paths
 from meshq.sim.checkers.repeats import Repeats
 from meshq.sim.checkers.rest import Rest
 from meshq.sim.checkers.tables import Tables
+from meshq.sim.checkers.thrift import Thrift
 from meshq.sim.checkers.views import Views
 
-STANDARD = (NothingLost, Accounts, Credit, OneLease, Repeats, Paths, Views, Honest, Bounds, Tables, Rest)
+STANDARD = (
+    NothingLost, Accounts, Credit, Thrift, OneLease, Repeats, Paths, Views, Honest, Bounds, Tables, Rest,
+)  # fmt: skip
 
 
 __all__ = [
     "STANDARD", "Accounts", "Bounds", "Checker", "Credit", "Honest", "NoRepeats", "NothingLost", "OneLease", "Order",
-    "Paths", "Repeats", "Rest", "Tables", "Views",
+    "Paths", "Repeats", "Rest", "Tables", "Thrift", "Views",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from meshq.sim.stage import Stage
 
 
 class Checker:
-    """Watches a stage. A subclass overrides what it needs; what it finds goes to ``find``."""
+    """Watches a stage. A subclass overrides what it needs, and says what it finds with ``find``."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -37,10 +37,6 @@ class Checker:
 
     def event(self, host: Host, event: Any) -> None:
         """A machine emitted an event."""
-
-    def find(self, text: str) -> None:
-        """The statement does not hold: the finding begins with the checker's name. Raises Broken after several."""
-        self.stage.find(f"{type(self).__name__}: {text}")
 
     def at_end(self, settled: bool) -> None:
         """Faults are long over; ``settled``: nothing is under way any more."""
