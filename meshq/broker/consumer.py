@@ -81,17 +81,12 @@ class Consumer:
         return max(0, self.bytes - self.in_hand_bytes)
 
     def keep_late(self, hand: Hand) -> None:
-        """A hand expired. Beyond the limit the oldest is forgotten."""
+        """A hand expired: it may still finish."""
         late = self.late.setdefault(hand.loan.log, Extents())
         late.add(hand)
         hand.loan.late += hand.stop - hand.start
         self.late_extents += 1
-        turn = self.receiver.turn
-        if self.late_extents > turn.config.broker.late_fins_max:
-            log, oldest = next(iter(self.late.items()))
-            forgotten = oldest.first()
-            turn.counters.late_forgotten += forgotten.stop - forgotten.start
-            self.take_late(log, forgotten.start, forgotten.stop)
+        self._bound_late()
 
     def take_late(self, log: LogId, start: int, stop: int) -> list[Hand]:
         """Take out what of these expired here."""
@@ -106,7 +101,17 @@ class Consumer:
             self.receiver.tidy(hand.loan)
         if not len(late):
             del self.late[log]
+        self._bound_late()  # a part taken out of the middle leaves two
         return taken
+
+    def _bound_late(self) -> None:
+        """Beyond the limit the oldest is forgotten."""
+        turn = self.receiver.turn
+        while self.late_extents > turn.config.broker.late_fins_max:
+            log, oldest = next(iter(self.late.items()))
+            forgotten = oldest.first()
+            turn.counters.late_forgotten += forgotten.stop - forgotten.start
+            self.take_late(log, forgotten.start, forgotten.stop)
 
     def forget_late(self) -> None:
         """The consumer leaves: nothing can finish late any more."""

@@ -188,6 +188,24 @@ def test_expired_hands_are_kept_for_a_late_finish_up_to_a_limit() -> None:
     assert found.late_extents == 0, "the same consumer has it again: one hand for one message"
 
 
+def test_the_limit_of_late_finishes_holds_when_they_are_cut_to_pieces() -> None:
+    mesh = Mesh("a", "r", broker=BrokerConfig(late_fins_max=2))
+    mesh.connect("a", "r")
+    slow = mesh.consume("r", 9)
+    mesh.publish("a", *(b"%d" % number for number in range(9)))
+    rest(mesh)
+    ((log, start, stop),) = slow.held
+    mesh.resize(slow, 0)
+    mesh.pass_time(TIMEOUT_S + 1)
+    rest(mesh)
+    for number in range(start + 1, stop, 2):
+        mesh.brokers["r"].finish(mesh.now, slow.number, [(log, number, number + 1)])
+        assert mesh.brokers["r"]._registry.consumers[slow.number].late_extents <= 2
+        mesh.turn("r")
+    assert mesh.brokers["r"].counters.late_forgotten > 0
+    mesh.brokers["r"].check()
+
+
 def test_a_consumer_that_leaves_returns_what_it_has_at_once() -> None:
     mesh = linked("a", "r")
     consumer = mesh.consume("r", 3)
