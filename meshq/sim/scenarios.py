@@ -16,6 +16,7 @@ from meshq.sim.checkers.attempts import NoAttempts
 from meshq.sim.checkers.calm import NobodyAccused
 from meshq.sim.checkers.fencing import OneOfAName
 from meshq.sim.checkers.noticed import Noticed
+from meshq.sim.checkers.prompt import Prompt
 from meshq.sim.checkers.timeouts import NoTimeouts
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.faults import Crash, Drain, Fault, Flap, OneWay, Partition, Pause, Skew, Slow, Starve, Storm
@@ -85,7 +86,7 @@ def _pair(rng: Random, names: Sequence[str]) -> tuple[str, str]:
 POLITE = ConsumerHabits(handle_s=(0.001, 0.02))
 
 
-@scenario("calm", more=(Order, NoRepeats, NobodyAccused))
+@scenario("calm", more=(Order, NoRepeats, NobodyAccused, Prompt))
 def calm(stage: Stage) -> list[Fault]:
     """Nothing goes wrong. Breaks what is wrong without any fault: order, repeats, stalls at small credit, suspicion of
     the healthy, a subscribe that returns too early."""
@@ -255,7 +256,7 @@ def flapping_link(stage: Stage) -> list[Fault]:
     return [Flap(at_s=0.5, for_s=10.0, one=one, other=other, every_s=0.1)]
 
 
-@scenario("one-credit", active_s=15.0)
+@scenario("one-credit", active_s=15.0, more=(Prompt,))
 def one_credit(stage: Stage) -> list[Fault]:
     """A consumer with room for one message, another with room for a few, and an origin at every node of which only
     one, changing, has any. Breaks credit split among origins, kept by the idle, or returned in lumps: the busy one

@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import pkgutil
 import re
 import typing
 from itertools import pairwise
@@ -18,10 +19,13 @@ from types import ModuleType
 from typing import Any
 
 from meshq import config
+from meshq.sim import checkers, scenarios
+from meshq.sim.scenario import SCENARIOS
 from meshq.wire import frames
 from tests.architecture.source import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
+assert scenarios is not None  # importing them makes them known
 
 
 def frames_table() -> str:
@@ -41,6 +45,32 @@ def gossip_table() -> str:
 def interest_table() -> str:
     """The packets of catalog and interest, as the module draws them."""
     return _packets("interest")
+
+
+def checkers_table() -> str:
+    """Every checker, its statement as the module says it, and where it is looked at."""
+    rows = ["| checker | what must hold | in |", "|---|---|---|"]
+    for found in pkgutil.iter_modules(checkers.__path__):
+        module = importlib.import_module(f"{checkers.__name__}.{found.name}")
+        own = [kind for kind in vars(module).values() if getattr(kind, "__module__", "") == module.__name__]
+        for kind in own if found.name != "base" else ():
+            if isinstance(kind, type) and issubclass(kind, checkers.Checker):
+                rows.append(f"| `{kind.__name__}` | {_meaning(module)} | {_watched(kind)} |")
+    return "\n".join(rows)
+
+
+def _watched(kind: type[checkers.Checker]) -> str:
+    if kind in checkers.STANDARD:
+        without = [f"`{name}`" for name, scenario in SCENARIOS.items() if kind in scenario.without]
+        return "every scenario" + (f" but {', '.join(without)}" if without else "")
+    return ", ".join(f"`{name}`" for name, scenario in SCENARIOS.items() if kind in scenario.more)
+
+
+def scenarios_table() -> str:
+    """Every scenario and what it is for."""
+    rows = ["| scenario | what happens, and what it breaks |", "|---|---|"]
+    rows += [f"| `{name}` | {_line(scenario.why)} |" for name, scenario in SCENARIOS.items()]
+    return "\n".join(rows)
 
 
 def _packets(name: str) -> str:
@@ -105,6 +135,8 @@ TABLES = {
     ("protocol.md", "interest"): interest_table,
     ("protocol.md", "frames"): frames_table,
     ("configuration.md", "settings"): config_tables,
+    ("simulation.md", "checkers"): checkers_table,
+    ("simulation.md", "scenarios"): scenarios_table,
 }
 
 
