@@ -61,6 +61,8 @@ class Consumer(Client):
         self.in_hand = 0
         self.in_hand_max = 0
         self.attempts_max = 0
+        self.attempts = 0
+        """Of the message that is handed over just now, earlier ones."""
         self.behaving = True
         """False: from now on everything is finished at once (so that a run can settle)."""
         self.habits = habits
@@ -186,6 +188,7 @@ class Consumer(Client):
         for number, name in enumerate(names, frame.start):
             message = self._ledger.messages.get(name)
             first = message is not None and not message.handed.get(self.channel)
+            self.attempts = next((count for low, high, count in frame.attempts if low <= number < high), 0)
             self._ledger.handed(name, self.channel, frame.log, number, self)
             if first:
                 self.out_of_order += number < self._first.get(frame.log, 0)
@@ -231,8 +234,8 @@ class Consumer(Client):
         self._done(len(names))
 
     def _requeue(self, flow: int, log: LogId, start: int, names: list[bytes]) -> None:
-        self._ledger.requeued(names, self.channel)
         delay_ms = self._rng.randrange(self.habits.requeue_ms_max)
+        self._ledger.requeued(names, self.channel, delay_ms / 1000)
         self._session.requeue(flow, log, start, start + len(names), delay_ms, "requeue")
         self._done(len(names))
 

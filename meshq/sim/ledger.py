@@ -21,13 +21,15 @@ LetGo: TypeAlias = Callable[[bytes, str], None]
 class Message:
     """One message, as publishers and consumers saw it."""
 
-    __slots__ = ("confirmed_at", "finished", "handed", "name", "node", "place", "sent_at", "topic")
+    __slots__ = ("confirmed_at", "due_at", "finished", "handed", "name", "node", "place", "sent_at", "topic")
 
-    def __init__(self, name: bytes, topic: str, node: str, sent_at: float) -> None:
+    def __init__(self, name: bytes, topic: str, node: str, sent_at: float, due_at: float) -> None:
         self.name = name
         self.topic = topic
         self.node = node
         self.sent_at = sent_at
+        self.due_at = due_at
+        """Not to be handed over before, because its publisher asked for a delay."""
         self.confirmed_at: float | None = None
         self.place: Place | None = None
         """Its log and number, once confirmed or handed over."""
@@ -71,14 +73,16 @@ class Ledger:
     """The same of each finish."""
     on_let_go: list[LetGo] = field(default_factory=list)
     """Told of each requeue and return: name, channel."""
+    on_requeued: list[Callable[[bytes, str, float], None]] = field(default_factory=list)
+    """Told of each requeue once more: name, channel, delay in seconds."""
     on_wrong: list[Callable[[str], None]] = field(default_factory=list)
     """Told of each contradiction."""
     wrong: list[str] = field(default_factory=list)
     counters: LedgerCounters = field(default_factory=LedgerCounters)
 
-    def sent(self, now: float, name: bytes, topic: str, node: str) -> None:
+    def sent(self, now: float, name: bytes, topic: str, node: str, delay_s: float = 0.0) -> None:
         """A message leaves its publisher for ``node``."""
-        self.messages[name] = Message(name, topic, node, now)
+        self.messages[name] = Message(name, topic, node, now, now + delay_s)
         self.counters.sent += 1
 
     def refused(self, names: list[bytes]) -> None:
@@ -117,10 +121,13 @@ class Ledger:
         for told in self.on_handed:
             told(message, channel, consumer)
 
-    def requeued(self, names: list[bytes], channel: str) -> None:
-        """A consumer asks for them to be delivered again."""
+    def requeued(self, names: list[bytes], channel: str, delay_s: float = 0.0) -> None:
+        """A consumer asks for them to be delivered again, that much later."""
         self.counters.requeued += len(names)
         self._let_go(names, channel)
+        for told in self.on_requeued:
+            for name in names:
+                told(name, channel, delay_s)
 
     def returned(self, names: list[bytes], channel: str) -> None:
         """A consumer gives them back, never taken."""

@@ -113,7 +113,7 @@ class Publisher(Client):
         self._requests += 1
         self._asked[self._requests] = (topic, names, delay_ms)
         for name in names:
-            self._ledger.sent(self._world.now, name, topic, self.node)
+            self._ledger.sent(self._world.now, name, topic, self.node, delay_ms / 1000)
         self._session.publish(self._requests, topic, len(names), bodies.encode(names), delay_ms=delay_ms)
         self._flush()
 

@@ -393,6 +393,29 @@ def drain_killed(stage: Stage) -> list[Fault]:
     return [replace(drain, for_s=0.0), Crash(at_s=3.0 + rng.uniform(0.05, 3.0), for_s=4.0, node=node)]
 
 
+@scenario("busy", active_s=15.0, more=(Prompt, NobodyAccused, NoTimeouts))
+def busy(stage: Stage) -> list[Fault]:
+    """No fault, but consumers that take their time: one beside the publisher has room for little and is slow, one
+    lowers and raises its capacity, one works for longer than the message timeout and touches in time, one requeues
+    with a delay. A fast one elsewhere has room. Breaks waiting for a consumer that is nearer, capacity that shrinks and
+    gives nothing back, a touch that does nothing, and delays that are forgotten."""
+    rng = stage.rng("busy")
+    near, *others = rng.sample(stage.names, len(stage.names))
+    far = others or [near]
+    for node in (near, far[0]):
+        stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.05, batch_max=6))
+    slow = ConsumerHabits(messages=2, handle_s=(0.5, 1.5), split=0.0)
+    touching = ConsumerHabits(messages=4, handle_s=(0.6, 0.9), touch=1.0, timeout_ms=1_000, split=0.0)
+    moody = ConsumerHabits(messages=64, handle_s=(0.2, 2.0), resize_every_s=0.5)
+    fast = ConsumerHabits(messages=256, handle_s=(0.001, 0.005), requeue=0.05)
+    for node, habits in ((near, slow), (far[0], moody), (far[-1], touching), (far[len(far) // 2], fast)):
+        stage.consumer(node, "orders", "billing", habits)
+    # Four at a time at most, so that there is always room for the next: it need not wait for more to come free.
+    stage.publisher(far[0], PublisherHabits(topics=("reports",), every_s=1.2, batch_max=1))
+    stage.consumer(far[-1], "reports", "print", ConsumerHabits(messages=4, handle_s=(1.5, 2.0), split=0.0))
+    return []
+
+
 def _tight() -> Settings:
     """Room for next to nothing. FINs keep theirs: what forgets one may deliver again, which is another story.
 

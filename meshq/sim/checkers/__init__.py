@@ -11,6 +11,7 @@ from meshq.sim.checkers.base import Checker
 from meshq.sim.checkers.bounds import Bounds
 from meshq.sim.checkers.credit import Credit
 from meshq.sim.checkers.delivery import NothingLost
+from meshq.sim.checkers.due import Due
 from meshq.sim.checkers.honest import Honest
 from meshq.sim.checkers.leases import OneLease
 from meshq.sim.checkers.once import NoRepeats
@@ -20,14 +21,15 @@ from meshq.sim.checkers.repeats import Repeats
 from meshq.sim.checkers.rest import Rest
 from meshq.sim.checkers.tables import Tables
 from meshq.sim.checkers.thrift import Thrift
+from meshq.sim.checkers.tried import Tried
 from meshq.sim.checkers.views import Views
 
 STANDARD = (
-    NothingLost, Accounts, Credit, Thrift, OneLease, Repeats, Paths, Views, Honest, Bounds, Tables, Rest,
+    NothingLost, Accounts, Credit, Thrift, OneLease, Repeats, Due, Tried, Paths, Views, Honest, Bounds, Tables, Rest,
 )  # fmt: skip
 
 
 __all__ = [
-    "STANDARD", "Accounts", "Bounds", "Checker", "Credit", "Honest", "NoRepeats", "NothingLost", "OneLease", "Order",
-    "Paths", "Repeats", "Rest", "Tables", "Thrift", "Views",
+    "STANDARD", "Accounts", "Bounds", "Checker", "Credit", "Due", "Honest", "NoRepeats", "NothingLost", "OneLease",
+    "Order", "Paths", "Repeats", "Rest", "Tables", "Thrift", "Tried", "Views",
 ]  # fmt: skip

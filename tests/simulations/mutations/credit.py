@@ -81,7 +81,7 @@ def a_recall_takes_a_grant_before_it_is_used(right: Code, strike: Strike) -> Cod
     return recall
 
 
-@bug(Receiver, "_serve", "one-credit", "churn")
+@bug(Receiver, "_serve", "busy", "one-credit")
 def credit_is_granted_in_lumps(right: Code, strike: Strike) -> Code:
     """Room is granted only once half of the capacity is free, however long that takes (pitfall 3)."""
 
@@ -125,7 +125,7 @@ def bytes_of_a_used_grant_do_not_lapse(right: Code, strike: Strike) -> Code:
     return deliver
 
 
-@bug(Receiver, "_shrink", "churn", "full")
+@bug(Receiver, "_shrink", "busy", "churn")
 def a_smaller_capacity_recalls_nothing(right: Code, strike: Strike) -> Code:
     """When a consumer lowers its capacity, what was granted for the larger one stays out."""
 
@@ -177,9 +177,9 @@ def a_grant_for_an_unknown_channel_is_swallowed(right: Code, strike: Strike) -> 
     return grant
 
 
-@bug(Channel, "run", "calm", "one-credit")
-def a_channel_without_own_consumers_is_not_flagged(right: Code, strike: Strike) -> Code:
-    """An origin whose own node consumes as well lends to its own only, while it has any to lend."""
+@bug(Channel, "run", "busy", "calm")
+def an_origin_waits_for_its_own_consumers(right: Code, strike: Strike) -> Code:
+    """An origin whose own node consumes as well lends to no other, however busy its own consumers are."""
 
     def run(channel: Channel) -> None:
         right(channel)

@@ -152,7 +152,7 @@ def the_timeout_requeues_and_keeps_the_hand(right: Code, strike: Strike) -> Code
     return expire
 
 
-@bug(Receiver, "touch_hands", "mixed", "lossy", "churn")
+@bug(Receiver, "touch_hands", "busy", "lossy")
 def a_touch_does_nothing(right: Code, strike: Strike) -> Code:
     """TOUCH is read and forgotten: whoever works for longer than the timeout loses its messages."""
 
@@ -162,7 +162,7 @@ def a_touch_does_nothing(right: Code, strike: Strike) -> Code:
     return touch_hands
 
 
-@bug(Cursor, "put_back", "churn", "lossy")
+@bug(Cursor, "put_back", "busy", "churn")
 def a_requeue_forgets_its_delay(right: Code, strike: Strike) -> Code:
     """A message requeued for later is delivered again at once."""
 

@@ -1,0 +1,47 @@
+"""Attempts are counted: a message comes again with attempts, once the process that held it has died, when its link to
+the origin had not ended since the hand-over while both lived.
+
+That nothing else counts is the statement of ``attempts``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshq.machine import events
+from meshq.sim.checkers.base import Checker
+from meshq.sim.host import Host
+from meshq.sim.ledger import Message
+from meshq.sim.stage import Stage
+
+
+class Tried(Checker):
+    """Remembers who had each message, in which start of its node, and which links ended while both ends lived."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._last: dict[tuple[bytes, str], tuple[float, str, int]] = {}
+        self._ended_at: dict[tuple[str, str], float] = {}
+        stage.ledger.on_handed.append(self._handed)
+        stage.ledger.on_let_go.append(self._let_go)
+
+    def event(self, host: Host, event: Any) -> None:
+        if isinstance(event, events.LinkDown):
+            self._ended_at.setdefault((host.name, event.name), 0.0)
+            if self.stage.fleet.hosts[event.name].running:
+                self._ended_at[host.name, event.name] = self.stage.world.now
+
+    def _let_go(self, name: bytes, channel: str) -> None:
+        self._last.pop((name, channel), None)
+
+    def _handed(self, message: Message, channel: str, consumer: Any) -> None:
+        now, starts = self.stage.world.now, self.stage.fleet.hosts[consumer.node].counters.starts
+        before = self._last.get((message.name, channel))
+        if before is not None and message.place is not None and not consumer.attempts and not consumer.remote:
+            at_s, node, start = before
+            origin = message.place[0].origin
+            died = self.stage.fleet.hosts[node].counters.starts > start and node != origin
+            if died and self._ended_at.get((origin, node), 0.0) < at_s:
+                self.find(f"{message} comes to {consumer.name} as if never tried; {node} died with it")
+        if not consumer.remote:
+            self._last[message.name, channel] = now, consumer.node, starts
