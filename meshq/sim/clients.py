@@ -63,6 +63,11 @@ class Client:
             self._flush_now()
             self._drop()
 
+    def cut(self) -> None:
+        """The connection breaks, if there is one; the client comes back."""
+        if self._end is not None:
+            self._lost()
+
     def came_up(self) -> None:
         """The node said hello."""
 

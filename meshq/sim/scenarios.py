@@ -19,7 +19,7 @@ from meshq.sim.checkers.noticed import Noticed
 from meshq.sim.checkers.prompt import Prompt
 from meshq.sim.checkers.timeouts import NoTimeouts
 from meshq.sim.consumer import ConsumerHabits
-from meshq.sim.faults import Crash, Drain, Fault, Flap, OneWay, Partition, Pause, Skew, Slow, Starve, Storm
+from meshq.sim.faults import Crash, Drain, Fault, Flap, LinkCut, OneWay, Partition, Pause, Skew, Slow, Starve, Storm
 from meshq.sim.network import Weather
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.scenario import scenario
@@ -105,14 +105,16 @@ def calm(stage: Stage) -> list[Fault]:
 
 @scenario("churn", active_s=20.0, more=(NoTimeouts,))
 def churn(stage: Stage) -> list[Fault]:
-    """Consumers leave, come back, change their capacity, requeue, hold and give back, and nodes restart one by one.
-    Breaks credit that is not returned by who leaves, and leases that outlive their consumer."""
+    """Consumers leave, lose their connection, come back, change their capacity, requeue and give back, and nodes
+    restart. Breaks credit that is not returned by who leaves, and leases that outlive their consumer."""
     rng = stage.rng("churn")
     crowd(stage, consumers=4, delay_share=0.1, habits=None)
     for consumer in stage.consumers:
         consumer.change(
             leave_every_s=rng.choice((0.5, 3.0)), away_s=0.3, resize_every_s=0.7, requeue=0.1, give_back=0.1, hold=0.0
         )
+        for _ in range(3):
+            stage.act(rng.uniform(1.0, 18.0), consumer.cut)
     plan: list[Fault] = []
     for at_s in range(3, 18, 5):
         plan.append(Crash(at_s=at_s + rng.random(), for_s=1.5, node=rng.choice(stage.names)))
@@ -279,8 +281,8 @@ def one_credit(stage: Stage) -> list[Fault]:
 @scenario("wrong-clocks", active_s=15.0)
 def wrong_clocks(stage: Stage) -> list[Fault]:
     """Wall clocks are ten years ahead, five seconds behind, jump and drift, and a node restarts with an earlier
-    clock than before. Breaks orders by wall time, ages from clocks that must agree, epochs that are only clocks,
-    and deferred messages that wait for ten years."""
+    clock than before, its disk kept or lost. Breaks orders by wall time, ages from clocks that must agree, epochs that
+    are only clocks, and deferred messages that wait for ten years."""
     rng = stage.rng("clocks")
     crowd(stage, delay_share=0.3)
     plan: list[Fault] = [
@@ -289,7 +291,7 @@ def wrong_clocks(stage: Stage) -> list[Fault]:
     ]
     node = rng.choice(stage.names)
     plan.append(Skew(at_s=4.0, node=node, offset_s=TEN_YEARS_S))
-    plan.append(Crash(at_s=6.0, for_s=1.0, node=node))
+    plan.append(Crash(at_s=6.0, for_s=1.0, node=node, disk=rng.choice(("kept", "lost"))))
     plan.append(Skew(at_s=6.5, node=node, offset_s=-5.0))
     plan.append(Crash(at_s=10.0, for_s=1.0, node=rng.choice(stage.names)))
     return plan
@@ -414,6 +416,38 @@ def busy(stage: Stage) -> list[Fault]:
     stage.publisher(far[0], PublisherHabits(topics=("reports",), every_s=1.2, batch_max=1))
     stage.consumer(far[-1], "reports", "print", ConsumerHabits(messages=4, handle_s=(1.5, 2.0), split=0.0))
     return []
+
+
+@scenario("gone", active_s=25.0)
+def gone(stage: Stage) -> list[Fault]:
+    """Of five nodes two are gone for good, one with its host, one alone. Breaks suspicions that never end, dead who
+    live on in rumours, and leases and interest that outlive them."""
+    rng = stage.rng("gone")
+    crowd(stage)
+    lost = rng.sample(stage.names, len(stage.names) * 2 // 5)
+    stage.retired |= {*lost}
+    return [Crash(at_s=2.0 + number + rng.random(), node=node, host=number == 0) for number, node in enumerate(lost)]
+
+
+def _far() -> Settings:
+    return Settings(weather=Weather(latency_s=0.08, jitter_s=0.02))
+
+
+@scenario("overtime", active_s=12.0, settings=_far)
+def overtime(stage: Stage) -> list[Fault]:
+    """Handlers take longer than the message timeout, do not touch, and finish all the same, while others at the same
+    node and elsewhere have the message again; nodes are far from each other, and links are cut now and then. Breaks
+    finishes that are lost with a link, late finishes that close too much
+    or too little, and messages that come back though they are finished."""
+    rng = stage.rng("overtime")
+    origin, *others = rng.sample(stage.names, len(stage.names))
+    places = others or [origin]
+    stage.publisher(origin, PublisherHabits(topics=("orders",), every_s=0.1, batch_max=6))
+    late = ConsumerHabits(messages=16, handle_s=(0.05, 1.2), timeout_ms=500, split=0.5)
+    for node in (places[0], places[0], places[-1], origin):
+        stage.consumer(node, "orders", "billing", late)
+    cuts = sorted(rng.uniform(1.0, 11.0) for _ in range(6))
+    return [LinkCut(at_s=at_s, one=origin, other=rng.choice((places[0], places[-1]))) for at_s in cuts]
 
 
 def _tight() -> Settings:

@@ -12,11 +12,13 @@ import pytest
 
 from meshq.engine.engine import Engine
 from meshq.machine import events
+from meshq.sim.checkers import NoRepeats, Order
+from meshq.sim.checkers.calm import NobodyAccused
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.faults import Fault
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.run import Result, play_scenario
-from meshq.sim.scenario import SCENARIOS, Scenario
+from meshq.sim.scenario import Scenario
 from meshq.sim.stage import Stage
 from meshq.wire.frames import Fin
 
@@ -34,7 +36,9 @@ def play(plant: Plant, at_s: float = 2.0) -> Result:
         stage.act(at_s, plant, stage)
         return []
 
-    story = Scenario(name="planted", prepare=prepare, active_s=5.0, settle_s=20.0, more=SCENARIOS["calm"].more)
+    story = Scenario(
+        name="planted", prepare=prepare, active_s=5.0, settle_s=20.0, more=(Order, NoRepeats, NobodyAccused)
+    )
     return play_scenario(story, 3, 1)
 
 

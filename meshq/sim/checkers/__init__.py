@@ -17,6 +17,7 @@ from meshq.sim.checkers.leases import OneLease
 from meshq.sim.checkers.once import NoRepeats
 from meshq.sim.checkers.order import Order
 from meshq.sim.checkers.paths import Paths
+from meshq.sim.checkers.patience import Patience
 from meshq.sim.checkers.repeats import Repeats
 from meshq.sim.checkers.rest import Rest
 from meshq.sim.checkers.tables import Tables
@@ -25,11 +26,12 @@ from meshq.sim.checkers.tried import Tried
 from meshq.sim.checkers.views import Views
 
 STANDARD = (
-    NothingLost, Accounts, Credit, Thrift, OneLease, Repeats, Due, Tried, Paths, Views, Honest, Bounds, Tables, Rest,
+    NothingLost, Accounts, Credit, Thrift, OneLease, Repeats, Due, Tried, Patience, Paths, Views, Honest, Bounds,
+    Tables, Rest,
 )  # fmt: skip
 
 
 __all__ = [
     "STANDARD", "Accounts", "Bounds", "Checker", "Credit", "Due", "Honest", "NoRepeats", "NothingLost", "OneLease",
-    "Order", "Paths", "Repeats", "Rest", "Tables", "Thrift", "Tried", "Views",
+    "Order", "Paths", "Patience", "Repeats", "Rest", "Tables", "Thrift", "Tried", "Views",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from meshq.machine.ranges import Ranges
 from tests.simulations.mutations.bug import Code, Strike, bug
 
 
-@bug(Borrower, "finish", "slow", "flapping-link")
+@bug(Borrower, "finish", "overtime", "flapping-link")
 def a_fin_closes_leases_of_every_session(right: Code, strike: Strike) -> Code:
     """A FIN closes whoever's lease of the message, not only that of the session it came over (pitfall 9)."""
 
@@ -30,7 +30,7 @@ def a_fin_closes_leases_of_every_session(right: Code, strike: Strike) -> Code:
     return finish
 
 
-@bug(Receiver, "_finish_late", "slow", "mixed")
+@bug(Receiver, "_finish_late", "overtime", "slow")
 def a_late_finish_closes_one_hand(right: Code, strike: Strike) -> Code:
     """A finish after the timeout closes the hand that finished only, not the one that has the message by now
     (pitfall 10)."""
@@ -43,7 +43,7 @@ def a_late_finish_closes_one_hand(right: Code, strike: Strike) -> Code:
     return finish_late
 
 
-@bug(Fins, "missing", "slow", "mixed", "flapping-link")
+@bug(Fins, "missing", "overtime", "flapping-link")
 def a_deliver_that_crosses_a_late_fin_is_kept(right: Code, strike: Strike) -> Code:
     """A message lent again while the FIN of it is on its way goes to a consumer once more (pitfall 11)."""
 
@@ -55,7 +55,7 @@ def a_deliver_that_crosses_a_late_fin_is_kept(right: Code, strike: Strike) -> Co
     return missing
 
 
-@bug(Fins, "begin", "flapping-link", "crash-storm")
+@bug(Fins, "begin", "overtime", "flapping-link")
 def fins_are_not_repeated_in_a_new_session(right: Code, strike: Strike) -> Code:
     """FINs that an ended session did not acknowledge are forgotten: the origin delivers again what was finished."""
 

@@ -37,7 +37,7 @@ def a_refutation_keeps_the_incarnation(right: Code, strike: Strike) -> Code:
     return refute
 
 
-@bug(view, "precedence", "refutation", "partition")
+@bug(view, "precedence", "gone", "partition")
 def alive_beats_dead_in_an_incarnation(right: Code, strike: Strike) -> Code:
     """At the same incarnation the account that is alive wins over a death."""
 
@@ -50,7 +50,7 @@ def alive_beats_dead_in_an_incarnation(right: Code, strike: Strike) -> Code:
     return precedence
 
 
-@bug(View, "convict", "crash-storm", "partition")
+@bug(View, "convict", "gone", "crash-storm")
 def a_suspicion_never_runs_out(right: Code, strike: Strike) -> Code:
     """Nobody who is suspected is ever declared dead."""
 
@@ -60,7 +60,7 @@ def a_suspicion_never_runs_out(right: Code, strike: Strike) -> Code:
     return convict
 
 
-@bug(View, "accuse", "calm", "lossy")
+@bug(View, "accuse", "gone", "slow")
 def a_failed_probe_kills_at_once(right: Code, strike: Strike) -> Code:
     """One probe without an answer, and the member is dead, without a time to refute."""
 

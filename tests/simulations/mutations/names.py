@@ -289,7 +289,7 @@ def interest_heard_before_its_channel_is_forgotten(right: Code, strike: Strike) 
     return interest
 
 
-@bug(Routing, "member_down", "crash-storm", "partition")
+@bug(Routing, "member_down", "gone", "crash-storm")
 def the_dead_go_on_consuming(right: Code, strike: Strike) -> Code:
     """The interest of a dead member still counts."""
 

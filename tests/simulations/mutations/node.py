@@ -42,7 +42,7 @@ def a_verdict_frees_no_leases(right: Code, strike: Strike) -> Code:
     return gone
 
 
-@bug(Session, "dead", "partition", "crash-storm", "mixed")
+@bug(Session, "dead", "gone", "partition")
 def silence_is_never_noticed(right: Code, strike: Strike) -> Code:
     """A stream without a byte for as long as you like is not given up."""
 

@@ -30,9 +30,9 @@ def rows() -> dict[str, list[str]]:
 
 def put(outcome: Outcome) -> None:
     """Write one bug's row, and leave out those whose bug is no more."""
-    known = {name: cells for name, cells in rows().items() if name in BUGS}
+    known = rows()
     known[outcome.bug] = cells(BUGS[outcome.bug], outcome)
-    lines = ["| " + " | ".join(known[name]) + " |" for name in BUGS if name in known]
+    lines = ["| " + " | ".join(known.get(name) or _unplayed(bug)) + " |" for name, bug in BUGS.items()]
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(filled(page, MARK, "\n".join([HEAD, *lines])), encoding="utf-8")
 
@@ -50,6 +50,10 @@ def cells(bug: Bug, outcome: Outcome) -> list[str]:
         return [name, what(bug), outcome.checker, where, str(outcome.runs), shortened(outcome.finding)]
     tried = f"nothing in seeds 1 to {outcome.seed}, {outcome.cpu_s:.0f} processor s; went wrong {outcome.strikes} times"
     return [name, what(bug), "**not found**", "-", str(outcome.runs), tried]
+
+
+def _unplayed(bug: Bug) -> list[str]:
+    return [f"`{bug.name}`", what(bug), "not searched for yet", "-", "0", "-"]
 
 
 def shortened(text: str) -> str:
