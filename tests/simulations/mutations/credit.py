@@ -164,7 +164,7 @@ def ready_hands_no_credit_back(right: Code, strike: Strike) -> Code:
     return ready
 
 
-@bug(Exchange, "_grant", "churn", "crash-storm", "split-catalog")
+@bug(Exchange, "_grant", "split-catalog", "full")
 def a_grant_for_an_unknown_channel_is_swallowed(right: Code, strike: Strike) -> Code:
     """Credit granted for a channel that the origin has let go is not given back."""
 

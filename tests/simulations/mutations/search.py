@@ -22,6 +22,7 @@ NODES: Final = 5
 RUN_S: Final = 90
 """Processor seconds: ten times what the longest healthy run takes."""
 LAST_RESORT: Final = "mixed"
+BLOCK: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,11 @@ def _failure(result: Result) -> tuple[str, str] | None:
 
 
 def _order(bug: Bug, seeds: int) -> Iterator[tuple[int, str]]:
-    scenarios = dict.fromkeys((*bug.scenarios, LAST_RESORT))
-    for seed in range(1, seeds + 1):
-        for scenario in scenarios:
-            yield seed, scenario
+    """Ten seeds of the scenarios that should find it, then as many of the last resort, and so on."""
+    for first in range(1, seeds + 1, BLOCK):
+        block = range(first, min(first + BLOCK, seeds + 1))
+        yield from ((seed, scenario) for seed in block for scenario in bug.scenarios)
+        yield from ((seed, LAST_RESORT) for seed in block if LAST_RESORT not in bug.scenarios)
 
 
 class NoEnd(Exception):
