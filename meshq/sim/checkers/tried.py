@@ -1,5 +1,5 @@
-"""Attempts are counted: a message comes again with attempts, once the process that held it has died, when its link to
-the origin had not ended since the hand-over while both lived.
+"""Attempts are counted: a message comes again with attempts when the process that held it has died and its origin has a
+link to the next one, unless their link had ended since the hand-over while both lived.
 
 That nothing else counts is the statement of ``attempts``.
 """
@@ -21,11 +21,15 @@ class Tried(Checker):
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
         self._last: dict[tuple[bytes, str], tuple[float, str, int]] = {}
+        self._met: dict[tuple[str, str], int] = {}
+        """With which start of the second the first last had a link."""
         self._ended_at: dict[tuple[str, str], float] = {}
         stage.ledger.on_handed.append(self._handed)
         stage.ledger.on_let_go.append(self._let_go)
 
     def event(self, host: Host, event: Any) -> None:
+        if isinstance(event, events.LinkUp):
+            self._met[host.name, event.name] = self.stage.fleet.hosts[event.name].counters.starts
         if isinstance(event, events.LinkDown):
             self._ended_at.setdefault((host.name, event.name), 0.0)
             if self.stage.fleet.hosts[event.name].running:
@@ -40,7 +44,7 @@ class Tried(Checker):
         if before is not None and message.place is not None and not consumer.attempts and not consumer.remote:
             at_s, node, start = before
             origin = message.place[0].origin
-            died = self.stage.fleet.hosts[node].counters.starts > start and node != origin
+            died = self._met.get((origin, node), 0) > start
             if died and self._ended_at.get((origin, node), 0.0) < at_s:
                 self.find(f"{message} comes to {consumer.name} as if never tried; {node} died with it")
         if not consumer.remote:

@@ -54,6 +54,7 @@ def search(bug: Bug, seeds: int, budget_s: float) -> Outcome:
             runs += 1
             finding = play(scenario, seed)
             if finding is not None:
+                assert bug.strikes, f"{scenario} at seed {seed} is violated without {bug.name}: {finding}"
                 return Outcome(bug.name, scenario, seed, runs, bug.strikes, time.process_time() - began, *finding)
             if time.process_time() - began > budget_s:
                 break
