@@ -193,14 +193,12 @@ def _membership(nodes: int, seed: int) -> Result:
 
 def _result(stage: Stage, chosen: Scenario, seed: int) -> Result:
     ledger = stage.ledger
-    if ledger.wrong:
-        stage.kinds.setdefault("Ledger", stage.world.now)
     counters = {name: getattr(ledger.counters, name) for name in ledger.counters.__dataclass_fields__}
     return Result(
         scenario=chosen.name,
         nodes=len(stage.names),
         seed=seed,
-        violations=[*stage.findings, *ledger.wrong],
+        violations=stage.findings,
         trace_hash=stage.world.hash(),
         counters=counters,
         virtual_s=stage.world.now,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import NoReturn
+from unittest.mock import patch
 
 import pytest
 
+from meshq.broker.broker import Broker
 from meshq.machine import events
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.drawing import Diagram, Recorder, diagram_of
@@ -31,7 +34,7 @@ from meshq.sim.publisher import PublisherHabits
 from meshq.sim.run import Result, play_scenario
 from meshq.sim.scenario import Scenario
 from meshq.sim.stage import Settings, Stage
-from tests.sim.planted import leases_taken_for_finished, leases_vanish
+from tests.sim.planted import leases_taken_for_finished
 
 
 def accident(stage: Stage) -> list[Fault]:
@@ -97,9 +100,12 @@ def test_what_was_lost_and_what_was_violated_is_shown() -> None:
 
 
 def test_what_a_machine_failed_of_is_one_line_and_nothing_is_called_lost() -> None:
-    with leases_vanish():
+    def breaks(broker: Broker, now: float, peer: str) -> NoReturn:
+        raise AssertionError("what must never be")
+
+    with patch.object(Broker, "heartbeat", breaks):
         diagram, result = diagram_of(ACCIDENT, 3, 1)
-    assert list(result.kinds) == ["AssertionError in check_cursor"]
+    assert list(result.kinds) == [f"AssertionError in {breaks.__qualname__}"]
     ((at_s, told),) = diagram.violations
     assert at_s == pytest.approx(result.virtual_s, abs=0.001)
     assert len(told.splitlines()) == 1
