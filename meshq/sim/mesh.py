@@ -2,7 +2,7 @@
 
 ``Mesh(nodes=5, seed=7).run(main())`` plays asyncio code in virtual time. The nodes are ``meshq.Node``; hosts, network,
 disks and clocks are simulated, and all that happens follows from the seed. Decides how a run begins and ends, and which
-program lives on which host; what faults do is the fleet's, what code does is its author's.
+program lives on which host; what may befall it is in ``hand``, what code does is its author's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
@@ -21,10 +21,9 @@ from meshq.config import Config
 from meshq.errors import Closed, LocalProtocolError
 from meshq.machine.events import Event
 from meshq.node import Node
-from meshq.sim import faults, swarm
-from meshq.sim.disk import Fate
-from meshq.sim.drawing import Diagram, Recorder, svg
-from meshq.sim.faults import Fault
+from meshq.sim.clocks import virtual_clocks
+from meshq.sim.drawing import Diagram, svg
+from meshq.sim.hand import Hand
 from meshq.sim.loop import VirtualLoop
 from meshq.sim.network import LAN, Weather
 from meshq.sim.program import Program, Service
@@ -39,7 +38,6 @@ SEEDS: Final = 2
 TIMELINE_LINES: Final = 60
 
 T = TypeVar("T")
-Undo = Callable[[], None]
 
 
 class Happened(NamedTuple):
@@ -50,7 +48,7 @@ class Happened(NamedTuple):
     event: Event
 
 
-class Mesh:
+class Mesh(Hand):
     """A mesh of ``nodes`` (named n1, n2 ..., or as given) for one run.
 
     ::
@@ -65,8 +63,8 @@ class Mesh:
 
         mesh.run(main())
 
-    Everything may be called from ``main``, and before the run. Verbs of fate take effect at once; those that last are
-    ended by what they return, or by their counterpart. Names that are none raise LocalProtocolError.
+    ``main`` is on no host: no fault touches it, and it reaches nodes by ``node(name)`` or ``meshq.connect(name)``.
+    Services and faults may be given before the run as well.
     """
 
     def __init__(
@@ -74,18 +72,13 @@ class Mesh:
     ) -> None:
         """``config`` holds for all nodes but for name and seeds; ``weather`` is the network's on a good day."""
         self.seed = seed
-        self.names = tuple(f"n{number + 1}" for number in range(nodes)) if isinstance(nodes, int) else tuple(nodes)
-        self.plan: list[Fault] = []
-        """Faults that were scheduled."""
+        self.names = _names(nodes)
         self._surroundings = SimulatedSurroundings(seed, weather)
-        self._fleet = self._surroundings.fleet
-        self._loop = VirtualLoop(self._fleet.world, self._fleet.streams, self._surroundings)
+        super().__init__(self._surroundings.fleet)
+        self._loop: VirtualLoop | None = None
+        self._failure: asyncio.Future[None]
         self._programs: dict[str, Program] = {}
-        self._disks: dict[str, Fate] = {}
-        self._failure: asyncio.Future[None] = self._loop.create_future()
-        self._ran = False
         self._told = ""
-        self._recorder = Recorder(self._fleet)
         self._diagram: Diagram | None = None
         for at, name in enumerate(self.names):
             seeds = tuple(self.names[(at + 1 + more) % len(self.names)] for more in range(len(self.names) - 1)[:SEEDS])
@@ -97,35 +90,34 @@ class Mesh:
         """Open the nodes, play ``main`` to its end, and end everything; returns or raises what it does.
 
         A service that fails ends the run with its error. Raises TimeoutError when ``main`` takes longer than
-        ``within_s`` virtual seconds, LocalProtocolError on a second run. The global ``random`` is seeded meanwhile.
+        ``within_s`` virtual seconds, LocalProtocolError on a second run. Meanwhile the global ``random`` follows from
+        the seed, and the clocks of ``time`` are virtual.
         """
-        if self._ran:
-            main.close()
-            raise LocalProtocolError("a Mesh is good for one run: make a new one")
-        self._ran = True
+        self._check_run(main)
+        loop = self._loop = VirtualLoop(self._fleet.world, self._fleet.streams, self._surroundings)
+        self._failure = loop.create_future()
         chance = random.getstate()
         random.seed(self.seed)
         try:
-            return self._loop.run_until_complete(self._play(main, within_s))
+            with virtual_clocks(self._fleet.world):
+                try:
+                    return loop.run_until_complete(self._play(main, within_s))
+                finally:
+                    if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
+                        main.close()
+                    self._told, self._diagram = self.report(), self._drawn()
+                    self._end(loop)
         finally:
-            if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
-                main.close()
-            self._told, self._diagram = self.report(), self._drawn()
-            self._end()
             random.setstate(chance)
 
     async def run_until(self, condition: Callable[[], bool], *, within_s: float = 60.0) -> None:
         """Wait until ``condition()`` holds; TimeoutError when it does not within so many virtual seconds."""
-        end_s = self.now_s + within_s
-        while not condition():
-            if self.now_s >= end_s:
-                raise TimeoutError(f"the condition did not come to hold within {within_s:g} s (seed {self.seed})")
-            await asyncio.sleep(CHECK_S)
+        await self._wait(condition, within_s, "the condition did not come to hold")
 
     async def up(self, name: str) -> Node:
-        """The node of that name, once it is open: after a restart."""
+        """The node of that name, once it is open: after a restart. TimeoutError when it is not in half a minute."""
         program = self._program(name)
-        await self.run_until(lambda: program.node is not None, within_s=OPEN_S)
+        await self._wait(lambda: program.node is not None, OPEN_S, f"node {name} did not open")
         return self.node(name)
 
     # Who is there
@@ -144,111 +136,19 @@ class Mesh:
 
             mesh.service("n2", lambda: bill(mesh.node("n2"), table))
         """
+        if not callable(service):
+            if inspect.iscoroutine(service):
+                service.close()
+            raise LocalProtocolError("give what makes the coroutine, which is called at each start: lambda: bill(...)")
         if where not in self._programs:
             self._add(where, None)
-            if self._loop.is_running():
+            self._programs[where].add(service)
+            if self._running():
                 self._fleet.hosts[where].boot()
-        self._programs[where].add(service)
-
-    # The hand of fate
-
-    def partition(self, *groups: Iterable[str]) -> Undo:
-        """Nothing passes between the groups (who is in none is with the first)."""
-        sides = [self._known(group) for group in groups]
-        self._note(f"partition {' | '.join(','.join(side) for side in sides)}")
-        return self._fleet.partition(*sides)
-
-    def one_way(self, source: str, target: str) -> Undo:
-        """Nothing passes from ``source`` to ``target``; the other way is open."""
-        self._note(f"one way: nothing passes from {source} to {target}")
-        return self._fleet.one_way(*self._known((source, target)))
-
-    def cut(self, one: str, other: str, *, silently: bool = False) -> None:
-        """The streams between two hosts are reset, or half-open from now on (``silently``). New ones work."""
-        self._note(f"{'silent ' if silently else ''}cut between {one} and {other}")
-        self._fleet.cut_streams(*self._known((one, other)), silently=silently)
-
-    def lossy(self, loss: float, source: str | None = None, target: str | None = None) -> Undo:
-        """That share of packets is lost, from ``source`` to ``target`` (None: any)."""
-        return self.storm(Weather(loss=loss), source, target)
-
-    def storm(self, weather: Weather, source: str | None = None, target: str | None = None) -> Undo:
-        """``weather`` holds as well, from ``source`` to ``target`` (None: any)."""
-        self._known(name for name in (source, target) if name is not None)
-        self._note(f"{weather} from {source or 'any'} to {target or 'any'}")
-        return self._fleet.spell(weather, source, target)
-
-    def heal(self) -> None:
-        """Every path is whole again; processes stay as they are."""
-        self._note("all paths heal")
-        self._fleet.paths.mend_all()
-
-    def slow(self, name: str, turn_s: float = 0.05) -> Undo:
-        """Each turn of the node comes ``turn_s`` after its input."""
-        self._known((name,))
-        self._note(f"{name} takes {turn_s:g} s for each turn")
-        return faults.Slow(at_s=0.0, node=name, turn_s=turn_s).begin(self._fleet)
-
-    def pause(self, name: str) -> Undo:
-        """The process stands still, its services too, until ``resume`` or what this returns."""
-        self._known((name,))
-        return faults.Pause(at_s=0.0, node=name).begin(self._fleet)
-
-    def resume(self, name: str) -> None:
-        """The process goes on, whatever made it stand still."""
-        host = self._fleet.hosts[self._known((name,))[0]]
-        while host.paused:
-            host.resume()
-
-    def crash(self, name: str, *, host: bool = False, disk: Fate = "kept") -> None:
-        """The process dies as by kill -9, or the whole ``host``: without a word to anybody.
-
-        ``disk``: what the next start finds: all that was committed, what was synced (``unsynced-lost``: the power
-        failed, so the host dies too), or nothing (``lost``). What runs on it is gone in the middle of what it did.
-        """
-        self._disks[name] = disk
-        self._fleet.crash(*self._known((name,)), host=host or disk == "unsynced-lost")
-
-    def restart(self, name: str) -> None:
-        """Start the process again, with its services; ``up`` waits until its node is open. Nothing if it runs."""
-        self._known((name,))
-        self._fleet.restart(name, self._disks.pop(name, "kept"))
-
-    def skew(self, name: str, offset_s: float, drift: float = 0.0) -> None:
-        """The wall clock of ``name`` is off by ``offset_s`` from now on, and gains ``drift`` seconds a second."""
-        self._note(f"the clock of {name} is off by {offset_s:g} s, drifting by {drift:g}")
-        self._fleet.hosts[self._known((name,))[0]].skew(offset_s, drift)
-
-    def befall(self, plan: Sequence[Fault]) -> None:
-        """Have faults happen, their times counted from now (or from the start of the run)."""
-        self.plan += plan
-        self._recorder.befell(plan, self.now_s)
-        faults.schedule(self._fleet, plan, self.now_s)
-
-    def swarm(
-        self,
-        count: int = 4,
-        *,
-        within_s: float = 20.0,
-        kinds: Sequence[swarm.Kind] | None = None,
-        among: Sequence[str] | None = None,
-    ) -> list[Fault]:
-        """Have ``count`` faults happen within ``within_s`` from now, drawn by the seed; returns them.
-
-        They are of ``kinds`` (None: one to four kinds, drawn too), and befall hosts ``among`` those (None: any).
-        """
-        rng = self._fleet.world.rng("swarm", len(self.plan))
-        hosts = self._known(self._programs if among is None else among)
-        plan = swarm.draw(rng, hosts, kinds or swarm.kinds(rng), count=count, within_s=within_s)
-        self.befall(plan)
-        return plan
+        else:
+            self._programs[where].add(service)
 
     # Looking
-
-    @property
-    def now_s(self) -> float:
-        """Virtual seconds since the beginning."""
-        return self._fleet.world.now
 
     @property
     def events(self) -> list[Happened]:
@@ -259,10 +159,6 @@ class Mesh:
     def trace(self) -> str:
         """A hash of all that happened so far: equal for equal seeds."""
         return self._fleet.world.hash()
-
-    def note(self, text: str, who: str = "main") -> None:
-        """Add a line to the timeline."""
-        self._fleet.world.note(who, text)
 
     def timeline(self, lines: int = TIMELINE_LINES) -> str:
         """The last ``lines`` of what happened, faults included, a line each."""
@@ -280,23 +176,50 @@ class Mesh:
 
     def draw(self, path: str | PathLike[str]) -> None:
         """Write a space-time diagram (SVG): nodes as lanes, faults, suspicions, deaths. After a run: of ``main``."""
+        if not self.now_s:
+            raise LocalProtocolError("nothing has happened yet: draw within the run, or after it")
         Path(path).write_text(svg(self._diagram or self._drawn()), encoding="utf-8")
 
     # Inside
 
     def _add(self, name: str, config: Config | None) -> None:
         host = self._fleet.add(name)
-        self._programs[name] = host.guest = Program(host, self._loop, config, self._failed)
+        self._programs[name] = host.guest = Program(host, config, self._failed, self.note)
+
+    def _check_run(self, main: Coroutine[Any, Any, Any]) -> None:
+        if not inspect.iscoroutine(main):
+            raise LocalProtocolError(f"run takes a coroutine, as asyncio.run does: mesh.run(main()), not {main!r}")
+        wrong = "a Mesh is good for one run: make a new one" if self._loop is not None else ""
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            wrong = "another event loop runs: call mesh.run from plain code, or await main() where the mesh runs"
+        if wrong:
+            main.close()
+            raise LocalProtocolError(wrong)
+
+    def _running(self) -> bool:
+        return self._loop is not None and self._loop.is_running()
 
     async def _play(self, main: Coroutine[Any, Any, T], within_s: float) -> T:
         for name in self._programs:
             self._fleet.hosts[name].boot()
-        opened = self._loop.create_task(self.run_until(self._open, within_s=OPEN_S), name="open")
-        await self._first(opened, OPEN_S + 1)
-        return await self._first(self._loop.create_task(main, name="main"), within_s)
+        opening = self._wait(self._open, OPEN_S, "the nodes did not open")
+        await self._first(asyncio.create_task(opening, name="open"), OPEN_S + 1)
+        return await self._first(asyncio.create_task(main, name="main"), within_s)
 
     def _open(self) -> bool:
-        return all(program.serving for program in self._programs.values() if program.config is not None)
+        return all(program.node is not None for program in self._programs.values() if program.config is not None)
+
+    async def _wait(self, condition: Callable[[], bool], within_s: float, otherwise: str) -> None:
+        self._check_running()
+        end_s = self.now_s + within_s
+        while not (held := condition()):
+            if self.now_s >= end_s:
+                raise TimeoutError(f"{otherwise} within {within_s:g} s (seed {self.seed})")
+            await asyncio.sleep(CHECK_S)
+        if inspect.iscoroutine(held):
+            held.close()
+            raise LocalProtocolError("a condition is a plain function that returns whether it holds, not an async one")
 
     async def _first(self, task: asyncio.Task[T], within_s: float) -> T:
         """What the task comes to, unless a service fails first or time runs out."""
@@ -307,16 +230,15 @@ class Mesh:
         await asyncio.wait((task,), timeout=END_S)
         if self._failure.done():
             self._failure.result()
-        raise TimeoutError(f"main() did not end within {within_s:g} virtual seconds (seed {self.seed})")
+        raise TimeoutError(f"{task.get_name()}() did not end within {within_s:g} virtual seconds (seed {self.seed})")
 
     def _failed(self, where: str, error: BaseException) -> None:
         error.add_note(f"raised by a service on {where}, at {self.now_s:.3f} virtual seconds, seed {self.seed}")
         if not self._failure.done():
             self._failure.set_exception(error)
 
-    def _end(self) -> None:
+    def _end(self, loop: VirtualLoop) -> None:
         """Cancel what runs, bury what was killed, close the loop."""
-        loop = self._loop
         living = [task for task, process in loop.tasks.items() if process is None or process.alive]
         for task in living:
             task.cancel()
@@ -330,22 +252,30 @@ class Mesh:
         loop.close()
 
     def _program(self, name: str) -> Program:
-        self._known((name,))
-        return self._programs[name]
+        """The program with a node of the mesh's own, while the mesh runs."""
+        self._known([name])
+        self._check_running()
+        program = self._programs.get(name)
+        if program is None or program.config is None:
+            raise LocalProtocolError(f"host {name} has no node of the mesh's own: there are {', '.join(self.names)}")
+        return program
 
-    def _known(self, names: Iterable[str]) -> tuple[str, ...]:
-        found = tuple(names)
-        for name in found:
-            if name not in self._fleet.hosts:
-                raise LocalProtocolError(f"no host is called {name!r}: there are {', '.join(self._fleet.hosts)}")
-        return found
+    def _check_running(self) -> None:
+        if not self._running():
+            raise LocalProtocolError(
+                "the mesh does not run: mesh.run(main()), or an async test that the meshq plugin plays (one without the"
+                " marks of asyncio or anyio, and without async fixtures; pytest-asyncio in its strict mode)"
+            )
 
     def _drawn(self) -> Diagram:
         return self._recorder.diagram(f"{len(self.names)} nodes, seed {self.seed}")
 
-    def _note(self, text: str) -> None:
-        self._recorder.moment(text)
-        self.note(text, "fault")
+
+def _names(nodes: int | Iterable[str]) -> tuple[str, ...]:
+    names = tuple(f"n{number + 1}" for number in range(nodes)) if isinstance(nodes, int) else tuple(nodes)
+    if isinstance(nodes, str) or not names or len(set(names)) < len(names):
+        raise LocalProtocolError(f"nodes is how many, 1 or more, or a list of different names, not {nodes!r}")
+    return names
 
 
 def _bury(task: asyncio.Task[Any]) -> None:

@@ -25,49 +25,48 @@ class Program:
     def __init__(
         self,
         host: Host,
-        loop: asyncio.AbstractEventLoop,
         config: Config | None,
         failed: Callable[[str, BaseException], None],
+        note: Callable[[str, str], None],
     ) -> None:
+        """``failed`` hears of the host and the error of what fails, ``note`` a line and the host for the timeline."""
         self.host = host
         self.node: Node | None = None
         """The node, while it is open."""
         self.processes: list[Process] = []
         """One for each start; the last may be alive."""
-        self._loop = loop
         self.config = config
         """The node's settings; None on a host without one."""
         self._failed = failed
+        self._note = note
+        self._serving = False
         self._services: list[Service] = []
 
     @property
     def alive(self) -> bool:
         return bool(self.processes) and self.processes[-1].alive
 
-    @property
-    def serving(self) -> bool:
-        """Whether the process runs and its node, if it has one, is open."""
-        return self.alive and (self.config is None or self.node is not None)
-
     def add(self, service: Service) -> None:
         """One more service, from now on and after each start."""
         self._services.append(service)
-        if self.serving:
+        if self._serving:
             self._serve(service)
 
     def boot(self) -> None:
         process = Process(self.host)
         self.processes.append(process)
-        process.spawn(self._loop, self._main(process), f"process:{self.host.name}")
+        self._serving = False
+        process.spawn(asyncio.get_running_loop(), self._main(process), f"process:{self.host.name}")
 
     def died(self) -> None:
         self.node = None
+        self._serving = False
         if self.alive:
             self.processes[-1].die()
 
     def resumed(self) -> None:
         if self.alive:
-            self.processes[-1].go_on(self._loop)
+            self.processes[-1].go_on(asyncio.get_running_loop())
 
     async def _main(self, process: Process) -> None:
         if self.config is None:
@@ -81,17 +80,21 @@ class Program:
         except Exception as exc:
             self._failed(self.host.name, exc)
         self.node = None
+        self._serving = False
         process.die()
 
     def _serve_all(self) -> None:
+        self._serving = True
         for service in self._services:
             self._serve(service)
 
     def _serve(self, service: Service) -> None:
-        self.processes[-1].spawn(self._loop, self._serving(service), f"service:{self.host.name}")
+        loop = asyncio.get_running_loop()
+        self.processes[-1].spawn(loop, self._play(service), f"service:{self.host.name}")
 
-    async def _serving(self, service: Service) -> None:
+    async def _play(self, service: Service) -> None:
         try:
             await service()
+            self._note("a service has ended", self.host.name)
         except Exception as exc:
             self._failed(self.host.name, exc)

@@ -217,12 +217,12 @@ def rolling_restart(stage: Stage) -> list[Fault]:
     ]
 
 
-@scenario("mixed", active_s=20.0)
+@scenario("mixed", active_s=12.0)
 def mixed(stage: Stage) -> list[Fault]:
     """One to four kinds of fault by lot, any number of times. Breaks what no other scenario thought of."""
     rng = stage.rng("mixed")
-    crowd(stage, consumers=rng.randint(1, 4), delay_share=0.05)
-    return swarm.draw(rng, stage.names, swarm.kinds(rng), count=rng.randint(2, 10), within_s=16.0)
+    crowd(stage, consumers=rng.randint(1, 4), delay_share=0.05, every_s=0.5)
+    return swarm.draw(rng, stage.names, swarm.kinds(rng), count=rng.randint(2, 10), within_s=10.0)
 
 
 @scenario("late-finish", active_s=12.0)

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 FIXTURE: Final = "mesh"
 MARKER: Final = (
-    "meshq(nodes=3, config=None, weather=...): how the fixture `mesh` is made: keyword arguments of meshq.sim.Mesh,"
-    " and seeds=N to play the test with the seeds 1 to N unless the command line says otherwise"
+    "meshq(nodes=3, config=None, weather=...): how the fixture `mesh` is made, by keyword arguments of meshq.sim.Mesh;"
+    " with seed=S, or seeds=N for 1 to N, what the test is played with unless the command line says otherwise"
 )
+KNOWN: Final = ("nodes", "config", "weather", "seed", "seeds")
 _MESH: Final = pytest.StashKey["Mesh"]()
 
 
@@ -85,17 +86,29 @@ def _is_ours(metafunc: pytest.Metafunc) -> bool:
 
 
 def _seeds(config: pytest.Config, definition: pytest.Item) -> list[int]:
+    """What the command line says, else the mark, else the seed 1."""
+    mark = _mark(definition)
     one, many = config.getoption("--meshq-seed"), config.getoption("--meshq-seeds")
-    if one is not None:
-        return [one]
-    marker = definition.get_closest_marker("meshq")
-    count = many or (marker.kwargs.get("seeds", 1) if marker is not None else 1)
-    return list(range(1, count + 1))
+    if one is None and many is None:
+        one, many = mark.get("seed"), mark.get("seeds", 1)
+    if one is None and many < 1:
+        raise pytest.UsageError(f"{definition.nodeid}: play it with 1 seed or more, not {many}")
+    return [one] if one is not None else list(range(1, many + 1))
 
 
 def _arguments(item: pytest.Item) -> dict[str, Any]:
+    return {name: value for name, value in _mark(item).items() if name not in ("seed", "seeds")}
+
+
+def _mark(item: pytest.Item) -> dict[str, Any]:
+    """The keyword arguments of the mark ``meshq``, the nearest one."""
     marker = item.get_closest_marker("meshq")
-    return {name: value for name, value in (marker.kwargs if marker else {}).items() if name != "seeds"}
+    if marker is None:
+        return {}
+    if marker.args or (unknown := [name for name in marker.kwargs if name not in KNOWN]):
+        wrong = f"not {marker.args[0]!r} alone" if marker.args else f"no {unknown[0]!r}"
+        raise pytest.UsageError(f"{item.nodeid}: the mark meshq takes {', '.join(KNOWN)}, by name; {wrong}")
+    return dict(marker.kwargs)
 
 
 def _again(item: pytest.Item, seed: int) -> str:

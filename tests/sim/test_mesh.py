@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -204,7 +205,9 @@ def test_every_verb_of_fate_can_be_said_and_undone() -> None:
     mesh.run(main())
     assert "n3: process crashes" not in mesh.report()
     assert "process crashes" in mesh.report()
-    assert "at   0.500 s: Crash" in mesh.report()
+    planned, happened, _ = (line for line in mesh.report().splitlines() if "Crash node='n3'" in line)
+    at_s = float(happened.split()[0])  # the plan's times are the timeline's
+    assert f"at {at_s:7.3f} s: Crash" in planned
 
 
 def test_a_swarm_is_drawn_by_the_seed() -> None:
@@ -300,6 +303,97 @@ def test_wrong_use_says_what_is_right() -> None:
     mesh.run(main())
     with pytest.raises(LocalProtocolError, match="one run"):
         mesh.run(main())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda mesh: mesh.partition(["n1"]), lambda mesh: mesh.partition(["n1", "n2"], ["n2"]),
+        lambda mesh: mesh.partition("n1", "n2"), lambda mesh: mesh.cut("n1", "n1"), lambda mesh: mesh.lossy(5),
+        lambda mesh: mesh.storm(Weather(latency_s=-1.0)), lambda mesh: mesh.slow("n1", 0.0),
+        lambda mesh: mesh.crash("n1", disk="gone"), lambda mesh: mesh.befall([Crash(at_s=1.0, node="n7")]),
+        lambda mesh: mesh.befall([Crash(at_s=-1.0, node="n1")]), lambda mesh: mesh.swarm(-1),
+        lambda mesh: mesh.swarm(kinds=["crashes"]), lambda mesh: mesh.swarm(kinds="crash"),
+        lambda mesh: mesh.swarm(among="n1"), lambda mesh: mesh.service("n1", asyncio.sleep(1)),
+        lambda mesh: mesh.draw("never.svg"), lambda mesh: mesh.node("n1"), lambda mesh: mesh.run(asyncio.sleep),
+        lambda _: Mesh(nodes=0), lambda _: Mesh(nodes=["a", "a"]), lambda _: Mesh(nodes="abc"),
+    ],
+)  # fmt: skip
+def test_what_means_nothing_is_refused_before_anything_happens(wrong: Callable[[Mesh], object]) -> None:
+    mesh = Mesh(nodes=2)
+    with pytest.raises(LocalProtocolError):
+        wrong(mesh)
+    assert mesh.plan == []
+    mesh.run(asyncio.sleep(0))
+
+
+def test_an_async_condition_is_refused_and_does_not_count_as_one_that_holds() -> None:
+    async def holds() -> bool:
+        return False
+
+    mesh: Any = Mesh(nodes=1)
+    with pytest.raises(LocalProtocolError, match="plain function"):
+        mesh.run(mesh.run_until(holds))
+
+
+def test_a_mesh_within_another_loop_says_what_to_do() -> None:
+    mesh = Mesh(nodes=1)
+
+    async def elsewhere() -> None:
+        with pytest.raises(LocalProtocolError, match="does not run"):
+            await mesh.up("n1")
+        with pytest.raises(LocalProtocolError, match="another event loop"):
+            mesh.run(asyncio.sleep(1))
+
+    asyncio.run(elsewhere())
+
+
+def test_a_service_of_a_new_host_begins_once_however_late_it_is_given() -> None:
+    mesh = Mesh(nodes=1)
+    begun: list[str] = []
+
+    async def begin(name: str) -> None:
+        begun.append(name)
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        mesh.service("app", lambda: begin("first"))
+        await asyncio.sleep(1)
+        mesh.service("app", lambda: begin("second"))
+        await asyncio.sleep(1)
+        assert begun == ["first", "second"]
+        mesh.crash("app")
+        assert not mesh.runs("app")
+        mesh.restart("app")
+        mesh.service("app", lambda: begin("third"))
+        await asyncio.sleep(1)
+        assert begun == ["first", "second", "first", "second", "third"]
+        with pytest.raises(LocalProtocolError, match="no node of the mesh"):
+            await mesh.up("app")
+
+    mesh.run(main())
+
+
+def test_the_clocks_of_time_are_virtual_and_a_services_wall_clock_is_its_hosts() -> None:
+    mesh = Mesh(nodes=1)
+    real = time.time()
+    read: list[float] = []
+
+    async def main() -> None:
+        mesh.skew("n1", 3600.0)
+        began = time.monotonic(), time.time(), time.perf_counter()
+        await asyncio.sleep(100)
+        ended = time.monotonic(), time.time(), time.perf_counter()
+        assert [round(late - early, 3) for late, early in zip(ended, began, strict=True)] == [100.0] * 3
+        mesh.service("n1", read_clock)
+        await asyncio.sleep(1)
+        assert read[0] - time.time() == pytest.approx(3600.0, abs=2.0)
+
+    async def read_clock() -> None:
+        read.append(time.time())
+
+    mesh.run(main())
+    assert 0 <= time.time() - real < 60
 
 
 def test_two_nodes_on_one_host_are_refused() -> None:

@@ -30,3 +30,8 @@ def test_small_meshes_work_as_well(name: str, nodes: int) -> None:
     result = run(name, nodes, 1)
     assert result.ok, result.report()
     assert result.counters["finished"] > 50
+
+
+def test_a_requeue_that_met_the_end_of_its_link_makes_nothing_early() -> None:
+    """Lent on a session that had ended when its consumer asked for a delay: it comes back without one."""
+    assert run("mixed", 5, 236).ok

@@ -85,6 +85,14 @@ async def test_it(mesh):
     assert "2 passed" in run_pytest(tmp_path, text, "--strict-markers")
 
 
+def test_a_mark_or_an_option_that_plays_nothing_is_an_error(tmp_path: Path) -> None:
+    marked = "import pytest\n@pytest.mark.meshq({})\n" + PASSING.strip()
+    for mark in ("5", "node=5", "seeds=0"):
+        assert "meshq" in run_pytest(tmp_path, marked.format(mark), status=2) or mark == "seeds=0"
+    run_pytest(tmp_path, PASSING, "--meshq-seeds", "-3", status=2)
+    assert "[seed9]" in run_pytest(tmp_path, marked.format("seed=9"))
+
+
 def test_a_test_that_is_not_async_runs_the_mesh_itself(tmp_path: Path) -> None:
     text = """
 def test_it(mesh):
