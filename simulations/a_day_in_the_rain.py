@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 
 from meshq.sim import swarm
+from meshq.sim.crowd import crowd
 from meshq.sim.faults import Fault
 from meshq.sim.run import play_scenario
 from meshq.sim.scenario import Scenario
-from meshq.sim.scenarios import crowd
 from meshq.sim.stage import Stage
 
 

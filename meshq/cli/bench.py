@@ -23,7 +23,7 @@ class Level(StrEnum):
 
 Size = Annotated[int, typer.Option(metavar="BYTES", min=8, help="Bytes of a message.")]
 Batch = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Messages of one publish_many; 1: single calls of publish.")
+    int, typer.Option(metavar="N", min=1, max=65_536, help="Messages of one publish_many; 1: single calls of publish.")
 ]
 Calls = Annotated[
     int | None,
@@ -196,6 +196,8 @@ def _load(
     usual: int, messages: int | None, size: int, batch: int, calls: int | None, level: Level, each: bool
 ) -> tuple[int, int, int, int, str, bool]:
     """What is published; without --messages so many as take a few seconds. Slow ways get fewer."""
+    if messages is not None and messages < batch:
+        raise typer.BadParameter(f"at least one batch is published: {batch} or more", param_hint="'--messages'")
     calls = calls or _calls(batch)
     if batch == 1:
         usual = min(usual // 5, max(10_000, calls * 2_000))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from meshq.sim import scenarios as _scenarios
+from meshq.sim import aimed, scenarios
 from meshq.sim.checkers import STANDARD, Checker
 from meshq.sim.faults import Fault
 from meshq.sim.gossip import run_gossip
@@ -25,8 +25,12 @@ VIOLATED: Final = 4
 MEMBERSHIP: Final = "membership"
 """A run of membership alone, for numbers of nodes that are too many for engines; no scenario with clients."""
 MEMBERSHIP_S: Final = 60.0
-NAMES: Final = tuple(SCENARIOS)
-assert _scenarios is not None
+NAMES: Final = tuple(
+    name
+    for module in (scenarios, aimed)
+    for name, each in SCENARIOS.items()
+    if each.prepare.__module__ == module.__name__
+)
 
 
 @dataclass(slots=True)

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from meshq.sim import scenarios
-from meshq.sim.scenario import SCENARIOS
+from meshq.sim.run import NAMES
 from tests.architecture.source import REPOSITORY
 from tests.docs.pages import PAGES, anchors, prose
 
-assert scenarios is not None  # importing them makes them known
 DECISIONS = sorted((REPOSITORY / "docs" / "adr").glob("0*.md"))
 
 
@@ -56,7 +54,7 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_simulation_that_a_page_names_exists(page: Path) -> None:
     for simulation in re.findall(r"[Ss]imulation `([\w-]+)`", page.read_text(encoding="utf-8")):
-        assert simulation in SCENARIOS, simulation
+        assert simulation in NAMES, simulation
 
 
 def test_every_word_has_one_line_in_the_glossary() -> None:

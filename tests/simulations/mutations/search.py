@@ -19,8 +19,8 @@ from meshq.sim.stage import Broken, Stage
 from tests.simulations.mutations.bug import Bug
 
 NODES: Final = 5
-RUN_S: Final = 90
-"""Processor seconds: ten times what the longest healthy run takes."""
+RUN_S: Final = 40
+"""Processor seconds: several times what the longest healthy run takes."""
 LAST_RESORT: Final = "mixed"
 BLOCK: Final = 10
 
