@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from meshq.config import BrokerConfig, MembershipConfig, RoutingConfig
+from meshq.sim.checkers.answered import Answered
 from meshq.sim.checkers.attempts import NoAttempts
 from meshq.sim.checkers.calm import NobodyAccused
 from meshq.sim.checkers.fencing import OneOfAName
@@ -119,7 +120,44 @@ def split_catalog(stage: Stage) -> list[Fault]:
 
 
 def _reordered() -> Settings:
-    return Settings(weather=Weather(latency_s=0.01, jitter_s=0.1, reordering=0.5, reorder_s=1.0, duplication=0.2))
+    """A window so short that only what is kept for first channels can give a second one the backlog."""
+    return Settings(
+        weather=Weather(latency_s=0.01, jitter_s=0.1, reordering=0.5, reorder_s=1.0, duplication=0.2),
+        broker=BrokerConfig(window_s=0.2),
+    )
+
+
+def _losing() -> Settings:
+    return Settings(weather=Weather(latency_s=0.01, jitter_s=0.05, loss=0.1, reordering=0.2, reorder_s=0.2))
+
+
+@scenario("subscribing", active_s=12.0, settings=_losing, more=(Answered,))
+def subscribing(stage: Stage) -> list[Fault]:
+    """New channels at every node, one soon after the other, and consumers that leave and come back, while packets are
+    lost and reordered. Breaks a barrier that ends with the answer to something older, news that are told once, and
+    interest that stays when its consumers have gone."""
+    rng = stage.rng("subscribing")
+    stage.publisher(rng.choice(stage.names), PublisherHabits(topics=("orders",), every_s=0.2))
+    for number in range(20):
+        habits = replace(POLITE, leave_every_s=rng.choice((0.0, 1.0)), away_s=0.2)
+        node = stage.names[number // 4 % len(stage.names)]
+        stage.consumer(node, "orders", f"c{number}", habits, late_s=1.0 + number // 4 + number % 4 * 0.02)
+    return []
+
+
+@scenario("deleted-across", active_s=20.0)
+def deleted_across(stage: Stage) -> list[Fault]:
+    """While the mesh is parted one half deletes a topic, and the other goes on publishing to it, without a consumer.
+    Breaks a delete that takes along what was published after it."""
+    rng = stage.rng("deleted")
+    names = rng.sample(stage.names, len(stage.names))
+    half, rest = tuple(names[:2]), tuple(names[2:])
+    stage.consumer(half[0], "orders", "billing", POLITE)
+    stage.publisher(rest[0], PublisherHabits(topics=("orders",), every_s=0.2))
+    admin, deleted_s = stage.admin(half[1]), rng.uniform(3.0, 6.0)
+    stage.act(deleted_s, admin.ask, "delete", {"topic": "orders"})
+    stage.act(deleted_s + 1.5, stage.owe_from_now, "orders", "billing")
+    return [Partition(at_s=2.0, for_s=rng.uniform(7.0, 12.0), groups=(rest, half))]
 
 
 @scenario("first-channels", active_s=12.0, settings=_reordered)

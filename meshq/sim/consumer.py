@@ -58,6 +58,8 @@ class Consumer(Client):
         self.topic = topic
         self.channel = channel
         self.subscribed = False
+        self.asked_at = 0.0
+        """When it last asked to be subscribed."""
         self.in_hand = 0
         self.in_hand_max = 0
         self.attempts_max = 0
@@ -120,6 +122,7 @@ class Consumer(Client):
             return
         habits = self.habits
         self._flow += 1
+        self.asked_at = self._world.now
         self._session.subscribe(
             self._flow, self.topic, self.channel, habits.messages, habits.size_bytes,
             again=self._known, barrier_ms=habits.barrier_ms, timeout_ms=habits.timeout_ms,
@@ -131,7 +134,7 @@ class Consumer(Client):
 
     def _subscribed(self, frame: Subscribed) -> None:
         self.subscribed = self._known = True
-        self._ledger.subscribed(self._world.now, self.topic, self.channel, frame.answered, frame.asked)
+        self._ledger.subscribed(self._world.now, self.topic, self.channel, frame.answered, frame.asked, self)
 
     def _ended(self, frame: Ended) -> None:
         if frame.flow != self._flow:

@@ -75,6 +75,8 @@ class Ledger:
     """Told of each requeue and return: name, channel."""
     on_requeued: list[Callable[[bytes, str, float], None]] = field(default_factory=list)
     """Told of each requeue once more: name, channel, delay in seconds."""
+    on_subscribed: list[Callable[[Any, int, int], None]] = field(default_factory=list)
+    """Told of each barrier that is over: consumer, answered, asked."""
     on_wrong: list[Callable[[str], None]] = field(default_factory=list)
     """Told of each contradiction."""
     wrong: list[str] = field(default_factory=list)
@@ -101,11 +103,15 @@ class Ledger:
             message.confirmed_at = now
             self._place(message, log, number)
 
-    def subscribed(self, now: float, topic: str, channel: str, answered: int, asked: int) -> None:
+    def subscribed(
+        self, now: float, topic: str, channel: str, answered: int, asked: int, consumer: Any = None
+    ) -> None:
         """A barrier is over."""
         self.barriers.append((now, topic, channel, answered, asked))
         if answered == asked:
             self.owed_from.setdefault((topic, channel), now)
+        for told in self.on_subscribed:
+            told(consumer, answered, asked)
 
     def handed(self, name: bytes, channel: str, log: LogId, number: int, consumer: Any = None) -> None:
         """A consumer has it."""

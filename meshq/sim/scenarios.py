@@ -9,6 +9,7 @@ from __future__ import annotations
 from meshq.sim import swarm
 from meshq.sim.checkers import NoRepeats, Order
 from meshq.sim.checkers.calm import NobodyAccused
+from meshq.sim.checkers.goodbye import Goodbye
 from meshq.sim.checkers.prompt import Prompt
 from meshq.sim.checkers.timeouts import NoTimeouts
 from meshq.sim.consumer import ConsumerHabits
@@ -139,7 +140,7 @@ def crash_storm(stage: Stage) -> list[Fault]:
     return plan
 
 
-@scenario("rolling-restart", active_s=25.0)
+@scenario("rolling-restart", active_s=25.0, more=(Goodbye,))
 def rolling_restart(stage: Stage) -> list[Fault]:
     """Every node is drained and started again, one after the other, under load. Breaks a drain that forgets what is
     deferred or lent, a goodbye taken for a death, and a node that serves before it knows the catalog."""

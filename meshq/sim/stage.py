@@ -158,6 +158,10 @@ class Stage:
         """Everything is due to the channel from the first message on: the topic's backlog is its."""
         self.ledger.owed_from[topic, channel] = 0.0
 
+    def owe_from_now(self, topic: str, channel: str) -> None:
+        """What was sent before is not due to the channel any more."""
+        self.ledger.owed_from[topic, channel] = self.world.now
+
     def forget_extent(self, holder: str, origin: str) -> None:
         """The broker at ``holder`` forgets one message that ``origin`` lent it, as its next audit will show."""
         engine = self.engine(holder)

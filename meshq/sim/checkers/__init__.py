@@ -9,29 +9,34 @@ from __future__ import annotations
 from meshq.sim.checkers.accounts import Accounts
 from meshq.sim.checkers.base import Checker
 from meshq.sim.checkers.bounds import Bounds
+from meshq.sim.checkers.copies import Copies
 from meshq.sim.checkers.credit import Credit
 from meshq.sim.checkers.delivery import NothingLost
+from meshq.sim.checkers.draining import Draining
 from meshq.sim.checkers.due import Due
 from meshq.sim.checkers.honest import Honest
+from meshq.sim.checkers.kept import Kept
 from meshq.sim.checkers.leases import OneLease
+from meshq.sim.checkers.newcomers import Newcomers
 from meshq.sim.checkers.once import NoRepeats
 from meshq.sim.checkers.order import Order
 from meshq.sim.checkers.paths import Paths
 from meshq.sim.checkers.patience import Patience
 from meshq.sim.checkers.repeats import Repeats
 from meshq.sim.checkers.rest import Rest
+from meshq.sim.checkers.subscribed import Subscribed
 from meshq.sim.checkers.tables import Tables
 from meshq.sim.checkers.thrift import Thrift
 from meshq.sim.checkers.tried import Tried
 from meshq.sim.checkers.views import Views
 
 STANDARD = (
-    NothingLost, Accounts, Credit, Thrift, OneLease, Repeats, Due, Tried, Patience, Paths, Views, Honest, Bounds,
+    NothingLost, Kept, Subscribed, Newcomers, Draining, Copies, Accounts, Credit, Thrift, OneLease, Repeats, Due, Tried, Patience, Paths, Views, Honest, Bounds,
     Tables, Rest,
 )  # fmt: skip
 
 
 __all__ = [
-    "STANDARD", "Accounts", "Bounds", "Checker", "Credit", "Due", "Honest", "NoRepeats", "NothingLost", "OneLease",
-    "Order", "Paths", "Patience", "Repeats", "Rest", "Tables", "Thrift", "Tried", "Views",
+    "STANDARD", "Accounts", "Bounds", "Checker", "Copies", "Credit", "Draining", "Due", "Honest", "Kept", "Newcomers", "NoRepeats", "NothingLost", "OneLease",
+    "Order", "Paths", "Patience", "Repeats", "Rest", "Subscribed", "Tables", "Thrift", "Tried", "Views",
 ]  # fmt: skip

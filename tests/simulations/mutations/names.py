@@ -119,7 +119,7 @@ def a_new_epoch_keeps_the_old_interest(right: Code, strike: Strike) -> Code:
     return show
 
 
-@bug(Holding, "put", "churn", "lossy")
+@bug(Holding, "put", "subscribing", "churn", "lossy")
 def interest_that_ends_is_not_taken_in(right: Code, strike: Strike) -> Code:
     """A node that has no consumers any more is still taken to have some."""
 
@@ -132,7 +132,7 @@ def interest_that_ends_is_not_taken_in(right: Code, strike: Strike) -> Code:
     return put
 
 
-@bug(Announcer, "_retry", "lossy")
+@bug(Announcer, "_retry", "subscribing", "lossy")
 def announcements_are_sent_once(right: Code, strike: Strike) -> Code:
     """News that a member did not acknowledge are not sent again."""
 
@@ -168,7 +168,7 @@ def heads_that_differ_are_not_repaired(right: Code, strike: Strike) -> Code:
     return differs
 
 
-@bug(Barriers, "begin", "calm", "lossy")
+@bug(Barriers, "begin", "subscribing", "calm")
 def the_barrier_returns_at_once(right: Code, strike: Strike) -> Code:
     """`subscribe` says that all have acknowledged the channel before any has."""
 
@@ -182,7 +182,7 @@ def the_barrier_returns_at_once(right: Code, strike: Strike) -> Code:
     return begin
 
 
-@bug(Barriers, "acked", "lossy", "calm")
+@bug(Barriers, "acked", "subscribing", "lossy")
 def any_acknowledgement_ends_a_barrier(right: Code, strike: Strike) -> Code:
     """An acknowledgement counts for the channel whatever version it names."""
 
@@ -304,7 +304,7 @@ def the_dead_go_on_consuming(right: Code, strike: Strike) -> Code:
     return member_down
 
 
-@bug(Engine, "_routed", "split-catalog")
+@bug(Engine, "_routed", "deleted-across")
 def what_came_after_a_delete_is_dropped_with_it(right: Code, strike: Strike) -> Code:
     """A delete takes along what was accepted after it, on the far side of a partition."""
 

@@ -139,7 +139,7 @@ def numbers_are_used_again_after_a_restart(right: Code, strike: Strike) -> Code:
     return init
 
 
-@bug(Log, "settle", "calm", "churn")
+@bug(Log, "settle", "calm", "full")
 def a_batch_goes_when_one_channel_has_it(right: Code, strike: Strike) -> Code:
     """A batch leaves memory when the first channel has finished it."""
 
