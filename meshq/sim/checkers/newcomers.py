@@ -42,7 +42,7 @@ class Newcomers(Checker):
             self._check(host, engine, due)
 
     def _check(self, host: Host, engine: Engine, due: Channels) -> None:
-        if engine.membership.alone or self.stage.world.now - engine._views.started_at > ALONE_S:
+        if engine.membership.alone or host.now - engine._views.started_at > ALONE_S:
             return
         missing = sorted((due & self._known(host)) - _channels(engine))
         if missing:

@@ -31,7 +31,7 @@ class Subscribed(Checker):
 
     def _knew(self, host: Host, topic: str, channel: str, asked_at: float) -> bool:
         engine = self.stage.engine(host.name)
-        if engine is None or engine._views.started_at >= asked_at:
+        if engine is None or engine._views.started_at - host.clock.base_s >= asked_at:
             return True
         routing = engine.routing
         return routing.known(topic, channel) is not None or routing.deleted(topic, channel)
