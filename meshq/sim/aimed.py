@@ -6,8 +6,9 @@ Those of weather of all kinds are in ``scenarios``.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
-from meshq.config import BrokerConfig, MembershipConfig, RoutingConfig
+from meshq.config import BrokerConfig, LinkConfig, MembershipConfig, RoutingConfig
 from meshq.sim.checkers.answered import Answered
 from meshq.sim.checkers.attempts import NoAttempts
 from meshq.sim.checkers.calm import NobodyAccused
@@ -265,6 +266,40 @@ def gone(stage: Stage) -> list[Fault]:
     lost = rng.sample(stage.names, len(stage.names) * 2 // 5)
     stage.retired |= {*lost}
     return [Crash(at_s=2.0 + number + rng.random(), node=node, host=number == 0) for number, node in enumerate(lost)]
+
+
+def _patient() -> Settings:
+    """Links that wait for ever, in all that a run lasts."""
+    return Settings(link=LinkConfig(silent_s=100.0))
+
+
+@scenario("silent-host", active_s=25.0, settings=_patient)
+def silent_host(stage: Stage) -> list[Fault]:
+    """A host dies with messages in its hands, where links bear silence for longer than the run. Breaks a verdict that
+    frees no leases: what the dead held would wait for its link."""
+    rng = stage.rng("silent")
+    one, other = pair(rng, stage.names)
+    stage.publisher(one, PublisherHabits(topics=("orders",), every_s=0.1))
+    stage.consumer(one, "orders", "billing", POLITE)
+    stage.consumer(other, "orders", "billing", ConsumerHabits(messages=32, handle_s=(0.5, 2.0)))
+    stage.retired |= {other}
+    return [Crash(at_s=rng.uniform(2.0, 6.0), node=other, host=True)]
+
+
+LONG: Final = "x" * 50
+
+
+@scenario("long-catalog", active_s=12.0)
+def long_catalog(stage: Stage) -> list[Fault]:
+    """There are so many names, and such long ones, that a newcomer takes the catalog in several parts; nodes restart.
+    Breaks a newcomer that serves with the first part."""
+    rng = stage.rng("long")
+    crowd(stage, topics=("zebras",), every_s=0.3, habits=POLITE)
+    admin = stage.admin(stage.names[0])
+    for number in range(500):
+        what = {"topic": f"topic-{number // 50}-{LONG}", "channel": f"channel-{number}-{LONG}"}
+        stage.act(0.1 + number * 0.004, admin.ask, "create", what)
+    return [Crash(at_s=at_s, for_s=0.5, node=rng.choice(stage.names[1:]), disk="lost") for at_s in (4.0, 7.0, 10.0)]
 
 
 def _far() -> Settings:

@@ -147,7 +147,7 @@ def rolling_restart(stage: Stage) -> list[Fault]:
     crowd(stage, delay_share=0.05)
     step_s = 22.0 / len(stage.names)
     return [
-        Drain(at_s=0.5 + number * step_s, for_s=min(4.0, step_s), node=node, timeout_s=min(3.0, step_s - 0.5))
+        Drain(at_s=2.5 + number * step_s, for_s=min(4.0, step_s), node=node, timeout_s=min(3.0, step_s - 0.5))
         for number, node in enumerate(stage.names)
     ]
 

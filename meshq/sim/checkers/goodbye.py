@@ -1,5 +1,8 @@
 """A goodbye is heard: where packets arrive, a node that leaves on purpose is told as left by each node that held it
-alive, before it is told as failed or as started anew."""
+alive, before it is told as failed or as started anew.
+
+Not for a node that leaves within a second of its start: its goodbye may overtake the news that it is there.
+"""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def announcements_are_sent_once(right: Code, strike: Strike) -> Code:
     return retry
 
 
-@bug(Interest, "apply", "lossy", "first-channels")
+@bug(Interest, "apply", "subscribing", "lossy")
 def deltas_are_taken_over_a_gap(right: Code, strike: Strike) -> Code:
     """Part of a map is taken though what comes before it was lost."""
 
@@ -194,7 +194,7 @@ def any_acknowledgement_ends_a_barrier(right: Code, strike: Strike) -> Code:
     return acked
 
 
-@bug(Exchange, "_acknowledgements", "calm", "first-channels")
+@bug(Exchange, "_acknowledgements", "subscribing", "first-channels")
 def channels_are_acknowledged_before_they_are_known(right: Code, strike: Strike) -> Code:
     """A node acknowledges the newest version it has heard of, also beyond a gap."""
 
@@ -210,7 +210,7 @@ def channels_are_acknowledged_before_they_are_known(right: Code, strike: Strike)
     return acknowledgements
 
 
-@bug(Bootstrap, "part", "rolling-restart", "crash-storm")
+@bug(Bootstrap, "part", "long-catalog", "crash-storm")
 def a_newcomer_serves_with_the_first_part(right: Code, strike: Strike) -> Code:
     """A node is ready with the first part of a catalog, whoever sent it."""
 

@@ -29,7 +29,7 @@ def both_sides_keep_the_link_they_dialled(right: Code, strike: Strike) -> Code:
     return replaces
 
 
-@bug(Links, "gone", "partition", "slow", "crash-storm")
+@bug(Links, "gone", "silent-host", "partition")
 def a_verdict_frees_no_leases(right: Code, strike: Strike) -> Code:
     """A member that is declared dead keeps its link, and what was lent over it."""
 
