@@ -152,10 +152,10 @@ def deleted_across(stage: Stage) -> list[Fault]:
     Breaks a delete that takes along what was published after it."""
     rng = stage.rng("deleted")
     names = rng.sample(stage.names, len(stage.names))
-    half, rest = tuple(names[:2]), tuple(names[2:])
+    half, rest = tuple(names[: len(names) // 2]), tuple(names[len(names) // 2 :])
     stage.consumer(half[0], "orders", "billing", POLITE)
     stage.publisher(rest[0], PublisherHabits(topics=("orders",), every_s=0.2))
-    admin, deleted_s = stage.admin(half[1]), rng.uniform(3.0, 6.0)
+    admin, deleted_s = stage.admin(half[-1]), rng.uniform(3.0, 6.0)
     stage.act(deleted_s, admin.ask, "delete", {"topic": "orders"})
     stage.act(deleted_s + 1.5, stage.owe_from_now, "orders", "billing")
     return [Partition(at_s=2.0, for_s=rng.uniform(7.0, 12.0), groups=(rest, half))]
@@ -278,9 +278,9 @@ def silent_host(stage: Stage) -> list[Fault]:
     """A host dies with messages in its hands, where links bear silence for longer than the run. Breaks a verdict that
     frees no leases: what the dead held would wait for its link."""
     rng = stage.rng("silent")
-    one, other = pair(rng, stage.names)
+    one, other, *rest = rng.sample(stage.names, len(stage.names))
     stage.publisher(one, PublisherHabits(topics=("orders",), every_s=0.1))
-    stage.consumer(one, "orders", "billing", POLITE)
+    stage.consumer((*rest, one)[0], "orders", "billing", POLITE)
     stage.consumer(other, "orders", "billing", ConsumerHabits(messages=32, handle_s=(0.5, 2.0)))
     stage.retired |= {other}
     return [Crash(at_s=rng.uniform(2.0, 6.0), node=other, host=True)]

@@ -103,9 +103,7 @@ class Ledger:
             message.confirmed_at = now
             self._place(message, log, number)
 
-    def subscribed(
-        self, now: float, topic: str, channel: str, answered: int, asked: int, consumer: Any = None
-    ) -> None:
+    def subscribed(self, now: float, topic: str, channel: str, answered: int, asked: int, consumer: Any = None) -> None:
         """A barrier is over."""
         self.barriers.append((now, topic, channel, answered, asked))
         if answered == asked:

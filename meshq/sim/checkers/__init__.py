@@ -31,12 +31,13 @@ from meshq.sim.checkers.tried import Tried
 from meshq.sim.checkers.views import Views
 
 STANDARD = (
-    NothingLost, Kept, Subscribed, Newcomers, Draining, Copies, Accounts, Credit, Thrift, OneLease, Repeats, Due, Tried, Patience, Paths, Views, Honest, Bounds,
-    Tables, Rest,
+    NothingLost, Kept, Subscribed, Newcomers, Draining, Copies, Accounts, Credit, Thrift, OneLease, Repeats, Due,
+    Tried, Patience, Paths, Views, Honest, Bounds, Tables, Rest,
 )  # fmt: skip
 
 
 __all__ = [
-    "STANDARD", "Accounts", "Bounds", "Checker", "Copies", "Credit", "Draining", "Due", "Honest", "Kept", "Newcomers", "NoRepeats", "NothingLost", "OneLease",
-    "Order", "Paths", "Patience", "Repeats", "Rest", "Subscribed", "Tables", "Thrift", "Tried", "Views",
+    "STANDARD", "Accounts", "Bounds", "Checker", "Copies", "Credit", "Draining", "Due", "Honest", "Kept", "Newcomers",
+    "NoRepeats", "NothingLost", "OneLease", "Order", "Paths", "Patience", "Repeats", "Rest", "Subscribed", "Tables",
+    "Thrift", "Tried", "Views",
 ]  # fmt: skip

@@ -1,5 +1,5 @@
-"""A node that drains takes nothing more: while it waits for its last messages to be finished no log of it grows. What it
-takes over into a later life of a deleted topic is no publish, and opens a log."""
+"""A node that drains takes nothing more: while it waits for its last messages to be finished no log of it grows. What
+it takes over into a later life of a deleted topic is no publish, and opens a log."""
 
 from __future__ import annotations
 

@@ -5,5 +5,5 @@
 
 A bug is a function in one of the files beside this, named and described by what goes wrong: it is given the right
 code and returns the wrong one, and calls ``strike`` where the wrong one departs from the right one, so that a bug that
-was not found is known to have been there.
+was not found is known to have been there. A second paragraph says what makes it harmless, where that is known.
 """

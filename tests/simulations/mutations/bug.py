@@ -32,6 +32,8 @@ class Bug:
     scenarios: tuple[str, ...]
     """Expected to find it, the likeliest first."""
     part: str
+    covered: str
+    """What makes it harmless, as a sentence; empty when nothing is known to."""
     strikes: int = field(default=0, compare=False)
 
     @property
@@ -62,9 +64,9 @@ def bug(owner: Any, attribute: str, *scenarios: str) -> Callable[[Wrong], Wrong]
     """Make a function the bug of its name: wrong code in place of ``owner.attribute``."""
 
     def register(wrong: Wrong) -> Wrong:
-        words = " ".join((getdoc(wrong) or "").split())
+        words, _, covered = (" ".join(text.split()) for text in (getdoc(wrong) or "").partition("\n\n"))
         part = wrong.__module__.rsplit(".", 1)[-1]
-        BUGS[wrong.__name__] = Bug(wrong.__name__, words, owner, attribute, wrong, scenarios, part)
+        BUGS[wrong.__name__] = Bug(wrong.__name__, words, owner, attribute, wrong, scenarios, part, covered)
         return wrong
 
     return register

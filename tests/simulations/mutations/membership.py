@@ -190,7 +190,10 @@ def a_pause_of_ones_own_counts_against_others(right: Code, strike: Strike) -> Co
 
 @bug(Prober, "acked", "calm", "lossy")
 def answers_of_probes_are_lost(right: Code, strike: Strike) -> Code:
-    """One ack in ten is dropped unread."""
+    """One ack in ten is dropped unread.
+
+    Probes are repeated by way of others and over a stream, and bytes on a link answer them too.
+    """
     seen = [0]
 
     def acked(prober: Prober, number: int) -> Any:

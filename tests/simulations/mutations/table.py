@@ -49,6 +49,8 @@ def cells(bug: Bug, outcome: Outcome) -> list[str]:
         where = f"{outcome.scenario} {outcome.seed}"
         return [name, what(bug), outcome.checker, where, str(outcome.runs), shortened(outcome.finding)]
     tried = f"nothing in seeds 1 to {outcome.seed}, {outcome.cpu_s:.0f} processor s; went wrong {outcome.strikes} times"
+    if bug.covered:
+        return [name, what(bug), "covered", "-", str(outcome.runs), f"{bug.covered} {tried}"]
     return [name, what(bug), "**not found**", "-", str(outcome.runs), tried]
 
 
