@@ -121,10 +121,10 @@ def split_catalog(stage: Stage) -> list[Fault]:
 
 
 def _reordered() -> Settings:
-    """A window so short that only what is kept for first channels can give a second one the backlog."""
+    """A window longer than news take and shorter than the backlog is old."""
     return Settings(
         weather=Weather(latency_s=0.01, jitter_s=0.1, reordering=0.5, reorder_s=1.0, duplication=0.2),
-        broker=BrokerConfig(window_s=0.2),
+        broker=BrokerConfig(window_s=3.0),
     )
 
 
@@ -169,7 +169,7 @@ def first_channels(stage: Stage) -> list[Fault]:
     rng = stage.rng("first")
     for node in stage.names:
         stage.publisher(node, PublisherHabits(topics=("orders",), every_s=0.1))
-    at_s = rng.uniform(2.0, 5.0)
+    at_s = rng.uniform(6.0, 9.0)
     for channel, node in zip(("billing", "audit"), pair(rng, stage.names), strict=True):
         stage.consumer(node, "orders", channel, POLITE, late_s=at_s + rng.uniform(0.0, 0.05))
         stage.owe_everything("orders", channel)

@@ -8,7 +8,10 @@ from meshq.sim.host import Host
 
 
 class Copies(Checker):
-    """Looks for copies that wait to be replaced."""
+    """Looks at every turn for copies that wait to be replaced: they are soon."""
+
+    def watch(self, every: int) -> None:
+        super().watch(1)
 
     def look(self, host: Host) -> None:
         engine = self.stage.engine(host.name)
