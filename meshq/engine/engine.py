@@ -114,6 +114,8 @@ class Engine:
         self._now = now
         self._views.started_at = now
         self.wall(now, wall_ns)
+        if self.config.seeds:
+            self.routing.expect_catalog(now)
         self.membership.start(now)
 
     def wall(self, now: float, wall_ns: int) -> None:

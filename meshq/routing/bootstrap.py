@@ -37,6 +37,7 @@ class Bootstrap:
         self._rng = rng
         self._alone_after_s = alone_after_s
         self._pulls: dict[int, int] = {}
+        self._begun_at: float | None = None
         self._asked_at: float | None = None
         self.ready = False
         """Whether one answer came whole."""
@@ -45,6 +46,10 @@ class Bootstrap:
     def asking(self) -> bool:
         """Whether everything has been asked for and has not come yet."""
         return self._asked_at is not None and not self.ready
+
+    def begin(self, now: float) -> None:
+        """The node starts with seeds: what it knows is nothing yet, also before it has found anybody to ask."""
+        self._begun_at = now
 
     def ask(self, now: float) -> bytes:
         """The question, for one member."""
@@ -58,7 +63,8 @@ class Bootstrap:
 
     def settled(self, now: float) -> bool:
         """Whether this node's own catalog is worth giving as the mesh's."""
-        return self.ready or self._asked_at is None or now - self._asked_at >= self._alone_after_s
+        since = self._asked_at if self._asked_at is not None else self._begun_at
+        return self.ready or since is None or now - since >= self._alone_after_s
 
     def part(self, now: float, packet: CatalogPart) -> bool:
         """Whether this part is of an answer that we wait for, and nothing is missing before it."""

@@ -162,6 +162,10 @@ class Routing:
         """It is ``wall_ns`` since 1970 now; only the stamps of settings need it."""
         self._wall_offset_ms = wall_ns / 1e6 - now * 1000
 
+    def expect_catalog(self, now: float) -> None:
+        """The node starts with seeds: until the mesh's catalog is here, or nobody had one, its own is nothing."""
+        self._bootstrap.begin(now)
+
     def raise_epoch(self, epoch: Epoch) -> None:
         """Before anything was told: the mesh remembers a later start of this name, so it begins with ``epoch``."""
         for part in (self._bootstrap, self._announcer, self._exchange, self._exchange.comparison):

@@ -13,7 +13,6 @@ from meshq.sim.checkers.answered import Answered
 from meshq.sim.checkers.attempts import NoAttempts
 from meshq.sim.checkers.calm import NobodyAccused
 from meshq.sim.checkers.fencing import OneOfAName
-from meshq.sim.checkers.newcomers import Newcomers
 from meshq.sim.checkers.noticed import Noticed
 from meshq.sim.checkers.prompt import Prompt
 from meshq.sim.checkers.timeouts import NoTimeouts
@@ -290,7 +289,7 @@ def silent_host(stage: Stage) -> list[Fault]:
 LONG: Final = "x" * 50
 
 
-@scenario("long-catalog", active_s=12.0, more=(Newcomers,))
+@scenario("long-catalog", active_s=12.0)
 def long_catalog(stage: Stage) -> list[Fault]:
     """There are so many names, and such long ones, that a newcomer takes the catalog in several parts; nodes restart.
     Breaks a newcomer that serves with the first part."""

@@ -35,3 +35,8 @@ def test_small_meshes_work_as_well(name: str, nodes: int) -> None:
 def test_a_requeue_that_met_the_end_of_its_link_makes_nothing_early() -> None:
     """Lent on a session that had ended when its consumer asked for a delay: it comes back without one."""
     assert run("mixed", 5, 236).ok
+
+
+def test_a_node_that_has_asked_nobody_yet_does_not_give_its_empty_catalog_for_the_meshs() -> None:
+    """It was just started with seeds: whoever took its catalog served without knowing the channels."""
+    assert run("mixed", 5, 141).ok

@@ -31,7 +31,7 @@ from meshq.sim.checkers.tried import Tried
 from meshq.sim.checkers.views import Views
 
 STANDARD = (
-    NothingLost, Kept, Subscribed, Draining, Copies, Accounts, Credit, Thrift, OneLease, Repeats, Due,
+    NothingLost, Kept, Subscribed, Newcomers, Draining, Copies, Accounts, Credit, Thrift, OneLease, Repeats, Due,
     Tried, Patience, Paths, Views, Honest, Bounds, Tables, Rest,
 )  # fmt: skip
 
