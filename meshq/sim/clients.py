@@ -13,9 +13,9 @@ from meshq.config import LinkConfig
 from meshq.errors import RemoteProtocolError
 from meshq.link.client import ClientSession
 from meshq.names import Epoch
+from meshq.sim.ends import End
 from meshq.sim.fleet import Fleet
 from meshq.sim.ledger import Ledger
-from meshq.sim.streams import End
 from meshq.sim.world import Alarm
 from meshq.wire.frames import Answer, Frame, Goodbye, Hello
 

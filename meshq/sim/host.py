@@ -20,8 +20,9 @@ from meshq.names import Epoch
 from meshq.runtime.addresses import numeric
 from meshq.runtime.contract import Driven
 from meshq.sim.disk import Disk, Fate
+from meshq.sim.ends import End, Owner
 from meshq.sim.network import Datagrams, Paths
-from meshq.sim.streams import End, Owner, Streams
+from meshq.sim.streams import Streams
 from meshq.sim.world import Alarm, World
 from meshq.wire.prefix import DATAGRAM_BYTES_MAX
 

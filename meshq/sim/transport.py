@@ -14,8 +14,8 @@ from contextvars import copy_context
 from random import Random
 from typing import Any, Final, cast
 
+from meshq.sim.ends import End
 from meshq.sim.process import PROCESS
-from meshq.sim.streams import End
 
 MARK_BYTES: Final = 64 * 1024
 """Bytes that wait before a protocol is told to pause, as asyncio has it."""

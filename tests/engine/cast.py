@@ -9,9 +9,9 @@ from meshq.config import BrokerConfig, Config, LinkConfig
 from meshq.engine import Engine
 from meshq.link.client import ClientSession
 from meshq.names import Epoch
+from meshq.sim.ends import End
 from meshq.sim.fleet import Fleet
 from meshq.sim.host import Machine, Start
-from meshq.sim.streams import End
 from meshq.wire import bodies
 from meshq.wire.frames import Frame
 

@@ -18,6 +18,7 @@ import pytest
 
 from meshq.sim import faults, swarm
 from meshq.sim.disk import Fate
+from meshq.sim.ends import GIVE_UP_S, WINDOW_BYTES
 from meshq.sim.faults import (
     Crash,
     Drain,
@@ -36,7 +37,7 @@ from meshq.sim.faults import (
 from meshq.sim.fleet import Fleet
 from meshq.sim.host import TURN_S
 from meshq.sim.network import LAN, Weather
-from meshq.sim.streams import DIAL_S_MAX, GIVE_UP_S, WINDOW_BYTES
+from meshq.sim.streams import DIAL_S_MAX
 from tests.sim.parrot import Parrot, parrot, parrots
 
 T = TypeVar("T")

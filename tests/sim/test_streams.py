@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from meshq.sim.ends import LINGER_S, WINDOW_BYTES, End
 from meshq.sim.fleet import Fleet
 from meshq.sim.network import Weather
-from meshq.sim.streams import DIAL_S_MAX, LINGER_S, WINDOW_BYTES, End
+from meshq.sim.streams import DIAL_S_MAX
 from tests.sim.parrot import parrot, parrots
 
 DIALLED, ACCEPTED = 100, 3
