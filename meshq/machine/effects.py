@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
+from meshq.names import LogId
+
 Address: TypeAlias = tuple[str, int]
 """A numeric IP address and a port."""
 
@@ -52,10 +54,42 @@ class Resolve(NamedTuple):
 
 
 class Store(NamedTuple):
-    """Keep ``rows`` durably; answered by ``stored(token)`` once the level is reached."""
+    """Keep ``rows``, in the order of the Stores; answered by ``stored(token)`` once they are committed.
+
+    ``sync``: answered when they survive a power loss as well. When the batches among the rows cannot be kept (the
+    disk is full): ``unstored(token, why)``; the other rows are tried again until they are.
+    """
 
     token: int
     rows: list[Any]
+    sync: bool = False
+
+
+class Load(NamedTuple):
+    """Read the batches of a log that end after ``start``, were not deferred, and begin before ``stop``.
+
+    In the order of their numbers, at least one if there is one, about ``size_bytes`` together. Answered by
+    ``loaded(token, rows)``; none: there is nothing.
+    """
+
+    token: int
+    topic: str
+    log: LogId
+    start: int
+    stop: int
+    size_bytes: int
+
+
+class LoadDue(NamedTuple):
+    """Read deferred batches, in the order of their due times, of any log: due from ``after_ns`` to before ``until_ns``.
+
+    About ``size_bytes`` together, but all that are due at the same nanosecond as the last. Answered as ``Load``.
+    """
+
+    token: int
+    after_ns: int
+    until_ns: int
+    size_bytes: int
 
 
 class Emit(NamedTuple):
@@ -98,4 +132,4 @@ class ReplyPacket(NamedTuple):
     packet: bytes
 
 
-Effect: TypeAlias = SendDatagram | Dial | Write | Close | Resolve | Store | Emit | Stop
+Effect: TypeAlias = SendDatagram | Dial | Write | Close | Resolve | Store | Load | LoadDue | Emit | Stop
