@@ -24,7 +24,7 @@ class BatchRow(NamedTuple):
     topic: str
     log: LogId
     first: int
-    count: int
+    messages: int
     body: bytes
     accepted_ns: int
     due_ns: int
