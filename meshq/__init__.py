@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from meshq.errors import PartlyPublished as PartlyPublished
     from meshq.errors import ProtocolError as ProtocolError
     from meshq.errors import RemoteProtocolError as RemoteProtocolError
+    from meshq.errors import StoreTrouble as StoreTrouble
     from meshq.errors import Unconfirmed as Unconfirmed
     from meshq.errors import Unreachable as Unreachable
     from meshq.machine import events as events
@@ -52,7 +53,8 @@ _HOMES: Final = {
     "meshq.client": "Backoff EventStream Lease Mesh Message Receipt Subscription connect",
     "meshq.config": "Config",
     "meshq.errors": "ChannelDeleted Closed ConfigError Fenced InvalidMessage InvalidName LevelUnavailable MeshError"
-    " LocalProtocolError Overloaded PartlyPublished ProtocolError RemoteProtocolError Unconfirmed Unreachable",
+    " LocalProtocolError Overloaded PartlyPublished ProtocolError RemoteProtocolError StoreTrouble"
+    " Unconfirmed Unreachable",
     "meshq.node": "Door Node NodeInfo",
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 from meshq.errors import ConfigError
+from meshq.names import LEVELS
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -121,8 +122,12 @@ class BrokerConfig:
     """Publishes of one turn are joined up to this many messages."""
     publish_bytes_max: int = 5 * MIB
     """Largest publish of one call (NSQ's max-body-size)."""
-    memory_bytes_max: int = 512 * MIB
-    """Bodies held by this node as origin; beyond it publishes are refused."""
+    level: str = "disk"
+    """How safe a message is when its publish is confirmed: memory, disk or fsync. Without a store: memory."""
+    memory_bytes_max: int = 256 * MIB
+    """Memory for messages of this node as origin: what is above stays in the store; without one it is refused."""
+    store_queue_bytes_max: int = 64 * MIB
+    """Bodies on their way to the store; beyond it publishes are refused."""
     topic_messages_max: int = 10_000_000
     """Unfinished messages of one topic at this node; beyond it publishes are refused."""
     delay_max_s: float = 365 * 86_400.0
@@ -219,6 +224,7 @@ class Config:
         for what, wrong in (
             ("label: give 1 to 64 characters", not 0 < len(self.label) <= 64),
             ("zone: give at most 64 characters", len(self.zone) > 64),
+            (f"broker.level: give one of {', '.join(LEVELS)}", self.broker.level not in LEVELS),
             (
                 "membership.probe_timeout_s must be less than probe_interval_s",
                 self.membership.probe_timeout_s >= self.membership.probe_interval_s,
@@ -237,6 +243,8 @@ class Config:
 def _check_numbers(group: str, settings: MembershipConfig | RoutingConfig | BrokerConfig | LinkConfig) -> None:
     for each in fields(settings):
         number = getattr(settings, each.name)
+        if isinstance(number, str):
+            continue
         least = "0 or more" if each.name in ZERO_ALLOWED else "above 0"
         if not math.isfinite(number) or number < 0 or (number == 0 and each.name not in ZERO_ALLOWED):
             raise ConfigError(f"{group}.{each.name}: give a number {least}, not {number:g}")

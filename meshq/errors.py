@@ -9,6 +9,7 @@
     ├── InvalidMessage            a message is empty, too large or malformed; nothing was published
     ├── LevelUnavailable          the durability asked for cannot be given here; nothing was published
     ├── Overloaded                a limit said no (``limit`` names it); nothing was published
+    ├── StoreTrouble              the node can't write to its store: not confirmed at its level
     ├── PartlyPublished           of one large call ``confirmed`` messages were confirmed, the rest were not
     ├── Unconfirmed               sent, but the answer never came: it may or may not be published
     ├── Unreachable               no node could be reached; nothing was done
@@ -71,6 +72,12 @@ class LevelUnavailable(MeshError):
     code = "LEVEL"
 
 
+class StoreTrouble(MeshError):
+    """The node can't write to its store (disk full, read-only): the publish is not confirmed at its level."""
+
+    code = "STORE"
+
+
 class Overloaded(MeshError):
     """A limit said no and nothing was published. ``limit`` is the setting that said it."""
 
@@ -131,6 +138,7 @@ _BY_CODE: dict[str, type[MeshError]] = {
     "BAD_DELAY": InvalidMessage,
     "CONFIG": ConfigError,
     "LEVEL": LevelUnavailable,
+    "STORE": StoreTrouble,
     "FULL": Overloaded,
     "STARTING": Overloaded,
     "DRAINING": Overloaded,

@@ -16,6 +16,11 @@ RELEASE: Final = "0.1.0"
 """This version of meshq; other members and clients see it."""
 EPHEMERAL: Final = "#ephemeral"
 NAME_CHARACTERS_MAX: Final = 64
+LEVELS: Final = ("memory", "disk", "fsync")
+"""How safe a message is when its publish is confirmed, by rank: held, committed, committed and synced."""
+MEMORY: Final = 0
+DISK: Final = 1
+FSYNC: Final = 2
 
 _QUEUE_NAME = re.compile(r"[.a-zA-Z0-9_-]+(#ephemeral)?")
 _NODE_NAME = re.compile(r"[.a-zA-Z0-9_-]+")

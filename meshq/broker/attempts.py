@@ -20,17 +20,17 @@ class Attempts:
         """The number of runs: what the counts cost to keep."""
         return len(self._runs)
 
-    def add(self, start: int, stop: int) -> None:
-        """One more attempt for each of ``start`` to ``stop``."""
+    def add(self, start: int, stop: int, attempts: int = 1) -> None:
+        """So many more attempts for each of ``start`` to ``stop``."""
         at, had = self._take(start, stop)
         runs: list[list[int]] = []
         for low, high, count in had:
             if start < low:
-                runs.append([start, low, 1])
-            runs.append([low, high, count + 1])
+                runs.append([start, low, attempts])
+            runs.append([low, high, count + attempts])
             start = high
         if start < stop:
-            runs.append([start, stop, 1])
+            runs.append([start, stop, attempts])
         self._runs[at:at] = runs
 
     def drop(self, start: int, stop: int) -> None:

@@ -9,12 +9,33 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from meshq.names import MEMORY
 from meshq.wire import bodies
 
 BATCH_OVERHEAD_BYTES: Final = 600
 """What a batch costs in memory besides its body: the object, its marks in a log and a few channels."""
+
+
+class Traits(NamedTuple):
+    """What the messages of one batch have in common: those that differ in any of it lie in different batches."""
+
+    due: float = 0.0
+    """When they may be delivered; 0.0: at once."""
+    expires: float = 0.0
+    """When they are no longer wanted; 0.0: never."""
+    level: int = MEMORY
+    """How safe they are before they are confirmed: MEMORY, DISK or FSYNC."""
+    lane: int = 0
+    """Their priority class."""
+    key: str = ""
+    """Those of one key are in order; empty: none."""
+    channels: tuple[str, ...] = ()
+    """The channels that they are for; none named: all."""
+
+
+PLAIN: Final = Traits()
 
 
 class Payload:
@@ -57,19 +78,25 @@ class Batch(Payload):
     """A payload in a log of this node.
 
     ``open``: messages times channels that have not finished them; ``keeps``: how many others want the
-    batch to stay (the window, the first channel's grace). It leaves the log when both are zero.
+    batch to stay in memory (the window). It leaves the log when both are zero, and memory also when the
+    store has it, nobody keeps it and no cursor is at it.
     """
 
-    __slots__ = ("accepted_at", "accepted_ns", "due", "following", "keeps", "open", "preceding")
+    __slots__ = ("accepted_at", "accepted_ns", "due", "following", "keeps", "open", "preceding", "stored", "traits")
 
-    def __init__(self, first: int, count: int, body: bytes, accepted_at: float, accepted_ns: int, due: float) -> None:
+    def __init__(
+        self, first: int, count: int, body: bytes, accepted_at: float, accepted_ns: int, traits: Traits = PLAIN
+    ) -> None:
         super().__init__(first, count, body)
         self.accepted_at = accepted_at
         self.accepted_ns = accepted_ns
-        self.due = due
+        self.traits = traits
+        self.due = traits.due
         """When it may be delivered; 0.0: at once."""
         self.open = 0
         self.keeps = 0
+        self.stored = False
+        """The store has it."""
         self.preceding: Batch | None = None
         self.following: Batch | None = None
 

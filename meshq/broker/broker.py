@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshq.broker import views
+from meshq.broker.batch import PLAIN, Traits
 from meshq.broker.channel import Channel
 from meshq.broker.check import check_channel, check_receiver
 from meshq.broker.consumer import Consumer
@@ -19,6 +20,7 @@ from meshq.broker.exchange import Exchange
 from meshq.broker.existence import Existence
 from meshq.broker.gathering import Publishing
 from meshq.broker.intake import Intake
+from meshq.broker.loading import Loader
 from meshq.broker.receiver import Receiver
 from meshq.broker.registry import Registry
 from meshq.broker.turn import Turn, Wanted
@@ -26,6 +28,7 @@ from meshq.broker.why import Why
 from meshq.broker.window import Windows
 from meshq.config import Config
 from meshq.machine.rng import Rng
+from meshq.machine.store import BatchRow, LogKept, Put
 from meshq.names import ChannelKey, Epoch, LogId
 from meshq.wire.frames import Frame, Span
 
@@ -36,6 +39,7 @@ class Broker:
     def __init__(self, config: Config, epoch: Epoch, rng: Rng) -> None:
         self._turn = Turn(config)
         self._registry = Registry(self._turn)
+        self._turn.loader = self._loader = Loader(self._turn)
         windows = Windows(self._turn)
         self._intake = Intake(self._turn, windows)
         self._existence = Existence(self._registry, self._intake, windows, epoch)
@@ -45,8 +49,9 @@ class Broker:
 
     def raise_epoch(self, epoch: Epoch) -> None:
         """Before anything was accepted: the mesh remembers a later start of this name, so logs bear ``epoch``."""
-        assert not self._registry.topics, "logs are open under the earlier epoch"
         self._existence.epoch = epoch
+        for topic in self._registry.topics.values():
+            topic.rename(epoch)
 
     # publishing
 
@@ -59,23 +64,65 @@ class Broker:
         count: int,
         body: bytes,
         *,
-        delay_s: float = 0.0,
+        traits: Traits = PLAIN,
         wall_ns: int,
     ) -> None:
-        """Accept ``count`` messages; answered by Confirmed(token). ``body`` was checked by the door.
+        """Accept ``count`` messages; answered by Confirmed(token) or Unkept(token). ``body`` was checked by the door.
 
-        Raises Overloaded, with nothing changed, when a limit says no, and ChannelDeleted when the topic's
-        life ``generation`` is over.
+        Raises Overloaded or StoreTrouble, with nothing changed, when they can't be accepted, and ChannelDeleted when
+        the topic's life ``generation`` is over.
         """
         self._turn.now = now
-        due = now + delay_s if delay_s > 0 else 0.0
         found = self._existence.topic(topic, generation)
-        self._intake.accept(found, Publishing(token, count, body, due, wall_ns))
+        self._intake.accept(found, Publishing(token, count, body, wall_ns, traits))
+
+    # the store
+
+    @property
+    def stores(self) -> bool:
+        """Whether the node has a store."""
+        return self._turn.journal.on
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the store; empty: nothing."""
+        return self._intake.trouble
+
+    def recover(self, now: float, wall_ns: int, logs: list[LogKept]) -> None:
+        """There is a store, and this is what it kept. Channels are to be announced next, then ``recovered``."""
+        self.wall(now, wall_ns)
+        self._turn.journal.on = True
+        self._existence.recover(logs)
+
+    def recovered(self, now: float) -> None:
+        """Every channel that the node knew has been announced."""
+        self._turn.now = now
+        self._existence.recovered()
+
+    def put(self, row: Put) -> None:
+        """Something that other machines want kept goes with this turn's rows."""
+        if self._turn.journal.on:
+            self._turn.journal.rows.append(row)
 
     def stored(self, now: float, token: int) -> None:
         """The rows of that Store are kept: their publishes are confirmed."""
         self._turn.now = now
         self._intake.stored(token)
+
+    def unstored(self, now: float, token: int, why: str) -> None:
+        """The batches of that Store could not be kept: their publishes are refused."""
+        self._turn.now = now
+        self._intake.unstored(token, why)
+
+    def loaded(self, now: float, token: int, rows: list[BatchRow] | None) -> None:
+        """What a Load or LoadDue asked for; None when the store could not read now."""
+        self._turn.now = now
+        self._loader.loaded(token, rows)
+
+    def store_health(self, now: float, text: str) -> None:
+        """What is wrong with the store; empty when it works again."""
+        self._turn.now = now
+        self._intake.trouble = text
 
     # what exists, as routing says
 
@@ -244,8 +291,10 @@ class Broker:
     # time, and the turn
 
     def wall(self, now: float, wall_ns: int) -> None:
-        """The wall clock moved. What waits here waits by the monotonic clock: nothing to do."""
+        """It is ``wall_ns`` since 1970 now. What waits in memory waits by the monotonic clock, in the store by this."""
         self._turn.now = now
+        self._turn.offset_ns = wall_ns - round(now * 1e9)
+        self._loader.wall_moved()
 
     def tick(self, now: float) -> None:
         """Run what is due: expired hands, deferred messages, old batches."""
@@ -265,6 +314,8 @@ class Broker:
         turn = self._turn
         self._intake.close_batches()
         self._run()
+        if turn.drained:
+            self._existence.tidy()
         if turn.finishing:
             finishing, turn.finishing = turn.finishing, {}
             for source in finishing:
@@ -305,7 +356,7 @@ class Broker:
 
     def messages_left(self) -> int:
         """Own messages that some channel has not finished, or that wait for a first channel."""
-        return sum(topic.log.messages + topic.gathering.messages for topic in self._registry.topics.values())
+        return sum(topic.messages + topic.gathering.messages for topic in self._registry.topics.values())
 
     def why(self, topic: str, channel: str) -> Why:
         """Why the channel's next message is not delivered."""

@@ -6,6 +6,7 @@ credit rules are each ``borrower``'s, the order of messages the ``cursor``'s.
 
 from __future__ import annotations
 
+from meshq.broker.beginning import begin
 from meshq.broker.borrower import Borrower
 from meshq.broker.counters import ChannelCounters
 from meshq.broker.cursor import Cursor
@@ -38,16 +39,24 @@ class Channel:
     def join_log(self, log: Log, age_s: float, *, exact: bool) -> None:
         """Begin in a log."""
         cursor = self.cursors[log.id] = Cursor(self, log)
-        log.attach(cursor, age_s, exact=exact)
-        log.mark(born=True, number=cursor.born, channel=self.key.channel, generation=self.key.generation)
+        begin(log, cursor, age_s, exact=exact)
+        self.turn.journal.born(cursor)
         self.touch()
+
+    def forget_log(self, log: LogId) -> None:
+        """A log of an earlier start is empty: nothing of it is lent."""
+        cursor = self.cursors.pop(log, None)
+        if cursor is not None:
+            self.turn.timers.cancel(cursor)
+        for borrower in (*self.borrowers.values(), *([self.own] if self.own is not None else [])):
+            borrower.lent.pop(log, None)
 
     def leave_logs(self) -> int:
         """End in every log; returns how many messages were not finished."""
         dropped = 0
         for cursor in self.cursors.values():
             log = cursor.log
-            log.mark(born=False, number=log.next, channel=self.key.channel, generation=self.key.generation)
+            self.turn.journal.over(cursor)
             dropped += log.detach(cursor)
             self.turn.timers.cancel(cursor)
         self.cursors.clear()
@@ -60,6 +69,7 @@ class Channel:
     def run(self) -> None:
         """The send rules: the own node at once, the others when their writers pull."""
         own = self.own
+        self._feed()
         if own is not None:
             while own.lend():
                 pass
@@ -78,6 +88,17 @@ class Channel:
                         self.turn.want(name)
                 elif not borrower.said and (borrower.messages or borrower.interested):
                     self.peers[name].flagged[self] = None
+
+    def _feed(self) -> None:
+        """Have loaded what lies in the store only, if somebody wants messages."""
+        for cursor in self.cursors.values():
+            if cursor.log.away_messages and self.wanted():
+                self.turn.loader.feed(cursor)
+
+    def wanted(self) -> bool:
+        """Whether the channel has consumers anywhere."""
+        own = self.own
+        return (own is not None and own.interested) or any(one.interested for one in self.borrowers.values())
 
     def pull(self, name: str) -> bool:
         """The writer to ``name`` takes one extent, credit that was recalled, or READY; False: nothing for it."""
@@ -131,4 +152,4 @@ class Channel:
 
     def deferred(self) -> int:
         """Messages that are not due."""
-        return sum(cursor.deferred_messages for cursor in self.cursors.values())
+        return sum(cursor.deferred_messages + cursor.asleep() for cursor in self.cursors.values())

@@ -32,7 +32,10 @@ def check_cursor(cursor: Cursor, borrowers: list[Borrower]) -> None:
     places = Ranges(cursor.finished)
     spans = [(extent.start, extent.stop) for extent in cursor.returned]
     spans += [(extent.start, extent.stop) for _, _, extent in cursor.deferred]
-    spans += cursor.finished.missing(cursor.at, log.next)
+    for start, stop in cursor.finished.missing(cursor.at, log.next):
+        spans += log.sleeping.missing(start, stop)
+    for start, stop in log.sleeping.within(cursor.born, log.next):
+        spans += cursor.finished.missing(start, stop)
     for borrower in borrowers:
         lent = borrower.lent.get(log.id)
         # A lease outlives the finishing of its messages by somebody else, so only the rest counts.

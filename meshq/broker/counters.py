@@ -7,6 +7,7 @@ class Counters:
     """Of one broker, since it started. Messages, unless the name says otherwise."""
 
     __slots__ = (
+        "absent",
         "audit_differences",
         "audits",
         "broken_bodies",
@@ -22,6 +23,7 @@ class Counters:
         "late_finished",
         "late_forgotten",
         "links_wanted",
+        "loaded",
         "published",
         "published_batches",
         "recalls",
@@ -34,6 +36,10 @@ class Counters:
     )
 
     def __init__(self) -> None:
+        self.absent = 0
+        """That the store was to have and did not: lost with a damaged file. Zero in health."""
+        self.loaded = 0
+        """Brought back from the store."""
         self.published = 0
         self.published_batches = 0
         self.refused = 0

@@ -1,8 +1,9 @@
 """What of one log still waits for one channel: how far it has come, and what came back.
 
 Every message of the log from ``born`` on is for this channel in exactly one place: finished, ahead of
-the cursor, among the ``returned``, ``deferred``, or lent (which is the borrower's). Decides the order in
-which messages leave: lowest numbers first.
+the cursor, among the ``returned``, ``deferred``, asleep in the store, or lent (which is the borrower's). Decides the
+order in which messages leave: lowest numbers first. What lies ahead in the store only is loaded when somebody
+wants it (``hungry``); how is ``loading``'s.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from meshq.broker.attempts import Attempts
 from meshq.broker.batch import Batch
 from meshq.broker.extents import Extent, Waiting
 from meshq.machine.ranges import Ranges
+from meshq.machine.store import ChannelKept
 
 if TYPE_CHECKING:
     from meshq.broker.channel import Channel
@@ -27,8 +29,8 @@ class Cursor:
     """One channel's place in one log."""
 
     __slots__ = (
-        "_ahead", "at", "attempts", "batch", "born", "channel", "deferred", "deferred_messages", "finished", "log",
-        "returned",
+        "_ahead", "at", "attempts", "batch", "born", "channel", "chunk", "deferred", "deferred_messages", "finished",
+        "hungry", "loading", "log", "postponed", "returned", "since_ns", "unsaved",
     )  # fmt: skip
 
     def __init__(self, channel: Channel, log: Log) -> None:
@@ -36,12 +38,24 @@ class Cursor:
         self.log = log
         self.born = self.at = log.next
         self.batch: Batch | None = None
-        """The batch in which ``at`` lies; None at the end of the log."""
+        """The batch in which ``at`` lies; None at the end of the log, and while ``hungry``."""
+        self.hungry = False
+        """What is at ``at`` lies in the store only."""
+        self.loading = False
+        """It is being read."""
+        self.chunk = 0
+        """How many messages the last load brought: the next one is asked for when so many are left."""
+        self.since_ns = 0
+        """What was accepted before is not for the channel; 0: all is."""
+        self.postponed: list[tuple[int, int, float]] = []
+        """What came back before a restart, with a delay: (start, stop, due), for when the cursor gets there."""
         self.returned = Waiting()
         self.deferred: list[tuple[float, int, Extent]] = []
         """A heap by due time."""
         self.deferred_messages = 0
         self.finished = Ranges()
+        self.unsaved = Ranges()
+        """What of it the store has not been told."""
         self.attempts = Attempts()
         self._ahead = 0
         """Up to here numbers that the cursor has not reached may be finished."""
@@ -52,19 +66,98 @@ class Cursor:
         """The channel's messages are those from ``number`` on."""
         self.born = self.at = number
 
+    def recover(self, kept: ChannelKept) -> None:
+        """Go on where the store says; what is finished is finished, the rest is loaded when it is wanted."""
+        turn = self.log.turn
+        self.born, self.since_ns = kept.number, kept.since_ns
+        self.finished = Ranges(kept.finished)
+        self._ahead = kept.finished[-1][1] if kept.finished else 0
+        for tried in kept.tried:
+            for start, stop in self.finished.missing(tried.start, tried.stop):
+                if tried.attempts:
+                    self.attempts.add(start, stop, tried.attempts)
+                if tried.due_ns and turn.at(tried.due_ns) > turn.now:
+                    self.postponed.append((start, stop, turn.at(tried.due_ns)))
+        left = self.finished.missing(self.born, self.log.next)
+        self.seek(left[0][0] if left else self.log.next)
+
     def reach(self, batch: Batch | None) -> None:
-        """The next batch is this one. What is not due yet steps aside."""
+        """The next batch is this one, if nothing lies between. What is not to be delivered now steps aside."""
+        log = self.log
         while batch is not None:
-            start = max(batch.first, self.born)
-            if not batch.due:
+            if log.away_messages and log.away.within(self.at, batch.first):
+                self.seek(self.at)
+                return
+            start = max(batch.first, self.at)
+            if not (batch.due or self.since_ns or self.postponed):
                 self.batch = batch
                 self.at = start
                 return
-            for low, high in self.finished.missing(start, batch.stop):
-                self.defer(Extent(batch, low, high), batch.due)
-            self.at = batch.stop
-            batch = batch.following
+            following = batch.following
+            if self._stays(batch, start):
+                return
+            batch = following
+        self.seek(self.at)
+
+    def seek(self, number: int) -> None:
+        """Go on at ``number``: with the batch there, hungry for what must be loaded first, or at the end."""
+        log = self.log
+        batch = log.from_number(number)
+        if log.away_messages:
+            for low, high in log.away.within(number, log.next if batch is None else batch.first):
+                missing = self.finished.missing(low, high)
+                if missing:
+                    self.at, self.batch, self.hungry = missing[0][0], None, True
+                    self.channel.touch()
+                    return
+        self.hungry = False
+        if batch is None:
+            self.at, self.batch = log.next, None
+            return
+        self.at = max(number, batch.first)
         self.batch = None
+        self.reach(batch)
+
+    def needs(self, batch: Batch) -> bool:
+        """Whether the batch must stay in memory: the cursor is at it, or something of it came back or is lent."""
+        if self.batch is batch:
+            return True
+        if self.at <= batch.first:
+            return False
+        start = max(batch.first, self.born)
+        return start < batch.stop and not self.finished.covers(start, batch.stop)
+
+    def arrived(self, batch: Batch) -> None:
+        """A batch of the store is in memory again."""
+        if self.at >= batch.stop:
+            for low, high in self.finished.missing(max(batch.first, self.born), batch.stop):
+                self.defer(Extent(batch, low, high), batch.due)
+        elif self.batch is None and batch.first <= self.at:
+            self.seek(self.at)
+
+    def _stays(self, batch: Batch, start: int) -> bool:
+        """Whether the cursor stays at a batch that wants a closer look; else it is past it."""
+        if batch.accepted_ns < self.since_ns:
+            self.at = batch.stop
+            self.finish(start, batch.stop)
+            return False
+        postponed = [one for one in self.postponed if one[0] < batch.stop and one[1] > start]
+        if not batch.due and not postponed:
+            self.batch, self.at = batch, start
+            return True
+        left = Ranges(self.finished.missing(start, batch.stop))
+        self.at = batch.stop
+        for begin, end, due in postponed:
+            for low, high in left.within(begin, end):
+                self.defer(Extent(batch, low, high), due)
+            left.discard(begin, end)
+        for low, high in left:
+            if batch.due:
+                self.defer(Extent(batch, low, high), batch.due)
+            else:
+                self.returned.put(Extent(batch, low, high))
+        self.postponed = [one for one in self.postponed if one[1] > batch.stop]
+        return False
 
     def waits(self) -> bool:
         """Whether a message could be lent now."""
@@ -74,13 +167,27 @@ class Cursor:
 
     def waiting(self) -> int:
         """Messages that could be lent now."""
-        ahead = self.log.next - self.at
-        if self.batch is None:
+        log = self.log
+        ahead = log.next - self.at
+        if self.batch is None and not self.hungry:
             return self.returned.messages
         if self._ahead > self.at:
-            ahead = sum(stop - start for start, stop in self.finished.missing(self.at, self.log.next))
+            ahead = sum(stop - start for start, stop in self.finished.missing(self.at, log.next))
         not_due = sum(batch.count() for batch in self._to_come() if batch.due)
+        if log.sleeping_messages:
+            not_due += sum(stop - start for start, stop in log.sleeping.within(self.at, log.next))
         return ahead - not_due + self.returned.messages
+
+    def asleep(self) -> int:
+        """Messages that are not due and in the store only."""
+        log = self.log
+        if not log.sleeping_messages:
+            return 0
+        return sum(
+            high - low
+            for start, stop in log.sleeping.within(self.born, log.next)
+            for low, high in self.finished.missing(start, stop)
+        )
 
     def unfinished(self) -> int:
         """Messages that are this channel's and not finished, wherever they are."""
@@ -111,9 +218,12 @@ class Cursor:
         if stop == batch.stop:
             self.at = stop
             following = batch.following
-            if following is None:
+            if following is None and not self.log.away_messages:
                 self.batch = None
+                if self.log.sleeping_messages:
+                    self.at = self.log.next
             else:
+                self.batch = None
                 self.reach(following)
         else:
             self.at = stop
@@ -143,6 +253,8 @@ class Cursor:
             if counts:
                 self.attempts.add(start, stop)
             part = Extent(extent.batch, start, stop)
+            if counts or delay_s > 0:
+                turn.journal.tried(self, start, stop, turn.now + delay_s if delay_s > 0 else 0.0)
             if delay_s > 0:
                 self.defer(part, turn.now + delay_s)
             else:
@@ -178,6 +290,9 @@ class Cursor:
         self.finished.add(start, stop)
         if self.attempts:
             self.attempts.drop(start, stop)
+        if self.log.written:
+            self.unsaved.add(start, stop)
+            self.log.turn.journal.finished(self)
         self.log.settle(extent.batch, stop - start)
         return True
 
@@ -187,6 +302,9 @@ class Cursor:
         count = 0
         for low, high in self.finished.missing(start, stop):
             count += self.finished.add(low, high)
+            if self.log.written:
+                self.unsaved.add(low, high)
+                self.log.turn.journal.finished(self)
             self.returned.take(low, high)
             if self.deferred:
                 self._undefer(low, high)
@@ -214,7 +332,8 @@ class Cursor:
                 self.at = left[0][0]
                 return
             self.at = self.batch.stop
-            self.reach(self.batch.following)
+            following, self.batch = self.batch.following, None
+            self.reach(following)
 
     def _to_come(self) -> list[Batch]:
         return self.log.overlapping(self.at, self.log.next)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from meshq.machine.effects import Store
+from meshq.machine.effects import Load, LoadDue, Store
 from meshq.names import LogId
 from meshq.wire.frames import Frame
 
@@ -40,6 +40,13 @@ class Confirmed(NamedTuple):
     level: str
 
 
+class Unkept(NamedTuple):
+    """The publish ``token`` could not be kept at its level: it is not confirmed. It may be delivered all the same."""
+
+    token: int
+    why: str
+
+
 class WantLink(NamedTuple):
     """Messages, or finished marks, wait for ``peer`` and there is no session. Said again while so."""
 
@@ -61,4 +68,6 @@ class ConsumerEnded(NamedTuple):
     text: str
 
 
-BrokerEffect: TypeAlias = ToPeer | Hand | Confirmed | WantLink | BreakSession | ConsumerEnded | Store
+BrokerEffect: TypeAlias = (
+    ToPeer | Hand | Confirmed | Unkept | WantLink | BreakSession | ConsumerEnded | Store | Load | LoadDue
+)

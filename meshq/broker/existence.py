@@ -16,6 +16,7 @@ from meshq.broker.registry import Registry
 from meshq.broker.topic import Topic
 from meshq.broker.window import Windows
 from meshq.errors import ChannelDeleted
+from meshq.machine.store import LogKept, LogOver
 from meshq.names import ChannelKey, Epoch, is_ephemeral
 
 ENDED_MAX: Final = 10_000
@@ -58,8 +59,33 @@ class Existence:
             self.topic_ended(name, found.generation)
         if generation > self._ended.get(name, 0):
             first = self._numbered if is_ephemeral(name) else 1
-            topic = Topic(self._registry.turn, self._windows, name, generation, self.epoch, first)
+            turn = self._registry.turn
+            topic = Topic(turn, self._windows, turn.loader, name, generation, self.epoch, first)
             self._registry.topics[name] = topic
+
+    def recover(self, logs: list[LogKept]) -> None:
+        """What an earlier start left: topics with their logs. Channels follow as they are heard of."""
+        for kept in logs:
+            self.topic_born(kept.topic, kept.log.generation)
+            topic = self._registry.topics.get(kept.topic)
+            if topic is not None and topic.generation == kept.log.generation:
+                topic.recover(kept)
+            else:
+                self._registry.turn.journal.rows.append(LogOver(kept.topic, kept.log))
+
+    def recovered(self) -> None:
+        """Every channel of the catalog has been heard of."""
+        for topic in self._registry.topics.values():
+            topic.settle_recovery()
+
+    def tidy(self) -> None:
+        """Forget logs of earlier starts that are empty by now."""
+        turn = self._registry.turn
+        drained, turn.drained = turn.drained, {}
+        for log in drained:
+            topic = self._registry.topics.get(log.topic)
+            if topic is not None and not log.messages and not log.retained.numbers:
+                topic.forget_log(log)
 
     def topic_ended(self, name: str, generation: int) -> None:
         """The topic was deleted, with its channels and every message accepted before."""
@@ -72,7 +98,7 @@ class Existence:
         if topic is None or topic.generation > generation:
             return
         if not topic.channels:
-            self._registry.turn.counters.dropped += topic.log.messages
+            self._registry.turn.counters.dropped += topic.messages
         for channel in list(topic.channels.values()):
             self.channel_ended(channel.key)
         self._numbered = max(self._numbered, topic.log.next)
@@ -92,7 +118,7 @@ class Existence:
             self.channel_ended(before.key)
         channel = topic.channels[key.channel] = self._registry.channel(key)
         self._apply(channel, self._interest.get(key[:2], ()))
-        channel.join_log(topic.log, age_s, exact=local)
+        topic.join(key, channel, age_s, exact=local)
 
     def channel_ended(self, key: ChannelKey) -> None:
         """The channel is over: its messages are gone, its consumers are told, its credit goes back."""

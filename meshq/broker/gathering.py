@@ -1,6 +1,6 @@
 """Publishes of one turn to one topic, gathered into batches.
 
-Decides what shares a batch: neighbours with the same due time, up to ``batch_messages_max`` and
+Decides what shares a batch: neighbours with the same traits, up to ``batch_messages_max`` and
 ``batch_bytes_max``; a publish beyond that is cut. The bodies are joined and cut without encoding them again.
 """
 
@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from meshq.broker.batch import Batch, Payload
+from meshq.broker.batch import PLAIN, Payload, Traits
 from meshq.config import BrokerConfig
 from meshq.wire import bodies
 
 
 class Publishing(NamedTuple):
-    """One publish, accepted this turn. ``due``: 0.0 at once, else when it may be delivered."""
+    """One publish, accepted this turn."""
 
     token: int
     messages: int
     body: bytes
-    due: float
     accepted_ns: int
+    traits: Traits = PLAIN
 
 
 class Gathering:
@@ -47,14 +47,7 @@ class Gathering:
         self.messages = self.size_bytes = 0
         return taken
 
-    def batches(self, publishes: list[Publishing], first: int, now: float) -> Iterator[Batch]:
-        """The batches of ``publishes``, numbered from ``first`` on in their order."""
-        for group in self._groups(publishes):
-            for count, body in self._bodies(group):
-                yield Batch(first, count, body, now, group[0].accepted_ns, group[0].due)
-                first += count
-
-    def _groups(self, publishes: list[Publishing]) -> Iterator[list[Publishing]]:
+    def groups(self, publishes: list[Publishing]) -> Iterator[list[Publishing]]:
         """Neighbours that fit into one batch; one that is too large stands alone."""
         group: list[Publishing] = []
         messages = size_bytes = 0
@@ -62,7 +55,7 @@ class Gathering:
             messages += one.messages
             size_bytes += len(one.body)
             if group and (
-                one.due != group[0].due
+                (one.traits is not group[0].traits and one.traits != group[0].traits)
                 or messages > self._config.batch_messages_max
                 or size_bytes > self._config.batch_bytes_max
             ):
@@ -73,8 +66,8 @@ class Gathering:
         if group:
             yield group
 
-    def _bodies(self, group: list[Publishing]) -> Iterator[tuple[int, bytes]]:
-        """The group as one body, or several when it is one publish beyond the limits."""
+    def bodies(self, group: list[Publishing]) -> Iterator[tuple[int, bytes]]:
+        """The group as one body with its count, or several when it is one publish beyond the limits."""
         if len(group) > 1:
             counts = [one.messages for one in group]
             yield sum(counts), bodies.merge([one.body for one in group], counts)

@@ -1,29 +1,51 @@
 """The way in: publishes are accepted or refused, become batches at the end of the turn, and are confirmed.
 
-Decides which limit refuses a publish, and that a confirmation waits for the store's answer while delivery does not.
+Decides which limit refuses a publish, and what a confirmation waits for: nothing at level memory, the store's answer
+above. Delivery waits for neither.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from meshq.broker.effects import Confirmed
+from meshq.broker.batch import Batch
+from meshq.broker.effects import Confirmed, Unkept
 from meshq.broker.gathering import Publishing
-from meshq.broker.topic import Topic
+from meshq.broker.log import Log
+from meshq.broker.topic import Accepted, Topic
 from meshq.broker.turn import Turn
 from meshq.broker.window import Windows
-from meshq.errors import Overloaded
+from meshq.errors import Overloaded, StoreTrouble
 from meshq.machine.effects import Store
-from meshq.names import LogId
+from meshq.names import LEVELS, MEMORY
 
-LEVEL: Final = "memory"
-"""The durability that a confirmation names: messages are kept in memory."""
+MIB: Final = 1 << 20
+
+
+class Storing:
+    """A Store under way: who waits for it, and its batches."""
+
+    __slots__ = ("accepted", "batches", "size_bytes")
+
+    def __init__(self, accepted: list[Accepted], batches: list[tuple[Log, Batch]], size_bytes: int) -> None:
+        self.accepted = accepted
+        self.batches = batches
+        self.size_bytes = size_bytes
 
 
 class Intake:
     """Publishes from acceptance to confirmation."""
 
-    __slots__ = ("_confirming", "_gathered", "_storing", "_turn", "_windows", "gathered_bytes")
+    __slots__ = (
+        "_accepted",
+        "_gathered",
+        "_storing",
+        "_turn",
+        "_windows",
+        "gathered_bytes",
+        "storing_bytes",
+        "trouble",
+    )
 
     def __init__(self, turn: Turn, windows: Windows) -> None:
         self._turn = turn
@@ -31,11 +53,18 @@ class Intake:
         self._gathered: dict[Topic, None] = {}
         self.gathered_bytes = 0
         """Accepted this turn."""
-        self._confirming: list[tuple[int, LogId, int]] = []
-        self._storing: dict[int, list[tuple[int, LogId, int]]] = {}
+        self._accepted: list[Accepted] = []
+        self._storing: dict[int, Storing] = {}
+        self.storing_bytes = 0
+        """Bodies on their way to the store."""
+        self.trouble = ""
+        """What is wrong with the store; empty: nothing."""
 
     def accept(self, topic: Topic, publishing: Publishing) -> None:
-        """One more publish of this turn. Raises Overloaded, with nothing changed, when a limit says no."""
+        """One more publish of this turn. Raises Overloaded or StoreTrouble, with nothing changed, when it can't be."""
+        if self.trouble and publishing.traits.level > MEMORY:
+            self._turn.counters.refused += 1
+            raise StoreTrouble(f"this node's store has trouble: {self.trouble}; try again later, or another node")
         self._check_room(topic, publishing.messages, len(publishing.body))
         self.keep(topic, publishing)
 
@@ -51,41 +80,81 @@ class Intake:
             gathered, self._gathered = self._gathered, {}
             self.gathered_bytes = 0
             for topic in gathered:
-                self._confirming += topic.close_batches()
+                self._accepted += topic.close_batches()
 
     def store(self) -> None:
-        """Ask for this turn's rows to be kept."""
+        """Confirm what waits for nothing, and ask for this turn's rows to be kept."""
         turn = self._turn
-        if turn.rows or self._confirming:
+        accepted, self._accepted = self._accepted, []
+        waiting: list[Accepted] = []
+        for one in accepted:
+            if one.level > MEMORY:
+                waiting.append(one)
+            else:
+                turn.out.append(Confirmed(one.token, one.log, one.first, LEVELS[MEMORY]))
+        rows, batches, sync = turn.journal.take()
+        if rows:
             token = turn.next_serial()
-            self._storing[token] = self._confirming
-            self._confirming = []
-            rows, turn.rows = turn.rows, []
-            turn.out.append(Store(token, rows))
+            size_bytes = sum(len(batch.body) for _, batch in batches)
+            self.storing_bytes += size_bytes
+            self._storing[token] = Storing(waiting, batches, size_bytes)
+            turn.out.append(Store(token, rows, sync))
 
     def stored(self, token: int) -> None:
         """The rows of that Store are kept: their publishes are confirmed."""
-        for publish, log, first in self._storing.pop(token, ()):
-            self._turn.out.append(Confirmed(publish, log, first, LEVEL))
+        found = self._end(token)
+        if found is not None:
+            horizon = self._turn.loader.horizon
+            for token, log, first, level in found.accepted:
+                self._turn.out.append(Confirmed(token, log, first, LEVELS[level]))
+            for where, batch in found.batches:
+                where.committed(batch, horizon)
+
+    def unstored(self, token: int, why: str) -> None:
+        """The batches of that Store could not be kept: their publishes are refused, though they may be delivered."""
+        found = self._end(token)
+        if found is not None:
+            for token, _, _, _ in found.accepted:
+                self._turn.counters.refused += 1
+                self._turn.out.append(Unkept(token, why))
+            for where, batch in found.batches:
+                where.uncommitted(batch)
 
     def unconfirmed(self) -> bool:
-        """Whether something waits for the store."""
-        return bool(self._storing)
+        """Whether some publish waits for the store."""
+        return any(storing.accepted for storing in self._storing.values())
+
+    def _end(self, token: int) -> Storing | None:
+        found = self._storing.pop(token, None)
+        if found is not None:
+            self.storing_bytes -= found.size_bytes
+        return found
 
     def _check_room(self, topic: Topic, messages: int, size_bytes: int) -> None:
         turn, limits = self._turn, self._turn.config.broker
-        if topic.log.messages + topic.gathering.messages + messages > limits.topic_messages_max:
+        if topic.messages + topic.gathering.messages + messages > limits.topic_messages_max:
             turn.counters.refused += 1
             raise Overloaded(
-                f"topic {topic.name} has {topic.log.messages} unfinished messages here (topic_messages_max is "
+                f"topic {topic.name} has {topic.messages} unfinished messages here (topic_messages_max is "
                 f"{limits.topic_messages_max}): add consumers, delete what nobody reads, or raise the limit",
                 limit="topic_messages_max",
             )
-        while turn.memory_bytes + self.gathered_bytes + size_bytes > limits.memory_bytes_max:
-            if not self._windows.evict_oldest():
-                turn.counters.refused += 1
-                raise Overloaded(
-                    f"this node holds {turn.memory_bytes >> 20} MiB of messages (memory_bytes_max is "
-                    f"{limits.memory_bytes_max >> 20} MiB): try again when consumers have caught up, or another node",
-                    limit="memory_bytes_max",
-                )
+        spills = turn.journal.on and not self.trouble
+        if spills and self.storing_bytes + self.gathered_bytes + size_bytes > limits.store_queue_bytes_max:
+            turn.counters.refused += 1
+            raise Overloaded(
+                f"{self.storing_bytes >> 20} MiB wait for this node's store (store_queue_bytes_max is "
+                f"{limits.store_queue_bytes_max >> 20} MiB): try again, or another node",
+                limit="store_queue_bytes_max",
+            )
+        while turn.memory_bytes + self.gathered_bytes + size_bytes > turn.budget_bytes:
+            if self._windows.evict_oldest():
+                continue
+            if spills:
+                return
+            turn.counters.refused += 1
+            raise Overloaded(
+                f"this node holds {turn.memory_bytes >> 20} MiB of messages (memory_bytes_max is "
+                f"{limits.memory_bytes_max >> 20} MiB): try again when consumers have caught up, or another node",
+                limit="memory_bytes_max",
+            )

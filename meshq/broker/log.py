@@ -1,111 +1,217 @@
 """A log of this node: the batches of one topic in one order, numbered from 1.
 
-Decides when a batch may leave memory: when every channel has finished it, no window wants it, and the
-topic has a channel at all (a topic without keeps everything for its first). Where a channel heard of
-late begins is decided here too; what waits for a channel is its ``cursor``'s.
+Every number from ``first`` on is in exactly one place: in a batch in memory, ``away`` (in the store only, for cursors
+that come that far), ``sleeping`` (in the store only, until it is due), ``retained`` (finished, in the store for
+channels to come) or ``gone``. Decides when a batch leaves memory, and when the log: when every channel has finished
+it, no window wants it, and the topic has a channel at all (a topic without keeps everything for its first). Where
+a channel begins is ``beginning``'s, what waits for a channel is its ``cursor``'s.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
 
 from meshq.broker.batch import Batch
 from meshq.broker.cursor import Cursor
+from meshq.broker.retained import Retained
 from meshq.broker.turn import Turn
+from meshq.machine.ranges import Ranges
 from meshq.names import LogId
 
-MARKS_MAX: Final = 256
 TIMES_MAX: Final = 256
 TIME_STEP_S: Final = 0.25
 
 
-class Mark(NamedTuple):
-    """A channel's life in the log: from (``born``) or up to ``number`` its messages count for it."""
-
-    number: int
-    born: bool
-    channel: str
-    generation: int
-
-
 class Log:
-    """The one log that this start of the node writes for one life of a topic."""
+    """One log of one life of a topic: the one that this start of the node writes, or one of an earlier start."""
 
     __slots__ = (
-        "_firsts", "_last", "_times", "backlog_from", "batches", "cursors", "first", "first_born_at", "held",
-        "id", "marks", "messages", "next", "turn", "window", "window_bytes",
+        "_firsts", "_here", "_last", "away", "away_messages", "backlog_from", "batches", "current", "cursors",
+        "falling", "first", "first_born_at", "gone", "grace_until", "held", "id", "next", "retained",
+        "sleeping", "sleeping_messages", "times", "topic", "turn", "ungone", "window", "window_bytes", "written",
     )  # fmt: skip
 
-    def __init__(self, turn: Turn, log: LogId, first: int = 1) -> None:
+    def __init__(self, turn: Turn, topic: str, log: LogId, first: int = 1) -> None:
         self.turn = turn
+        self.topic = topic
         self.id = log
+        self.current = True
+        """This start of the node writes it."""
         self.first = first
         """The lowest number: 1, but for an ephemeral topic that came again."""
         self.next = first
         """The number that the next message gets."""
         self.batches: dict[int, Batch] = {}
-        """What is kept, by first number, in order."""
+        """What is in memory, by first number."""
         self._firsts: list[int] = []
+        """Their first numbers in order, and some that have left."""
         self._last: Batch | None = None
         self.cursors: list[Cursor] = []
-        self.messages = 0
-        """Messages that some channel, or a channel to come, has not finished."""
+        self._here = 0
+        """Messages in memory that some channel, or a channel to come, has not finished."""
+        self.away = Ranges()
+        self.away_messages = 0
+        self.sleeping = Ranges()
+        self.sleeping_messages = 0
+        self.falling: dict[int, Batch] = {}
+        """Asleep, but not yet in the store."""
+        self.retained = Retained()
+        self.gone = Ranges()
+        self.ungone = Ranges()
+        """What of it the store has not been told."""
+        self.written = False
+        """The store has heard of the log."""
         self.backlog_from = first
         """From here on everything is kept while there is no channel."""
         self.first_born_at: float | None = None
         """When the first of the channels there are now was created."""
+        self.grace_until = 0.0
+        """Until then what is finished is kept for channels created together with the first."""
         self.window: deque[Batch] = deque()
         self.window_bytes = 0
         self.held: list[Batch] = []
-        """The backlog, kept a while for channels created soon after the first."""
-        self.marks: deque[Mark] = deque(maxlen=MARKS_MAX)
-        self._times: deque[tuple[float, int]] = deque(maxlen=TIMES_MAX)
+        """The same, of what is in memory only."""
+        self.times: deque[tuple[float, int]] = deque(maxlen=TIMES_MAX)
+
+    @property
+    def messages(self) -> int:
+        """Messages that some channel, or a channel to come, has not finished."""
+        return self._here + self.away_messages + self.sleeping_messages
+
+    # what comes
 
     def append(self, batch: Batch) -> None:
         """The batch is the last now; every channel sees it."""
-        first = batch.first
+        first, stop = batch.first, batch.stop
+        self.next = stop
+        times = self.times
+        if not times or batch.accepted_at >= times[-1][0] + TIME_STEP_S:
+            times.append((batch.accepted_at, first))
         last = self._last
         if last is not None:
             last.following = batch
             batch.preceding = last
         self._last = self.batches[first] = batch
         self._firsts.append(first)
-        count = batch.stop - first
-        self.next = batch.stop
-        self.messages += count
+        count = stop - first
+        self._here += count
         self.turn.memory_bytes += batch.memory_bytes()
-        times = self._times
-        if not times or batch.accepted_at >= times[-1][0] + TIME_STEP_S:
-            times.append((batch.accepted_at, first))
         cursors = self.cursors
         batch.open = count * (len(cursors) or 1)
         for cursor in cursors:
-            if cursor.batch is None:
+            if cursor.batch is None and not cursor.hungry:
                 cursor.reach(batch)
+
+    def sleep(self, batch: Batch) -> None:
+        """The same for one that is due so late that it waits in the store."""
+        self.next = batch.stop
+        self.sleeping.add(batch.first, batch.stop)
+        self.sleeping_messages += batch.stop - batch.first
+        self.falling[batch.first] = batch
+        self.turn.memory_bytes += batch.memory_bytes()
+        for cursor in self.cursors:
+            if cursor.batch is None and not cursor.hungry:
+                cursor.at = self.next
+
+    def committed(self, batch: Batch, horizon: float) -> None:
+        """The store has the batch: it may leave memory. What is due before ``horizon`` does not sleep on."""
+        batch.stored = True
+        if self.falling.pop(batch.first, None) is None:
+            if self.turn.memory_bytes > self.turn.budget_bytes:
+                self.put_away(batch)
+            return
+        self.turn.memory_bytes -= batch.memory_bytes()
+        if batch.due < horizon and batch.first in self.sleeping:
+            self.insert(batch)
+
+    def uncommitted(self, batch: Batch) -> None:
+        """The store could not take the batch: it is kept in memory only."""
+        if self.falling.pop(batch.first, None) is not None:
+            self.turn.memory_bytes -= batch.memory_bytes()
+            self.insert(batch)
+
+    def put_away(self, batch: Batch) -> None:
+        """Out of memory, if the store has it, nobody keeps it and no cursor is at it."""
+        if not batch.stored or batch.keeps or not batch.open or batch.due:
+            return
+        if self.batches.get(batch.first) is not batch:
+            return
+        for cursor in self.cursors:
+            if cursor.needs(batch):
+                return
+        self._unlink(batch)
+        self._here -= batch.stop - batch.first
+        self.away_messages += self.away.add(batch.first, batch.stop)
+
+    def insert(self, batch: Batch) -> None:
+        """A batch that was in the store only is in memory again."""
+        first, stop = batch.first, batch.stop
+        self.away_messages -= self.away.discard(first, stop)
+        self.sleeping_messages -= self.sleeping.discard(first, stop)
+        self._link(batch)
+        count = stop - first
+        self._here += count
+        self.turn.memory_bytes += batch.memory_bytes()
+        batch.open = 0 if self.cursors else count
+        for cursor in list(self.cursors):
+            for low, high in cursor.finished.missing(max(first, cursor.born), stop):
+                batch.open += high - low
+        if not batch.open:
+            self._here -= count
+            self._release(batch)
+            return
+        for cursor in list(self.cursors):
+            cursor.arrived(batch)
+
+    def claim(self, batch: Batch, since: int) -> None:
+        """One more channel has the messages from ``since`` on of a batch in memory to finish."""
+        if batch.open == 0:
+            self._here += batch.stop - batch.first
+        batch.open += batch.stop - max(batch.first, since)
+
+    def absent(self, start: int, stop: int) -> int:
+        """The store turned out not to have these: they count as finished. Returns how many that were."""
+        lost = 0
+        for low, high in self.away.within(start, stop):
+            lost += high - low
+            self.away_messages -= self.away.discard(low, high)
+            self._forget(low, high, stored=False)
+            for cursor in self.cursors:
+                cursor.finish(low, high)
+        return lost
+
+    # what goes
 
     def settle(self, batch: Batch, messages: int) -> None:
         """One channel is done with so many more messages of the batch."""
         batch.open -= messages
         if batch.open == 0:
-            self.messages -= batch.stop - batch.first
+            self._here -= batch.stop - batch.first
             if batch.keeps == 0:
                 self._release(batch)
+        elif batch.stored and self.turn.memory_bytes > self.turn.budget_bytes:
+            self.put_away(batch)
 
     def settle_span(self, start: int, stop: int) -> None:
-        """The same for numbers that may lie in several batches."""
+        """The same for numbers that may lie in several batches, or in the store only."""
         for batch in self.overlapping(start, stop):
             self.settle(batch, min(stop, batch.stop) - max(start, batch.first))
+        if self.away_messages or self.sleeping_messages:
+            self._settle_stored(start, stop)
 
     def unkeep(self, batch: Batch) -> None:
         """One that wanted the batch to stay does no longer."""
         batch.keeps -= 1
-        if batch.keeps == 0 and batch.open == 0:
-            self._release(batch)
+        if batch.keeps == 0:
+            if batch.open == 0:
+                self._release(batch)
+            elif batch.stored and self.turn.memory_bytes > self.turn.budget_bytes:
+                self.put_away(batch)
 
     def overlapping(self, start: int, stop: int) -> list[Batch]:
-        """The kept batches with a number in ``start`` to ``stop``, in order."""
+        """The batches in memory with a number in ``start`` to ``stop``, in order."""
         firsts = self._firsts
         found: list[Batch] = []
         at = max(0, bisect_right(firsts, start) - 1)
@@ -116,122 +222,122 @@ class Log:
             at += 1
         return found
 
-    def attach(self, cursor: Cursor, age_s: float, *, exact: bool) -> None:
-        """A channel created ``age_s`` ago begins here; ``exact``: just now and by this node's own caller."""
-        now = self.turn.now
-        born_at = now - age_s
-        config = self.turn.config.broker
-        if not self.cursors:
-            since = wanted = self._begin_first(born_at)
-        elif self.first_born_at is not None and abs(born_at - self.first_born_at) <= config.first_channels_s:
-            since = wanted = self.backlog_from
-        elif exact:
-            since = wanted = self.next
-        else:
-            since = max(self.backlog_from, self._since(born_at - config.late_margin_s))
-            wanted = max(self.backlog_from, self._number_at(born_at))
-        self._open(cursor, since)
-        self.cursors.append(cursor)
-        self.turn.counters.gaps += self._gap(wanted)
+    def from_number(self, number: int) -> Batch | None:
+        """The first batch in memory that ends after ``number``."""
+        firsts = self._firsts
+        at = max(0, bisect_right(firsts, number) - 1)
+        while at < len(firsts):
+            batch = self.batches.get(firsts[at])
+            if batch is not None and batch.stop > number:
+                return batch
+            at += 1
+        return None
+
+    def in_order(self) -> list[Batch]:
+        """Every batch in memory, in order."""
+        return [self.batches[first] for first in sorted(self.batches)]
 
     def detach(self, cursor: Cursor) -> int:
         """The channel ended: what it had not finished it never will; returns how many messages."""
-        dropped = 0
-        for start, stop in cursor.finished.missing(cursor.born, self.next):
-            dropped += stop - start
+        unfinished = cursor.finished.missing(cursor.born, self.next)
         if len(self.cursors) == 1:
             self.unhold()
             self.backlog_from = self.next
             self.first_born_at = None
         self.cursors.remove(cursor)
-        for start, stop in cursor.finished.missing(cursor.born, self.next):
+        for start, stop in unfinished:
             self.settle_span(start, stop)
-        return dropped
+        return sum(stop - start for start, stop in unfinished)
 
     def drop(self) -> None:
-        """The topic ended: nothing is kept any longer."""
+        """The topic ended, or every message of an earlier start is finished: nothing is kept any longer."""
+        self.turn.journal.log_over(self)
         for batch in list(self.batches.values()):
-            self._release(batch)
+            self._unlink(batch)
+        for batch in self.falling.values():
+            self.turn.memory_bytes -= batch.memory_bytes()
+        self.falling.clear()
         self.window.clear()
         self.window_bytes = 0
         self.held.clear()
-        self.messages = 0
+        self.away, self.sleeping = Ranges(), Ranges()
+        self._here = self.away_messages = self.sleeping_messages = 0
+        self.turn.timers.cancel(self)
 
     def unhold(self) -> None:
         """The grace of the first channel is over."""
+        self.grace_until = 0.0
         held, self.held = self.held, []
         for batch in held:
             self.unkeep(batch)
 
     def rang(self) -> None:
-        """The time of the first channels has passed."""
-        self.unhold()
+        """Time passed: the grace of the first channels may be over, and what was retained."""
+        if self.grace_until and self.turn.now >= self.grace_until:
+            self.unhold()
+        for start, stop in self.retained.expired(self.turn.now):
+            self._gone(start, stop)
+        self.arm()
 
-    def mark(self, *, born: bool, number: int, channel: str, generation: int) -> None:
-        """Write down where a channel begins or ends."""
-        mark = Mark(number, born, channel, generation)
-        self.marks.append(mark)
-        self.turn.rows.append((self.id, mark))
+    def arm(self) -> None:
+        """Wake when something that is kept is to be let go."""
+        times = [at for at in (self.grace_until or None, self.retained.next()) if at is not None]
+        if times:
+            self.turn.timers.arm(self, min(times))
 
-    def _begin_first(self, born_at: float) -> int:
-        """The first channel begins at the oldest batch, and the backlog waits for those born with it."""
-        self.first_born_at = born_at
-        for batch in self.batches.values():
-            if batch.open:
-                batch.keeps += 1
-                self.held.append(batch)
-        if self.held:
-            config = self.turn.config.broker
-            self.turn.timers.arm(self, self.turn.now + config.first_channels_s + config.window_s)
-        since = self._since(born_at) if self.backlog_from > self.first else self.first
-        return min(self.backlog_from, since)
-
-    def _gap(self, wanted: int) -> int:
-        """How many messages from ``wanted`` on are no longer here."""
-        kept = sum(batch.stop - max(batch.first, wanted) for batch in self.overlapping(wanted, self.next))
-        return max(0, self.next - wanted - kept)
-
-    def _since(self, accepted_at: float) -> int:
-        """The first number among what is kept that was accepted then or later."""
-        since = self.next
-        for batch in reversed(self.batches.values()):
-            if batch.accepted_at < accepted_at:
-                break
-            since = batch.first
-        return since
-
-    def _number_at(self, accepted_at: float) -> int:
-        """About which number was next at that time; rather too low."""
-        if accepted_at > self.turn.now or not self._times or accepted_at > self._times[-1][0] + TIME_STEP_S:
-            return self.next
-        number = self._times[0][1] if len(self._times) == TIMES_MAX else self.first
-        for at, first in self._times:
-            if at > accepted_at:
-                break
-            number = first
-        return number
-
-    def _open(self, cursor: Cursor, since: int) -> None:
-        """Put the cursor at ``since``; what is no longer there counts as finished for it."""
-        claimed = not self.cursors  # what waited for a first channel is open already
-        cursor.begin(since)
-        number = since
-        for batch in self.overlapping(since, self.next):
-            if batch.first > number:
-                cursor.finished.add(number, batch.first)
-            number = batch.stop
-            if not (claimed and batch.open):
-                if batch.open == 0:
-                    self.messages += batch.count()
-                batch.open += batch.count()
-            if cursor.batch is None:
-                cursor.reach(batch)
-        if number < self.next:
-            cursor.finished.add(number, self.next)
-        if cursor.batch is None:
-            cursor.at = self.next
+    def _settle_stored(self, start: int, stop: int) -> None:
+        """What no channel has open any more, of what is in the store only, needs no loading."""
+        for kept in (self.away, self.sleeping):
+            for low, high in kept.within(start, stop):
+                wanted = Ranges(
+                    span for cursor in self.cursors for span in cursor.finished.missing(max(low, cursor.born), high)
+                )
+                for begin, end in wanted.missing(low, high):
+                    settled = kept.discard(begin, end)
+                    if kept is self.away:
+                        self.away_messages -= settled
+                    else:
+                        self.sleeping_messages -= settled
+                    self._forget(begin, end, stored=True)
 
     def _release(self, batch: Batch) -> None:
+        """Every channel has finished it, and nobody keeps it."""
+        self._unlink(batch)
+        self._forget(batch.first, batch.stop, stored=batch.stored)
+
+    def _forget(self, start: int, stop: int, *, stored: bool) -> None:
+        if stored and self.grace_until > self.turn.now:
+            self.retained.keep(start, stop, self.grace_until)
+            self.arm()
+        else:
+            self._gone(start, stop)
+
+    def _gone(self, start: int, stop: int) -> None:
+        if self.turn.journal.on:
+            self.gone.add(start, stop)
+            if self.written:
+                self.ungone.add(start, stop)
+                self.turn.journal.gone(self)
+        if not self.current:
+            self.turn.drained[self] = None
+
+    def _link(self, batch: Batch) -> None:
+        first = batch.first
+        after = self.from_number(first)
+        before = after.preceding if after is not None else self._last
+        batch.preceding, batch.following = before, after
+        if before is not None:
+            before.following = batch
+        if after is not None:
+            after.preceding = batch
+        else:
+            self._last = batch
+        self.batches[first] = batch
+        firsts = self._firsts
+        # Those within are of batches that have left: the store may have joined them into this one.
+        firsts[bisect_left(firsts, first) : bisect_left(firsts, batch.stop)] = [first]
+
+    def _unlink(self, batch: Batch) -> None:
         del self.batches[batch.first]
         self.turn.memory_bytes -= batch.memory_bytes()
         before, after = batch.preceding, batch.following
@@ -243,4 +349,4 @@ class Log:
             self._last = before
         batch.preceding = None
         if len(self._firsts) > 2 * len(self.batches) + 64:
-            self._firsts = list(self.batches)
+            self._firsts = sorted(self.batches)

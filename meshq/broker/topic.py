@@ -1,77 +1,198 @@
-"""One life of a topic at this node: its log, its channels, what was published to it this turn."""
+"""One life of a topic at this node: its logs, its channels, what was published to it this turn."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from meshq.broker.batch import Batch
 from meshq.broker.channel import Channel
+from meshq.broker.cursor import Cursor
 from meshq.broker.gathering import Gathering, Publishing
+from meshq.broker.loading import Loader
 from meshq.broker.log import Log
 from meshq.broker.turn import Turn
 from meshq.broker.window import Windows
 from meshq.machine.ranges import Ranges
-from meshq.names import Epoch, LogId
+from meshq.machine.store import ChannelKept, LogKept
+from meshq.names import DISK, FSYNC, MEMORY, ChannelKey, Epoch, LogId, is_ephemeral
+
+
+class Accepted(NamedTuple):
+    """A publish that is in a log and waits to be confirmed."""
+
+    token: int
+    log: LogId
+    first: int
+    level: int
 
 
 class Topic:
     """A topic that exists."""
 
-    __slots__ = ("_first", "_turn", "_windows", "channels", "gathering", "generation", "log", "name", "published")
+    __slots__ = (
+        "_epoch", "_first", "_kept", "_loader", "_turn", "_windows", "channels", "gathering", "generation", "lanes",
+        "log", "logs", "name", "published",
+    )  # fmt: skip
 
-    def __init__(self, turn: Turn, windows: Windows, name: str, generation: int, epoch: Epoch, first: int) -> None:
+    def __init__(
+        self, turn: Turn, windows: Windows, loader: Loader, name: str, generation: int, epoch: Epoch, first: int
+    ) -> None:
         self._turn = turn
         self._windows = windows
+        self._loader = loader
+        self._epoch = epoch
+        self._first = first
         self.name = name
         self.generation = generation
-        # Lane 0 is the only priority class so far.
-        self.log = Log(turn, LogId(turn.config.name, epoch.ms, epoch.nonce, generation, 0), first)
         self.channels: dict[str, Channel] = {}
         self.gathering = Gathering(turn.config.broker)
         self.published = 0
-        self._first = first
+        self.lanes: dict[int, Log] = {}
+        """The logs that are written, by priority class."""
+        self.logs: dict[LogId, Log] = {}
+        """These and those of earlier starts."""
+        self._kept: dict[tuple[str, int], list[tuple[Log, ChannelKept]]] = {}
+        """Places of channels in logs of earlier starts, until the channels are heard of."""
+        self.log = self.lane(0)
+        """That of ordinary messages."""
 
-    def close_batches(self) -> list[tuple[int, LogId, int]]:
-        """What was published becomes batches; returns (token, log, first number) of each publish."""
-        log, turn = self.log, self._turn
-        publishes = self.gathering.take()
-        first = log.next
-        confirmations: list[tuple[int, LogId, int]] = []
-        for token, messages, _, _, _ in publishes:
-            confirmations.append((token, log.id, first))
-            first += messages
-        for batch in self.gathering.batches(publishes, log.next, turn.now):
+    @property
+    def messages(self) -> int:
+        """Messages that some channel, or a channel to come, has not finished."""
+        return sum(log.messages for log in self.logs.values())
+
+    # publishing
+
+    def lane(self, lane: int) -> Log:
+        """The log that is written for a priority class."""
+        log = self.lanes.get(lane)
+        if log is None:
+            epoch = self._epoch
+            name = LogId(self._turn.config.name, epoch.ms, epoch.nonce, self.generation, lane)
+            log = self.lanes[lane] = self.logs[name] = Log(self._turn, self.name, name, self._first)
+            for channel in self.channels.values():
+                channel.join_log(log, 0.0, exact=True)
+        return log
+
+    def close_batches(self) -> list[Accepted]:
+        """What was published becomes batches; returns the publishes that wait to be confirmed."""
+        accepted: list[Accepted] = []
+        durable = self._turn.journal.on and not is_ephemeral(self.name)
+        for group in self.gathering.groups(self.gathering.take()):
+            traits = group[0].traits
+            log = self.lane(traits.lane) if traits.lane else self.log
+            first = log.next
+            for publishing in group:
+                accepted.append(Accepted(publishing.token, log.id, first, traits.level if durable else MEMORY))
+                first += publishing.messages
+            self._write(log, group, durable=durable)
+        for channel in self.channels.values():
+            self._turn.channels[channel] = None
+        return accepted
+
+    def _write(self, log: Log, group: list[Publishing], *, durable: bool) -> None:
+        turn, traits = self._turn, group[0].traits
+        counters, journal = turn.counters, turn.journal
+        for count, body in self.gathering.bodies(group):
+            batch = Batch(log.next, count, body, turn.now, group[0].accepted_ns, traits)
+            counters.published += count
+            counters.published_batches += 1
+            self.published += count
+            if durable and (traits.level >= DISK or turn.memory_bytes > turn.budget_bytes):
+                journal.sync = journal.sync or traits.level >= FSYNC
+                journal.batch(log, batch)
+                if traits.due and self._loader.sleeps(log, traits.due):
+                    log.sleep(batch)
+                    continue
             log.append(batch)
             self._windows.keep(log, batch)
-            turn.rows.append((log.id, batch))
-            turn.counters.published_batches += 1
-        turn.counters.published += log.next - self._first - self.published
-        self.published = log.next - self._first
-        for channel in self.channels.values():
-            turn.channels[channel] = None
-        return confirmations
+
+    def rename(self, epoch: Epoch) -> None:
+        """Before anything was accepted: the logs to be written bear another epoch."""
+        self._epoch = epoch
+        for lane, log in self.lanes.items():
+            assert log.next == log.first, "the log is open under the earlier epoch"
+            del self.logs[log.id]
+            before, log.id = log.id, log.id._replace(epoch_ms=epoch.ms, epoch_nonce=epoch.nonce)
+            self.logs[log.id] = self.lanes[lane] = log
+            for channel in self.channels.values():
+                channel.cursors[log.id] = channel.cursors.pop(before)
+
+    # an earlier start
+
+    def recover(self, kept: LogKept) -> None:
+        """A log of an earlier start: its messages are still to be delivered, its channels will be heard of."""
+        log = self.logs[kept.log] = Log(self._turn, self.name, kept.log)
+        log.current = False
+        log.written = True
+        log.next = log.backlog_from = kept.next
+        if not kept.channels:
+            log.backlog_from = log.first
+        for start, stop in kept.ready:
+            log.away_messages += log.away.add(start, stop)
+        for start, stop in kept.deferred:
+            log.sleeping_messages += log.sleeping.add(start, stop)
+        there = Ranges((*kept.ready, *kept.deferred))
+        log.gone = Ranges(there.missing(log.first, log.next))
+        for channel in kept.channels:
+            self._kept.setdefault((channel.channel, channel.generation), []).append((log, channel))
+        if log.sleeping_messages:
+            self._loader.recovered(log)
+        self._turn.drained[log] = None
+
+    def join(self, key: ChannelKey, channel: Channel, age_s: float, *, exact: bool) -> None:
+        """A channel begins in every log: where it was, or as old as it is."""
+        known = self._kept.pop((key.channel, key.generation), [])
+        for log, kept in known:
+            cursor = channel.cursors[log.id] = Cursor(channel, log)
+            log.cursors.append(cursor)
+            cursor.recover(kept)
+        for log in self.logs.values():
+            if log.id not in channel.cursors:
+                channel.join_log(log, age_s, exact=exact)
+
+    def settle_recovery(self) -> None:
+        """Every channel that there is has been heard of: what the others had not finished nobody will."""
+        kept, self._kept = self._kept, {}
+        for (channel, generation), places in kept.items():
+            for log, _ in places:
+                self._turn.journal.ended(log, channel, generation)
+        for log in self.logs.values():
+            if not log.current and (log.cursors or kept):
+                log.settle_span(log.first, log.next)
+
+    def forget_log(self, log: Log) -> None:
+        """A log of an earlier start is empty."""
+        if self.logs.pop(log.id, None) is not None:
+            self._loader.forget(log)
+            log.drop()
+            for channel in self.channels.values():
+                channel.forget_log(log.id)
+
+    # a later life, and the end
 
     def unfinished_since(self, accepted_at: float) -> list[Publishing]:
         """What was accepted later than that and is not finished on every channel, to be published again."""
         later: list[Publishing] = []
-        for batch in self.log.batches.values():
-            if batch.open and batch.accepted_at > accepted_at:
-                for start, stop in self._unfinished(batch):
-                    body = batch.part(start, stop)
-                    later.append(Publishing(0, stop - start, body, batch.due, batch.accepted_ns))
+        for log in self.logs.values():
+            for batch in log.in_order():
+                if batch.open and batch.accepted_at > accepted_at:
+                    for start, stop in _unfinished(log, batch):
+                        body = batch.part(start, stop)
+                        later.append(Publishing(0, stop - start, body, batch.accepted_ns, batch.traits))
         return later
 
-    def _unfinished(self, batch: Batch) -> Ranges:
-        if not self.log.cursors:
-            return Ranges([(batch.first, batch.stop)])
-        return Ranges(
-            span
-            for cursor in self.log.cursors
-            for span in cursor.finished.missing(max(batch.first, cursor.born), batch.stop)
-        )
+    def drop(self) -> None:
+        """The topic ended, with every message."""
+        for log in self.logs.values():
+            self._windows.forget(log)
+            self._loader.forget(log)
+            log.drop()
 
-    def drop(self) -> int:
-        """The topic ended; returns how many unfinished messages went with it."""
-        dropped = self.log.messages
-        self._windows.forget(self.log)
-        self._turn.timers.cancel(self.log)
-        self.log.drop()
-        return dropped
+
+def _unfinished(log: Log, batch: Batch) -> Ranges:
+    if not log.cursors:
+        return Ranges([(batch.first, batch.stop)])
+    return Ranges(
+        span for cursor in log.cursors for span in cursor.finished.missing(max(batch.first, cursor.born), batch.stop)
+    )

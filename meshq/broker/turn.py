@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from meshq.broker.counters import Counters
 from meshq.broker.effects import BreakSession, BrokerEffect, WantLink
+from meshq.broker.journal import Journal
 from meshq.config import Config
 from meshq.machine.timers import Timers
 
 if TYPE_CHECKING:
     from meshq.broker.channel import Channel
+    from meshq.broker.loading import Loader
+    from meshq.broker.log import Log
     from meshq.broker.receiver import Receiver
     from meshq.broker.source import Source
 
@@ -35,15 +38,19 @@ class Turn:
     """Shared by reference; every machine input sets ``now`` first."""
 
     __slots__ = (
+        "budget_bytes",
         "channels",
         "config",
         "counters",
+        "drained",
         "finishing",
+        "journal",
+        "loader",
         "memory_bytes",
         "now",
+        "offset_ns",
         "out",
         "receivers",
-        "rows",
         "serial",
         "timers",
         "unchecked",
@@ -56,8 +63,14 @@ class Turn:
         self.counters = Counters()
         self.timers: Timers[Any] = Timers()
         self.out: list[BrokerEffect] = []
-        self.rows: list[Any] = []
-        """What this turn adds to logs, for the store."""
+        self.journal = Journal(self)
+        self.loader: Loader
+        self.budget_bytes = config.broker.memory_bytes_max
+        """What messages may take in memory: above it they stay in the store, or are refused."""
+        self.offset_ns = 0
+        """What to add to ``now`` for the wall clock."""
+        self.drained: dict[Log, None] = {}
+        """Logs of earlier starts that may be empty now."""
         self.channels: dict[Channel, None] = {}
         """Channels whose send rules must run."""
         self.receivers: dict[Receiver, None] = {}
@@ -68,6 +81,14 @@ class Turn:
         self.wanted = Wanted()
         self.memory_bytes = 0
         self.serial = 0
+
+    def wall_ns(self, at: float) -> int:
+        """The wall time of a moment of the monotonic clock."""
+        return round(at * 1e9) + self.offset_ns
+
+    def at(self, wall_ns: int) -> float:
+        """The moment of the monotonic clock at that wall time; never 0.0, which means none."""
+        return max(1e-9, (wall_ns - self.offset_ns) / 1e9)
 
     def want(self, peer: str) -> None:
         """Something waits for ``peer``, which has no session: ask for a link, again until there is one."""

@@ -12,14 +12,15 @@ from meshq.broker.why import Why
 
 def topic_map(topic: Topic, receivers: dict[str, Receiver], *, unconfirmed: bool) -> dict[str, Any]:
     """One topic as ``stats`` shows it; ``receivers`` are this node's, by channel."""
-    log = topic.log
+    logs = topic.logs.values()
     names = dict.fromkeys((*topic.channels, *receivers))
     return {
         "topic": topic.name,
         "generation": topic.generation,
-        "messages": log.messages,
-        "bytes": sum(len(batch.body) for batch in log.batches.values() if batch.open),
-        "depth": 0 if topic.channels else log.messages,
+        "messages": topic.messages,
+        "stored": sum(log.away_messages + log.sleeping_messages for log in logs),
+        "bytes": sum(len(batch.body) for log in logs for batch in log.batches.values() if batch.open),
+        "depth": 0 if topic.channels else topic.messages,
         "published": topic.published,
         "channels": [
             channel_map(name, topic.channels.get(name), receivers.get(name), unconfirmed=unconfirmed) for name in names

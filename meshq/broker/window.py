@@ -1,7 +1,8 @@
 """The recent batches that every topic keeps for channels that are heard of late.
 
 Decides how long a batch stays for them: ``window_s``, within ``window_topic_bytes_max`` a topic and
-``window_bytes_max`` a node, oldest first. A batch that somebody has not finished stays whatever this says.
+``window_bytes_max`` a node (at most a quarter of the memory for messages), oldest first. A batch that somebody has
+not finished stays whatever this says.
 """
 
 from __future__ import annotations
@@ -42,7 +43,11 @@ class Windows:
         self.size_bytes += size_bytes
         while log.window_bytes > config.window_topic_bytes_max and len(log.window) > 1:
             self._evict(log)
-        while self.size_bytes > config.window_bytes_max and self.evict_oldest():
+        budget_bytes = self._turn.budget_bytes
+        most_bytes = min(config.window_bytes_max, budget_bytes // 4)
+        while self.size_bytes > most_bytes and self.evict_oldest():
+            pass
+        while self._turn.memory_bytes > budget_bytes and self.evict_oldest():
             pass
 
     def evict_oldest(self) -> bool:

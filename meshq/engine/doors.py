@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from meshq.broker.batch import Traits
 from meshq.broker.broker import Broker
 from meshq.broker.effects import Confirmed as BatchConfirmed
-from meshq.broker.effects import ConsumerEnded, Hand
+from meshq.broker.effects import ConsumerEnded, Hand, Unkept
 from meshq.config import Config
 from meshq.engine.streams import Stream, Streams
 from meshq.errors import (
@@ -22,9 +23,10 @@ from meshq.errors import (
     MeshError,
     Overloaded,
     RemoteProtocolError,
+    StoreTrouble,
 )
 from meshq.machine import events
-from meshq.names import check_channel, check_topic
+from meshq.names import LEVELS, MEMORY, check_channel, check_topic, is_ephemeral
 from meshq.routing.routing import Routing
 from meshq.wire import bodies
 from meshq.wire.frames import (
@@ -50,10 +52,10 @@ from meshq.wire.frames import (
     Watch,
 )
 
-LEVEL: Final = "memory"
 REASONS: Final = frozenset(("requeue", "departed", "cancelled"))
 TIMEOUT_MS_MIN: Final = 100
 BARRIER_MS_MAX: Final = 60_000
+_PLAIN: Final = tuple(Traits(level=level) for level in range(len(LEVELS)))
 
 
 class Subscription:
@@ -156,6 +158,16 @@ class Doors:
             door.bytes -= size_bytes
             self._streams.send(door.stream, Confirmed(request, effect.log, effect.first, effect.level))
 
+    def unkept(self, effect: Unkept) -> None:
+        """The messages of a publish could not be kept at their level: say so."""
+        found = self._publishes.pop(effect.token, None)
+        if found is not None:
+            door, request, messages, size_bytes = found
+            door.messages -= messages
+            door.bytes -= size_bytes
+            text = f"{effect.why}: not confirmed, though it may be delivered; try again later, or another node"
+            self._refuse(door, request, StoreTrouble(text))
+
     def hand(self, effect: Hand) -> None:
         """Messages for a consumer: send them."""
         subscription = self._consumers.get(effect.consumer)
@@ -229,14 +241,33 @@ class Doors:
             raise InvalidMessage(f"{len(frame.body)} bytes at once; publish_bytes_max is {broker.publish_bytes_max}",
                                  code="TOO_BIG")  # fmt: skip
         check_topic(frame.topic)
-        delay_s = _options(frame.options, broker.delay_max_s) if frame.options else 0.0
+        traits = self._traits(now, frame.topic, frame.options)
         bodies.check(frame.body, frame.messages, broker.message_bytes_max)
         if frame.messages == 0:
             raise InvalidMessage("no messages: give at least one", code="EMPTY")
         generation = self._routing.known(frame.topic) or self._routing.use_topic(now, frame.topic)
         self._broker.publish(
-            now, token, frame.topic, generation, frame.messages, frame.body, delay_s=delay_s, wall_ns=self.wall_ns
+            now, token, frame.topic, generation, frame.messages, frame.body, traits=traits, wall_ns=self.wall_ns
         )
+
+    def _traits(self, now: float, topic: str, options: dict[str, Any]) -> Traits:
+        """What a publish asks for its messages. Raises for what can't be had."""
+        level = self._level(topic, options.get("level", ""))
+        if not options:
+            return _PLAIN[level]
+        delay_s = _delay_s(options, self._config.broker.delay_max_s)
+        return Traits(due=now + delay_s if delay_s else 0.0, level=level)
+
+    def _level(self, topic: str, asked: Any) -> int:
+        """The rank of the level that a publish gets: what it asks for, or what the node gives."""
+        if asked not in ("", *LEVELS):
+            raise LevelUnavailable(f"no level {str(asked)[:32]!r}: ask for {', '.join(LEVELS)} or nothing")
+        if not self._broker.stores or is_ephemeral(topic):
+            if asked in ("", "memory"):
+                return MEMORY
+            why = f"{topic} is #ephemeral" if self._broker.stores else "this node keeps messages in memory only"
+            raise LevelUnavailable(f"level {asked!r} is not available: {why}; ask for 'memory', or nothing")
+        return LEVELS.index(asked or self._config.broker.level)
 
     def _subscribe(self, now: float, door: Door, frame: Subscribe) -> None:
         if frame.flow in door.subscriptions:
@@ -356,15 +387,8 @@ class Doors:
             self._counts.pop(key, None)
 
 
-def _options(options: dict[str, Any], delay_max_s: float) -> float:
-    """The delay that a publish asks for, in seconds. Raises for a level that cannot be had."""
-    level = options.get("level", "")
-    if level not in ("", LEVEL):
-        if level in ("disk", "fsync"):
-            raise LevelUnavailable(
-                f"level {level!r} is not available: this version keeps messages in memory only; ask for 'memory'"
-            )
-        raise LevelUnavailable(f"no level {str(level)[:32]!r}: ask for 'memory' or nothing")
+def _delay_s(options: dict[str, Any], delay_max_s: float) -> float:
+    """The delay that a publish asks for, in seconds. Raises InvalidMessage."""
     delay_ms = options.get("delay_ms", 0)
     if type(delay_ms) is not int or not 0 <= delay_ms <= delay_max_s * 1000:
         raise InvalidMessage(f"a delay is 0 to {delay_max_s:.0f} seconds", code="BAD_DELAY")

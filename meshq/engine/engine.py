@@ -10,6 +10,7 @@ file says who is told what, in which order.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from meshq.engine.doors import Doors
 from meshq.engine.greeting import Greeting
 from meshq.engine.hearsay import Hearsay
 from meshq.engine.links import Link, Links
+from meshq.engine.peers import forget_peer, keep_peer, known_peers
 from meshq.engine.post import Post
 from meshq.engine.questions import Questions
 from meshq.engine.streams import Role, Stream, Streams
@@ -32,6 +34,8 @@ from meshq.machine.effects import (
     Address,
     Effect,
     Emit,
+    Load,
+    LoadDue,
     ReplyPacket,
     Resolve,
     SendPacket,
@@ -40,12 +44,14 @@ from meshq.machine.effects import (
     StreamPacket,
 )
 from meshq.machine.rng import Rng
+from meshq.machine.store import BatchRow, Put, Recovered
 from meshq.membership import effects as membership_effects
 from meshq.membership.member import Member, State
 from meshq.membership.membership import Membership
 from meshq.names import Epoch
 from meshq.routing import effects as routing_effects
 from meshq.routing.routing import Routing
+from meshq.wire import strict
 from meshq.wire.frames import Ask, Deliver, Hello
 
 ROUNDS_MAX: Final = 100
@@ -61,8 +67,19 @@ class Engine:
     """A node without a world. See ``meshq.machine.effects`` for what it asks of one."""
 
     def __init__(
-        self, config: Config, epoch: Epoch, rng: Rng, *, bound: Address, advertised: Address | None = None
+        self,
+        config: Config,
+        epoch: Epoch,
+        rng: Rng,
+        *,
+        bound: Address,
+        advertised: Address | None = None,
+        recovered: Recovered | None = None,
     ) -> None:
+        """``recovered``: what the store kept; None when there is no store."""
+        self._recovered = recovered
+        if recovered is not None:
+            config = replace(config, seeds=(*config.seeds, *known_peers(recovered.puts, config)))
         self.config = config
         self.epoch = epoch
         self._out: list[Effect] = []
@@ -114,6 +131,9 @@ class Engine:
         self._now = now
         self._views.started_at = now
         self.wall(now, wall_ns)
+        if self._recovered is not None:
+            self._recover(now, wall_ns, self._recovered)
+            self._recovered = None
         if self.config.seeds:
             self.routing.expect_catalog(now)
         self.membership.start(now)
@@ -182,6 +202,23 @@ class Engine:
         """What a Store effect asked for is kept at its level."""
         self._now = now
         self.broker.stored(now, token)
+
+    def unstored(self, now: float, token: int, why: str) -> None:
+        """The batches of that Store effect were not kept."""
+        self._now = now
+        self.broker.unstored(now, token, why)
+
+    def loaded(self, now: float, token: int, rows: list[BatchRow] | None) -> None:
+        """What a Load or LoadDue effect asked for; None when the store could not read now."""
+        self._now = now
+        self.broker.loaded(now, token, rows)
+
+    def store_health(self, now: float, text: str) -> None:
+        """What is wrong with the store; empty when it works again."""
+        self._now = now
+        if text != self.broker.trouble:
+            self._emit(events.Trouble(f"store: {text}" if text else "the store works again"))
+        self.broker.store_health(now, text)
 
     def tick(self, now: float) -> None:
         """Time passed: do what is due."""
@@ -323,7 +360,9 @@ class Engine:
                 self.links.broken(now, peer, why)
             case broker_effects.ConsumerEnded():
                 self._doors.ended(now, effect)
-            case Store():
+            case broker_effects.Unkept():
+                self._doors.unkept(effect)
+            case Store() | Load() | LoadDue():
                 self._out.append(effect)
             case Emit(event):
                 self._emit(event)
@@ -368,6 +407,8 @@ class Engine:
                 self.broker.interest(now, topic, channel, self._peers(topic, channel))
             case routing_effects.BarrierDone(token, answered, asked):
                 self._doors.barrier_done(token, answered, asked)
+            case routing_effects.Kept(row):
+                self.broker.put(row)
             case routing_effects.HeadMoved():
                 self.membership.set_head(now, self.routing.own_head())
             case Emit(event):
@@ -384,9 +425,11 @@ class Engine:
                 self.routing.head(now, member.name, member.head)
             case membership_effects.EpochRaised(epoch):
                 self.epoch = epoch
+                self.broker.put(Put("epoch", "raised", strict.encode(epoch.ms)))
                 self.routing.raise_epoch(epoch)
                 self.broker.raise_epoch(epoch)
             case membership_effects.MemberForgotten(name):
+                self.broker.put(forget_peer(name))
                 self.routing.member_forgotten(now, name)
                 self.broker.peer_forgotten(now, name)
             case Emit(event):
@@ -399,11 +442,21 @@ class Engine:
                 self._out += self._streams.output(now)
                 self._out.append(effect._replace(messages_left=self.broker.messages_left()))
 
+    def _recover(self, now: float, wall_ns: int, recovered: Recovered) -> None:
+        """What the store kept is this node's again: logs, then names, which tell the channels where they were."""
+        if recovered.lost:
+            self._emit(events.Trouble(f"{recovered.lost} batches were lost with a damaged store"))
+        self.broker.recover(now, wall_ns, recovered.logs)
+        self.routing.recover(now, recovered.puts, recovered.logs)
+        self._settle()
+        self.broker.recovered(now)
+
     def _member_changed(self, now: float, member: Member, before: State | None) -> None:
         name = member.name
         if name == self.config.name:
             return
         if member.state in LIVE:
+            self.broker.put(keep_peer(member))
             self._post.lives_at(member)
             self.links.superseded(now, name, member.epoch)
             self.routing.member_up(now, name, member.epoch, member.address)

@@ -40,6 +40,12 @@ class Ranges:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def copy(self) -> Ranges:
+        """Another set of the same numbers."""
+        other = Ranges()
+        other._starts, other._stops = self._starts[:], self._stops[:]
+        return other
+
     def count(self) -> int:
         """How many numbers are in the set."""
         return sum(self._stops) - sum(self._starts)
@@ -71,18 +77,40 @@ class Ranges:
         self._stops[first:last] = [high]
         return high - low - had
 
-    def discard(self, start: int, stop: int) -> None:
-        """Take ``[start, stop)`` out, as far as it is in."""
+    def discard(self, start: int, stop: int) -> int:
+        """Take ``[start, stop)`` out, as far as it is in; returns how many numbers were."""
         if start >= stop:
-            return
+            return 0
         first = bisect_right(self._stops, start)
         last = bisect_left(self._starts, stop)
         if first >= last:
-            return
+            return 0
+        had = sum(self._stops[first:last]) - sum(self._starts[first:last])
         low, high = self._starts[first], self._stops[last - 1]
+        had -= max(0, start - low) + max(0, high - stop)
         left = ([(low, start)] if low < start else []) + ([(stop, high)] if stop < high else [])
         self._starts[first:last] = [one for one, _ in left]
         self._stops[first:last] = [one for _, one in left]
+        return had
+
+    def around(self, number: int) -> tuple[int, int]:
+        """The range that holds ``number``, which is in the set."""
+        at = bisect_right(self._starts, number) - 1
+        return self._starts[at], self._stops[at]
+
+    def within(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """The parts of ``[start, stop)`` that are in the set, in order."""
+        parts: list[tuple[int, int]] = []
+        at = bisect_right(self._stops, start)
+        while at < len(self._starts) and self._starts[at] < stop:
+            parts.append((max(start, self._starts[at]), min(stop, self._stops[at])))
+            at += 1
+        return parts
+
+    def first_from(self, number: int) -> int | None:
+        """The lowest number of the set that is not below ``number``."""
+        at = bisect_right(self._stops, number)
+        return max(number, self._starts[at]) if at < len(self._starts) else None
 
     def missing(self, start: int, stop: int) -> list[tuple[int, int]]:
         """The parts of ``[start, stop)`` that are not in the set, in order."""

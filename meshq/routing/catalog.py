@@ -70,6 +70,8 @@ class Catalog:
         self.alive = 0
         """Topics that are alive."""
         self.changes: list[Existence] = []
+        self.touched: dict[tuple[str, str], None] = {}
+        """Names of which something changed since it was last asked."""
 
     # what exists
 
@@ -276,6 +278,7 @@ class Catalog:
 
     def _toggle(self, topic: Topic, channel: str, its: Topic | Channel) -> None:
         """Put a record into the hashes, or take it out again."""
+        self.touched[topic.name, channel] = None
         step = its.generation if isinstance(its, Topic) else wire.channel_generation(topic.generation, its.life)
         text = f"{topic.name}\0{channel}\0{step}\0{its.dead}".encode()
         hashed = hash64(text + strict.encode(sorted(its.settings.items())) if its.settings else text)

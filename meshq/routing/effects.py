@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from meshq.machine.effects import Emit, ReplyPacket, SendPacket, StreamPacket
+from meshq.machine.store import Put
 
 
 class TopicBorn(NamedTuple):
@@ -59,10 +60,16 @@ class BarrierDone(NamedTuple):
     asked: int
 
 
+class Kept(NamedTuple):
+    """What the catalog says of a name changed: this row is to be kept."""
+
+    row: Put
+
+
 class HeadMoved(NamedTuple):
     """``own_head()`` changed; at most once a ``repair_quiet_s``."""
 
 
 Existence: TypeAlias = TopicBorn | TopicEnded | ChannelBorn | ChannelEnded
 PacketOut: TypeAlias = SendPacket | StreamPacket | ReplyPacket
-RoutingEffect: TypeAlias = Existence | InterestChanged | BarrierDone | HeadMoved | Emit | PacketOut
+RoutingEffect: TypeAlias = Existence | InterestChanged | BarrierDone | HeadMoved | Kept | Emit | PacketOut

@@ -15,7 +15,9 @@ from meshq.errors import Overloaded
 from meshq.machine import events
 from meshq.machine.effects import Address, Emit
 from meshq.machine.rng import Rng
+from meshq.machine.store import LogKept, Put
 from meshq.names import Epoch, check_channel, check_topic, is_ephemeral
+from meshq.routing import kept
 from meshq.routing.announce import Announcer
 from meshq.routing.barrier import Barrier, Barriers
 from meshq.routing.bootstrap import Bootstrap
@@ -27,6 +29,7 @@ from meshq.routing.effects import (
     Existence,
     HeadMoved,
     InterestChanged,
+    Kept,
     RoutingEffect,
     TopicBorn,
     TopicEnded,
@@ -39,7 +42,7 @@ from meshq.routing.repair import Repairs
 from meshq.routing.view import View
 from meshq.wire import interest as wire
 from meshq.wire.gossip import NO_HEAD, Head
-from meshq.wire.interest import CONSUMERS_MAX
+from meshq.wire.interest import CONSUMERS_MAX, Record
 
 
 class Routing:
@@ -52,6 +55,7 @@ class Routing:
         self._stirred = False
         self._due: float | None = None
         self._wall_offset_ms = 0.0
+        self._keeps = False
         self._existence: list[Existence] = []
         self._head = NO_HEAD
         self._head_at = NEVER
@@ -152,15 +156,27 @@ class Routing:
     def set(self, now: float, topic: str, channel: str | None, key: str, value: Any) -> bool:
         """Set a setting of a topic or channel, everywhere: the last writer wins. False when it does not exist."""
         self._stir(now)
-        wall_ms = max(0, int(now * 1000 + self._wall_offset_ms))
-        if not self._catalog.set(topic, channel or "", key, value, wall_ms):
+        if not self._catalog.set(topic, channel or "", key, value, self._wall_ms(now)):
             return False
         self._news.note(topic, channel or "")
         return True
 
     def wall(self, now: float, wall_ns: int) -> None:
-        """It is ``wall_ns`` since 1970 now; only the stamps of settings need it."""
+        """It is ``wall_ns`` since 1970 now; only the stamps of settings and the store need it."""
         self._wall_offset_ms = wall_ns / 1e6 - now * 1000
+
+    def recover(self, now: float, puts: list[Put], logs: list[LogKept]) -> None:
+        """There is a store, and this is what it kept: names, and logs, which prove that their names are in use."""
+        self._stir(now)
+        self._keeps = True
+        wall_ms = self._wall_ms(now)
+        records = [record for put in puts if (record := kept.from_put(put, wall_ms)) is not None]
+        for log in logs:
+            records.append(Record(log.topic, "", log.log.generation, False, 0, {}))
+            records += [Record(log.topic, one.channel, one.generation, False, 0, {}) for one in log.channels]
+        for record in records:
+            self._catalog.merge(now, record)
+        self._absorb(now)
 
     def expect_catalog(self, now: float) -> None:
         """The node starts with seeds: until the mesh's catalog is here, or nobody had one, its own is nothing."""
@@ -319,7 +335,7 @@ class Routing:
             if is_fleeting(*key):
                 self._fleeting_changed(now, key, came)
         self._absorb(now)
-        out: list[RoutingEffect] = []
+        out: list[RoutingEffect] = self._rows(now) if self._catalog.touched else []
         for change in self._existence:
             out += (change, Emit(_event(change)))
         out += [InterestChanged(*key) for key in changes]
@@ -337,6 +353,19 @@ class Routing:
     def topics(self) -> list[dict[str, Any]]:
         """Every topic with its channels and, per channel, how many consumers each node has; sorted by name."""
         return self._view.topics()
+
+    # inside: what is kept
+
+    def _wall_ms(self, now: float) -> int:
+        return max(0, int(now * 1000 + self._wall_offset_ms))
+
+    def _rows(self, now: float) -> list[RoutingEffect]:
+        """What changed in the catalog, for the store."""
+        touched, self._catalog.touched = self._catalog.touched, {}
+        if not self._keeps:
+            return []
+        wall_ms = self._wall_ms(now)
+        return [Kept(kept.to_put(*name, self._catalog.record(now, *name), wall_ms)) for name in touched]
 
     # inside: when
 

@@ -235,7 +235,8 @@ def _entries(value: Any) -> list[Entry]:
     return entries
 
 
-def _record(value: Any) -> Record:
+def read_record(value: Any) -> Record:
+    """A record from its fields, as in packets. Raises ValueError."""
     topic, channel, generation, dead, age_ms, settings = _fields(value, 6, "a record")[:6]
     check_topic(topic)
     if channel != "":
@@ -258,7 +259,7 @@ def _settings(value: Any) -> Settings:
 
 
 def _records(value: Any) -> list[Record]:
-    records: list[Record] = _list(value, _record)
+    records: list[Record] = _list(value, read_record)
     return records
 
 

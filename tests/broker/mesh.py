@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from meshq.broker.batch import PLAIN, Traits
 from meshq.broker.borrower import Borrower
 from meshq.broker.broker import Broker
 from meshq.broker.effects import BreakSession, Confirmed, ConsumerEnded, Hand, ToPeer, WantLink
@@ -268,9 +269,10 @@ class Mesh:
         """Publish without ending the turn."""
         self.serial += 1
         self.publishes[self.serial] = list(messages)
+        traits = Traits(due=self.now + delay_s) if delay_s else PLAIN
         body = bodies.encode(list(messages))
         self.brokers[name].publish(
-            self.now, self.serial, KEY.topic, 1, len(messages), body, delay_s=delay_s, wall_ns=int(self.now * 1e9)
+            self.now, self.serial, KEY.topic, 1, len(messages), body, traits=traits, wall_ns=int(self.now * 1e9)
         )
 
     def join(self, name: str, messages: int, size_bytes: int = 1 << 20, timeout_s: float = TIMEOUT_S) -> Consumer:

@@ -7,22 +7,32 @@ from typing import Any
 
 import pytest
 
+from meshq.broker.batch import Traits
 from meshq.broker.broker import Broker
 from meshq.broker.effects import Confirmed, ConsumerEnded, Hand
 from meshq.broker.why import Why
 from meshq.config import BrokerConfig, Config
 from meshq.errors import ChannelDeleted, Overloaded
 from meshq.machine.effects import Store
-from meshq.names import Epoch
+from meshq.machine.store import BatchRow
+from meshq.names import DISK, Epoch
 from meshq.wire import bodies
 
 WALL_NS = 1_700_000_000_000_000_000
 
 
+def durable(now: float, delay_s: float) -> Traits:
+    return Traits(due=now + delay_s if delay_s else 0.0, level=DISK)
+
+
+def rows_of(store: Store) -> list[BatchRow]:
+    return [row for row in store.rows if isinstance(row, BatchRow)]
+
+
 class Node:
     """One broker and what it said."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, *, store: bool = True, **limits: Any) -> None:
         self.broker = Broker(Config(name="a", broker=BrokerConfig(**limits)), Epoch(1, 2), Random(1))
         self.now = 100.0
         self.token = 0
@@ -30,13 +40,22 @@ class Node:
         self.confirmed: list[Confirmed] = []
         self.hands: list[Hand] = []
         self.ended: list[ConsumerEnded] = []
+        if store:
+            self.broker.recover(self.now, WALL_NS, [])
         self.broker.topic_born(self.now, "t", 1)
 
     def gather(self, *messages: bytes, topic: str = "t", generation: int = 1, delay_s: float = 0.0) -> int:
         self.token += 1
         body = bodies.encode(list(messages))
         self.broker.publish(
-            self.now, self.token, topic, generation, len(messages), body, delay_s=delay_s, wall_ns=WALL_NS
+            self.now,
+            self.token,
+            topic,
+            generation,
+            len(messages),
+            body,
+            traits=durable(self.now, delay_s),
+            wall_ns=WALL_NS,
         )
         return self.token
 
@@ -86,7 +105,7 @@ def test_publishes_of_one_turn_share_a_batch() -> None:
     for message in (b"1", b"2", b"3"):
         node.gather(message)
     node.turn()
-    assert [(batch.first, batch.stop) for _, batch in node.stores[0].rows] == [(1, 4)]
+    assert [(row.first, row.messages) for row in rows_of(node.stores[0])] == [(1, 3)]
 
 
 def test_publishes_of_different_due_time_do_not_share_one() -> None:
@@ -96,7 +115,7 @@ def test_publishes_of_different_due_time_do_not_share_one() -> None:
     node.gather(b"3", delay_s=5.0)
     node.gather(b"4")
     node.turn()
-    assert [(batch.first, batch.stop) for _, batch in node.stores[0].rows] == [(1, 2), (2, 4), (4, 5)]
+    assert [(row.first, row.messages) for row in rows_of(node.stores[0])] == [(1, 1), (2, 2), (4, 1)]
 
 
 def test_a_batch_has_at_most_so_many_messages() -> None:
@@ -105,7 +124,7 @@ def test_a_batch_has_at_most_so_many_messages() -> None:
     node.gather(b"4", b"5")
     node.gather(*[b"x"] * 9)
     node.turn()
-    found = [(batch.first, batch.stop) for _, batch in node.stores[0].rows]
+    found = [(row.first, row.first + row.messages) for row in rows_of(node.stores[0])]
     assert found == [(1, 4), (4, 6), (6, 10), (10, 14), (14, 15)]
     node.channel("c")
     node.consume("c")
@@ -116,7 +135,7 @@ def test_a_batch_has_at_most_so_many_bytes_unless_one_message_is_larger() -> Non
     node = Node(batch_bytes_max=100)
     node.gather(b"x" * 60, b"y" * 60, b"z" * 300, b"end")
     node.turn()
-    assert [batch.stop - batch.first for _, batch in node.stores[0].rows] == [1, 1, 1, 1]
+    assert [row.messages for row in rows_of(node.stores[0])] == [1, 1, 1, 1]
 
 
 def test_a_publish_is_confirmed_when_it_is_stored_and_not_before() -> None:
@@ -130,8 +149,8 @@ def test_a_publish_is_confirmed_when_it_is_stored_and_not_before() -> None:
     node.broker.stored(node.now, node.stores[-1].token)
     node.turn()
     assert [(one.token, one.first, one.level) for one in node.confirmed] == [
-        (first, 1, "memory"),
-        (second, 3, "memory"),
+        (first, 1, "disk"),
+        (second, 3, "disk"),
     ]
     assert node.confirmed[0].log.origin == "a"
 
@@ -147,7 +166,7 @@ def test_confirmations_may_come_in_another_order_than_the_stores() -> None:
 
 
 def test_a_full_node_refuses_and_says_which_limit() -> None:
-    node = Node(memory_bytes_max=10_000)
+    node = Node(store=False, memory_bytes_max=10_000)
     for _ in range(6):
         node.publish(b"x" * 1_000)
     with pytest.raises(Overloaded, match="try again") as caught:
@@ -158,7 +177,7 @@ def test_a_full_node_refuses_and_says_which_limit() -> None:
 
 
 def test_what_is_gathered_counts_before_the_turn_ends() -> None:
-    node = Node(memory_bytes_max=10_000)
+    node = Node(store=False, memory_bytes_max=10_000)
     for _ in range(9):
         node.gather(b"x" * 1_000)
     with pytest.raises(Overloaded):
@@ -166,7 +185,7 @@ def test_what_is_gathered_counts_before_the_turn_ends() -> None:
 
 
 def test_recent_batches_make_room_before_anything_is_refused() -> None:
-    node = Node(memory_bytes_max=10_000)
+    node = Node(store=False, memory_bytes_max=10_000)
     node.channel("c")
     node.consume("c")
     for _ in range(100):
@@ -351,7 +370,7 @@ def test_a_deleted_topic_drops_its_messages_and_tells_its_consumers() -> None:
         node.gather(b"3")
     node.gather(b"4", generation=2)
     node.turn()
-    assert node.stores[-1].rows[0][0].generation == 2
+    assert rows_of(node.stores[-1])[0].log.generation == 2
 
 
 def test_a_publish_may_come_before_the_news_of_its_topic() -> None:
@@ -369,7 +388,8 @@ def test_an_ephemeral_topic_that_comes_again_counts_on() -> None:
     node.broker.topic_ended(node.now, "e#ephemeral", 1)
     node.gather(b"3", topic="e#ephemeral")
     node.turn()
-    assert node.stores[-1].rows[0][1].first == 3
+    assert [one.first for one in node.confirmed] == [1, 3]
+    assert node.stores == [], "an ephemeral topic is never stored"
 
 
 def test_a_deferred_publish_waits_and_then_comes_once() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshq.broker.attempts import Attempts
-from meshq.broker.batch import Batch, Payload
+from meshq.broker.batch import Batch, Payload, Traits
 from meshq.broker.extents import Extent, Extents, Waiting
 from meshq.broker.gathering import Gathering, Publishing
 from meshq.config import BrokerConfig
@@ -30,7 +30,7 @@ batches = st.lists(
 
 
 def some_batch() -> Batch:
-    return Batch(0, 100, bodies.encode([b"x"] * 100), 0.0, 0, 0.0)
+    return Batch(0, 100, bodies.encode([b"x"] * 100), 0.0, 0)
 
 
 def numbers(extents: Extents[Extent]) -> list[int]:
@@ -123,8 +123,11 @@ def test_gathered_publishes_keep_their_order_and_limits(publishes: list[tuple[li
     config = BrokerConfig(batch_messages_max=10, batch_bytes_max=400)
     gathering = Gathering(config)
     for token, (items, due) in enumerate(publishes):
-        gathering.add(Publishing(token, len(items), bodies.encode(items), due, 0))
-    made = list(gathering.batches(gathering.take(), 5, 0.0))
+        gathering.add(Publishing(token, len(items), bodies.encode(items), 0, Traits(due=due)))
+    made: list[Batch] = []
+    for group in gathering.groups(gathering.take()):
+        for count, body in gathering.bodies(group):
+            made.append(Batch(made[-1].stop if made else 5, count, body, 0.0, 0, group[0].traits))
     assert [one for batch in made for one in bodies.decode(batch.body)] == [
         one for items, _ in publishes for one in items
     ]

@@ -1,5 +1,6 @@
 """What is owed is kept: at every look each message of a log that some channel has not finished lies in a batch that
-the origin still holds. The window for late channels often holds it as well, for a while; nobody may rely on that."""
+the origin still holds, or in its store. The window for late channels often holds it as well, for a while; nobody may
+rely on that."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ class Kept(Checker):
     def look(self, host: Host) -> None:
         engine = self.stage.engine(host.name)
         for topic in engine.broker._registry.topics.values() if engine is not None else ():
-            if wrong := _wrong(topic.log):
-                self.find(f"{host.name} {wrong} of {topic.name}")
+            for log in topic.logs.values():
+                if wrong := _wrong(log):
+                    self.find(f"{host.name} {wrong} of {topic.name}")
 
 
 def _wrong(log: Log) -> str:
@@ -25,6 +27,8 @@ def _wrong(log: Log) -> str:
             for batch in log.overlapping(start, stop):
                 if batch.open:
                     kept += min(stop, batch.stop) - max(start, batch.first)
+            for low, high in (*log.away.within(start, stop), *log.sleeping.within(start, stop)):
+                kept += high - low
             if kept != stop - start:
                 return f"keeps {kept} messages of {start} to {stop}, which a channel has not finished,"
     return ""

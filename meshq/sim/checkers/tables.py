@@ -82,7 +82,7 @@ def _broker(engine: Engine) -> Iterator[Filling]:
     yield "bytes in windows", windows.size_bytes, settings.window_bytes_max
     yield "ended topics", len(machine._existence._ended), ENDED_MAX
     for topic in registry.topics.values():
-        yield f"messages of {topic.name}", topic.log.messages + topic.gathering.messages, settings.topic_messages_max
+        yield f"messages of {topic.name}", topic.messages + topic.gathering.messages, settings.topic_messages_max
         if len(topic.log.window) > 1:  # one batch may be larger than all
             yield f"bytes in the window of {topic.name}", topic.log.window_bytes, settings.window_topic_bytes_max
     for receiver in registry.receivers.values():

@@ -158,14 +158,14 @@ def a_batch_of_several_publishes_is_confirmed_as_one(right: Code, strike: Strike
     """Of several publishes that became one batch each is told the first number of the batch."""
 
     def close_batches(intake: Intake) -> None:
-        before = len(intake._confirming)
+        before = len(intake._accepted)
         right(intake)
         firsts: dict[Any, int] = {}
-        for at in range(before, len(intake._confirming)):
-            token, log, first = intake._confirming[at]
-            if firsts.setdefault(log, first) != first:
+        for at in range(before, len(intake._accepted)):
+            one = intake._accepted[at]
+            if firsts.setdefault(one.log, one.first) != one.first:
                 strike()
-            intake._confirming[at] = (token, log, firsts[log])
+            intake._accepted[at] = one._replace(first=firsts[one.log])
 
     return close_batches
 

@@ -1,0 +1,147 @@
+"""What the broker tells the store: rows of this turn, and those written behind.
+
+Decides when a row leaves. Batches, births and ends go with their turn, since confirmations wait for them. What was
+finished, and what nobody needs any more, is written behind: with the next commit after ``BEHIND_S``. A crash takes
+that long of it, which repeats deliveries and loses nothing. What rows mean is ``meshq.machine.store``'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from meshq.broker.batch import Batch
+from meshq.machine.store import BatchRow, Born, Finished, Gone, LogOver, Over, Row, Tried
+
+if TYPE_CHECKING:
+    from meshq.broker.cursor import Cursor
+    from meshq.broker.log import Log
+    from meshq.broker.turn import Turn
+
+BEHIND_S: Final = 0.05
+
+
+class Journal:
+    """Rows on their way to the store; without a store (``on`` is False) nothing is written down."""
+
+    __slots__ = ("_cursors", "_logs", "_turn", "batches", "on", "rows", "sync")
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self.on = False
+        self.rows: list[Row] = []
+        self.batches: list[tuple[Log, Batch]] = []
+        """Those among the rows."""
+        self.sync = False
+        """Some of the rows must survive a power loss."""
+        self._cursors: dict[Cursor, None] = {}
+        self._logs: dict[Log, None] = {}
+
+    # with the turn
+
+    def batch(self, log: Log, batch: Batch) -> None:
+        """A batch to be kept; the first of a log brings the channels that began before it."""
+        turn, traits = self._turn, batch.traits
+        if not log.written:
+            log.written = True
+            for cursor in log.cursors:
+                self.born(cursor)
+        due_ns = turn.wall_ns(traits.due) if traits.due else 0
+        expires_ns = turn.wall_ns(traits.expires) if traits.expires else 0
+        options: dict[str, Any] = {"key": traits.key} if traits.key else {}
+        if traits.channels:
+            options["channels"] = list(traits.channels)
+        self.rows.append(
+            BatchRow(log.topic, log.id, batch.first, batch.stop - batch.first, batch.body, batch.accepted_ns, due_ns,
+                     expires_ns, options)
+        )  # fmt: skip
+        self.batches.append((log, batch))
+
+    def born(self, cursor: Cursor) -> None:
+        """A channel begins in a log."""
+        if cursor.log.written:
+            key = cursor.channel.key
+            log = cursor.log
+            self.rows.append(Born(log.topic, log.id, key.channel, key.generation, cursor.born, cursor.since_ns))
+            if cursor.finished:
+                cursor.unsaved = cursor.finished.copy()
+                self.finished(cursor)
+
+    def over(self, cursor: Cursor) -> None:
+        """A channel ends in a log."""
+        self._cursors.pop(cursor, None)
+        if cursor.log.written:
+            key = cursor.channel.key
+            self.rows.append(Over(cursor.log.topic, cursor.log.id, key.channel, key.generation))
+
+    def ended(self, log: Log, channel: str, generation: int) -> None:
+        """The same for a channel that ended while this node was down."""
+        self.rows.append(Over(log.topic, log.id, channel, generation))
+
+    def tried(self, cursor: Cursor, start: int, stop: int, due: float) -> None:
+        """Messages came back: their attempts, and until when they wait (0.0: they don't)."""
+        log, key = cursor.log, cursor.channel.key
+        if not log.written:
+            return
+        due_ns = self._turn.wall_ns(due) if due else 0
+        for low, high, attempts in cursor.attempts.within(start, stop):
+            if start < low:
+                self.rows.append(Tried(log.topic, log.id, key.channel, key.generation, start, low, 0, due_ns))
+            self.rows.append(Tried(log.topic, log.id, key.channel, key.generation, low, high, attempts, due_ns))
+            start = high
+        if start < stop:
+            self.rows.append(Tried(log.topic, log.id, key.channel, key.generation, start, stop, 0, due_ns))
+
+    def log_over(self, log: Log) -> None:
+        """Nothing of the log is wanted any more."""
+        self._logs.pop(log, None)
+        for cursor in log.cursors:
+            self._cursors.pop(cursor, None)
+        if log.written:
+            self.rows.append(LogOver(log.topic, log.id))
+
+    # behind
+
+    def finished(self, cursor: Cursor) -> None:
+        """The cursor has ``unsaved`` finished messages."""
+        self._arm()
+        self._cursors[cursor] = None
+
+    def gone(self, log: Log) -> None:
+        """The log has messages that are ``ungone``."""
+        self._arm()
+        self._logs[log] = None
+
+    def _arm(self) -> None:
+        if not (self._cursors or self._logs):
+            self._turn.timers.arm(self, self._turn.now + BEHIND_S)
+
+    def rang(self) -> None:
+        """It is time: what was written behind goes with this turn's rows."""
+        cursors, self._cursors = self._cursors, {}
+        logs, self._logs = self._logs, {}
+        for cursor in cursors:
+            self._write_finished(cursor)
+        for log in logs:
+            self._write_gone(log)
+
+    def _write_finished(self, cursor: Cursor) -> None:
+        log, key, stop = cursor.log, cursor.channel.key, 0
+        unsaved, cursor.unsaved = cursor.unsaved, type(cursor.unsaved)()
+        for start, _ in unsaved:
+            if start >= stop:
+                low, stop = cursor.finished.around(start)
+                self.rows.append(Finished(log.topic, log.id, key.channel, key.generation, low, stop))
+
+    def _write_gone(self, log: Log) -> None:
+        stop = 0
+        ungone, log.ungone = log.ungone, type(log.ungone)()
+        for start, _ in ungone:
+            if start >= stop:
+                low, stop = log.gone.around(start)
+                self.rows.append(Gone(log.topic, log.id, low, stop))
+
+    def take(self) -> tuple[list[Row], list[tuple[Log, Batch]], bool]:
+        """This turn's rows, the batches among them, and whether they must be synced."""
+        taken = self.rows, self.batches, self.sync
+        self.rows, self.batches, self.sync = [], [], False
+        return taken
