@@ -71,7 +71,9 @@ class Cursor:
         turn = self.log.turn
         self.born, self.since_ns = kept.number, kept.since_ns
         self.finished = Ranges(kept.finished)
-        self._ahead = kept.finished[-1][1] if kept.finished else 0
+        for start, stop in self.log.gone:  # kept in memory only, and lost with it, or finished by everybody
+            self.finished.add(max(start, self.born), stop)
+        self._ahead = self.log.next
         for tried in kept.tried:
             for start, stop in self.finished.missing(tried.start, tried.stop):
                 if tried.attempts:
