@@ -18,6 +18,9 @@ EPHEMERAL: Final = "#ephemeral"
 NAME_CHARACTERS_MAX: Final = 64
 LEVELS: Final = ("memory", "disk", "fsync")
 """How safe a message is when its publish is confirmed, by rank: held, committed, committed and synced."""
+LANES: Final = 4
+"""Priority classes of messages, 0 to 3: the higher the more urgent."""
+KEY_CHARACTERS_MAX: Final = 128
 MEMORY: Final = 0
 DISK: Final = 1
 FSYNC: Final = 2

@@ -82,7 +82,18 @@ class Batch(Payload):
     store has it, nobody keeps it and no cursor is at it.
     """
 
-    __slots__ = ("accepted_at", "accepted_ns", "due", "following", "keeps", "open", "preceding", "stored", "traits")
+    __slots__ = (
+        "accepted_at",
+        "accepted_ns",
+        "due",
+        "following",
+        "keeps",
+        "open",
+        "plain",
+        "preceding",
+        "stored",
+        "traits",
+    )
 
     def __init__(
         self, first: int, count: int, body: bytes, accepted_at: float, accepted_ns: int, traits: Traits = PLAIN
@@ -93,6 +104,8 @@ class Batch(Payload):
         self.traits = traits
         self.due = traits.due
         """When it may be delivered; 0.0: at once."""
+        self.plain = not (traits.due or traits.expires or traits.key or traits.channels)
+        """Cursors need not look at its traits."""
         self.open = 0
         self.keeps = 0
         self.stored = False

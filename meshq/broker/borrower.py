@@ -56,27 +56,26 @@ class Borrower:
 
     def lend(self) -> bool:
         """O1: lend the first extent that waits, as far as credit carries it. False when nothing went."""
-        for cursor in self.channel.cursors.values():
-            if cursor.waits():
-                taken = cursor.take(self.messages, self.bytes)
-                if taken is None:
-                    return False
-                self._deliver(cursor, *taken)
-                return True
-        return False
+        channel = self.channel
+        cursor = channel.lanes.first(channel.cursors.values())
+        taken = cursor.take(self.messages, self.bytes) if cursor is not None else None
+        if cursor is None or taken is None:
+            return False
+        self._deliver(cursor, *taken)
+        return True
 
     def ready(self) -> bool:
         """O2: something waits, the first of it does not fit and nothing was said: hand all credit back."""
         if self.said or not self.interested:
             return False
-        for cursor in self.channel.cursors.values():
-            if cursor.waits():
-                back_messages, back_bytes = self.messages, self.bytes
-                self.messages = self.bytes = 0
-                self.said = True
-                self.to.ready(cursor.least(), back_messages, back_bytes)
-                return True
-        return False
+        cursor = self.channel.lanes.first(self.channel.cursors.values())
+        if cursor is None:
+            return False
+        back_messages, back_bytes = self.messages, self.bytes
+        self.messages = self.bytes = 0
+        self.said = True
+        self.to.ready(cursor.least(), back_messages, back_bytes)
+        return True
 
     def _deliver(self, cursor: Cursor, extent: Extent, size_bytes: int) -> None:
         log = cursor.log.id
@@ -84,6 +83,7 @@ class Borrower:
         if lent is None:
             lent = self.lent[log] = Lent(cursor)
         lent.lend(extent)
+        self.channel.lanes.took(cursor, extent.stop - extent.start)
         batch, start, stop = extent.batch, extent.start, extent.stop
         self.messages -= stop - start
         # O3: one grant is open at a time; when its messages are used up its bytes lapse.

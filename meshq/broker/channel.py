@@ -10,6 +10,8 @@ from meshq.broker.beginning import begin
 from meshq.broker.borrower import Borrower
 from meshq.broker.counters import ChannelCounters
 from meshq.broker.cursor import Cursor
+from meshq.broker.keyed import Keyed
+from meshq.broker.lanes import Lanes
 from meshq.broker.log import Log
 from meshq.broker.peer import Peer
 from meshq.broker.turn import Turn
@@ -19,7 +21,7 @@ from meshq.names import ChannelKey, LogId
 class Channel:
     """One life of a channel, as the origin of its topic's logs here."""
 
-    __slots__ = ("borrowers", "counters", "cursors", "key", "own", "peers", "turn")
+    __slots__ = ("borrowers", "counters", "cursors", "key", "keyed", "lanes", "own", "peers", "turn")
 
     def __init__(self, turn: Turn, key: ChannelKey) -> None:
         self.turn = turn
@@ -31,6 +33,8 @@ class Channel:
         """Those at other nodes."""
         self.peers: dict[str, Peer] = {}
         self.counters = ChannelCounters()
+        self.lanes = Lanes()
+        self.keyed = Keyed(self)
 
     def touch(self) -> None:
         """Something changed: the send rules run at the end of the turn."""
@@ -39,6 +43,7 @@ class Channel:
     def join_log(self, log: Log, age_s: float, *, exact: bool) -> None:
         """Begin in a log."""
         cursor = self.cursors[log.id] = Cursor(self, log)
+        self.lanes.many = self.lanes.many or log.id.lane > 0
         begin(log, cursor, age_s, exact=exact)
         self.turn.journal.born(cursor)
         self.touch()
@@ -48,6 +53,8 @@ class Channel:
         cursor = self.cursors.pop(log, None)
         if cursor is not None:
             self.turn.timers.cancel(cursor)
+            self.keyed.forget(cursor)
+            self.touch()
         for borrower in (*self.borrowers.values(), *([self.own] if self.own is not None else [])):
             borrower.lent.pop(log, None)
 
@@ -57,6 +64,7 @@ class Channel:
         for cursor in self.cursors.values():
             log = cursor.log
             self.turn.journal.over(cursor)
+            self.keyed.forget(cursor)
             dropped += log.detach(cursor)
             self.turn.timers.cancel(cursor)
         self.cursors.clear()
@@ -70,6 +78,7 @@ class Channel:
         """The send rules: the own node at once, the others when their writers pull."""
         own = self.own
         self._feed()
+        self.keyed.run()
         if own is not None:
             while own.lend():
                 pass

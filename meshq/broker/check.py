@@ -32,6 +32,8 @@ def check_cursor(cursor: Cursor, borrowers: list[Borrower]) -> None:
     places = Ranges(cursor.finished)
     spans = [(extent.start, extent.stop) for extent in cursor.returned]
     spans += [(extent.start, extent.stop) for _, _, extent in cursor.deferred]
+    for extent in cursor.channel.keyed.waiting(cursor):
+        spans += cursor.finished.missing(extent.start, extent.stop)
     for start, stop in cursor.finished.missing(cursor.at, log.next):
         spans += log.sleeping.missing(start, stop)
     for start, stop in log.sleeping.within(cursor.born, log.next):

@@ -91,7 +91,7 @@ class Cursor:
                 self.seek(self.at)
                 return
             start = max(batch.first, self.at)
-            if not (batch.due or self.since_ns or self.postponed):
+            if batch.plain and not (self.since_ns or self.postponed):
                 self.batch = batch
                 self.at = start
                 return
@@ -144,12 +144,12 @@ class Cursor:
             self.finish(start, batch.stop)
             return False
         postponed = [one for one in self.postponed if one[0] < batch.stop and one[1] > start]
-        if not batch.due and not postponed:
+        if batch.plain and not postponed:
             self.batch, self.at = batch, start
             return True
         left = Ranges(self.finished.missing(start, batch.stop))
         self.at = batch.stop
-        for begin, end, due in postponed:
+        for begin, end, due in () if batch.traits.key else postponed:
             for low, high in left.within(begin, end):
                 self.defer(Extent(batch, low, high), due)
             left.discard(begin, end)
@@ -157,8 +157,9 @@ class Cursor:
             if batch.due:
                 self.defer(Extent(batch, low, high), batch.due)
             else:
-                self.returned.put(Extent(batch, low, high))
-        self.postponed = [one for one in self.postponed if one[1] > batch.stop]
+                self._queue(Extent(batch, low, high))
+        if not batch.traits.key:
+            self.postponed = [one for one in self.postponed if one[1] > batch.stop]
         return False
 
     def waits(self) -> bool:
@@ -263,6 +264,21 @@ class Cursor:
                 self.returned.put(part)
         return messages
 
+    def offer(self, extent: Extent) -> None:
+        """A message whose turn within its key has come, unless it came back with a delay before a restart."""
+        for start, stop, due in self.postponed:
+            if start <= extent.start < stop and due > self.log.turn.now:
+                self.defer(extent, due)
+                return
+        self.returned.put(extent)
+
+    def _queue(self, extent: Extent) -> None:
+        """Wait to be lent; one with a key for its turn within the key, unless it has it."""
+        if extent.batch.traits.key and not self.channel.keyed.holds(self, extent.start):
+            self.channel.keyed.put(self, extent)
+        else:
+            self.returned.put(extent)
+
     def defer(self, extent: Extent, due: float) -> None:
         """Wait until ``due``."""
         turn = self.log.turn
@@ -277,7 +293,7 @@ class Cursor:
         while self.deferred and self.deferred[0][0] <= turn.now:
             extent = heappop(self.deferred)[2]
             self.deferred_messages -= extent.stop - extent.start
-            self.returned.put(extent)
+            self._queue(extent)
         if self.deferred:
             turn.timers.arm(self, self.deferred[0][0])
         turn.channels[self.channel] = None
@@ -295,6 +311,8 @@ class Cursor:
         if self.log.written:
             self.unsaved.add(start, stop)
             self.log.turn.journal.finished(self)
+        if not extent.batch.plain:
+            self.channel.keyed.finished(self, start, stop)
         self.log.settle(extent.batch, stop - start)
         return True
 
@@ -312,6 +330,7 @@ class Cursor:
                 self._undefer(low, high)
             self.attempts.drop(low, high)
             self._ahead = max(self._ahead, high)
+            self.channel.keyed.finished(self, low, high)
             self.log.settle_span(low, high)
         return count
 

@@ -145,6 +145,7 @@ class Topic:
         known = self._kept.pop((key.channel, key.generation), [])
         for log, kept in known:
             cursor = channel.cursors[log.id] = Cursor(channel, log)
+            channel.lanes.many = channel.lanes.many or log.id.lane > 0
             log.cursors.append(cursor)
             cursor.recover(kept)
         for log in self.logs.values():
