@@ -138,6 +138,9 @@ class Mesh:
         *,
         headers: Headers | None = None,
         delay_s: float = 0.0,
+        ttl_s: float = 0.0,
+        id: str = "",  # noqa: A002
+        channels: Sequence[str] = (),
         level: str = "",
         timeout_s: float = TIMEOUT_S,
         retry: bool = False,
@@ -145,7 +148,16 @@ class Mesh:
         """``client.Mesh.publish``."""
         return self._run(
             self._mesh.publish(
-                topic, body, headers=headers, delay_s=delay_s, level=level, timeout_s=timeout_s, retry=retry
+                topic,
+                body,
+                headers=headers,
+                delay_s=delay_s,
+                ttl_s=ttl_s,
+                id=id,
+                channels=channels,
+                level=level,
+                timeout_s=timeout_s,
+                retry=retry,
             )
         )
 
@@ -156,6 +168,9 @@ class Mesh:
         *,
         headers: Headers | None = None,
         delay_s: float = 0.0,
+        ttl_s: float = 0.0,
+        id: str = "",  # noqa: A002
+        channels: Sequence[str] = (),
         level: str = "",
         timeout_s: float = TIMEOUT_S,
         retry: bool = False,
@@ -163,7 +178,16 @@ class Mesh:
         """``client.Mesh.publish_many``."""
         return self._run(
             self._mesh.publish_many(
-                topic, messages, headers=headers, delay_s=delay_s, level=level, timeout_s=timeout_s, retry=retry
+                topic,
+                messages,
+                headers=headers,
+                delay_s=delay_s,
+                ttl_s=ttl_s,
+                id=id,
+                channels=channels,
+                level=level,
+                timeout_s=timeout_s,
+                retry=retry,
             )
         )
 
@@ -315,9 +339,9 @@ class Message(client.Message):
         """It is done: never deliver it on this channel again."""
         self._worker.post(self._extent.finish, self._position)
 
-    def requeue(self, delay_s: float | None = None) -> None:
+    def requeue(self, delay_s: float | None = None, *, error: str = "") -> None:
         """It is not done: deliver it again after ``delay_s`` seconds, or after the subscription's backoff."""
-        self._worker.post(self._extent.requeue, self._position, delay_s)
+        self._worker.post(self._extent.requeue, self._position, delay_s, error)
 
     def give_back(self) -> None:
         """It was not handled: deliver it again at once, and count no attempt."""
@@ -349,9 +373,9 @@ class Lease(client.Lease):
         """All of it is done, what was requeued singly excepted."""
         self._worker.post(self._extent.finish_rest)
 
-    def requeue(self, delay_s: float | None = None) -> None:
+    def requeue(self, delay_s: float | None = None, *, error: str = "") -> None:
         """What is not settled is not done: deliver it again after ``delay_s`` seconds, or after the backoff."""
-        self._worker.post(self._extent.requeue_rest, delay_s)
+        self._worker.post(self._extent.requeue_rest, delay_s, error)
 
     def give_back(self) -> None:
         """What is not settled was not handled: deliver it again at once, and count no attempt."""

@@ -259,13 +259,16 @@ class Broker:
                 found.receiver.finish(found, log, start, stop)
 
     def requeue(
-        self, now: float, consumer: int, log: LogId, start: int, stop: int, delay_s: float, reason: str
+        self, now: float, consumer: int, log: LogId, start: int, stop: int, delay_s: float, reason: str, error: str = ""
     ) -> None:
-        """Deliver these again, after ``delay_s``: an attempt each, unless ``reason`` is "cancelled"."""
+        """Deliver these again, after ``delay_s``: an attempt each, unless ``reason`` is "cancelled".
+
+        Those that are "broken" are not delivered again. ``error`` is what the consumer says went wrong.
+        """
         self._turn.now = now
         found = self._consumers.get(consumer)
         if found is not None:
-            found.receiver.requeue(found, log, start, stop, delay_s, reason)
+            found.receiver.requeue(found, log, start, stop, delay_s, reason, error)
 
     def give_back(self, now: float, consumer: int, log: LogId, start: int, stop: int) -> None:
         """The application never took these; counts nothing."""

@@ -15,6 +15,7 @@ from meshq.broker.peer import Peer
 from meshq.broker.registry import Registry
 from meshq.machine.rng import Rng
 from meshq.names import Epoch
+from meshq.wire.fields import error_of
 from meshq.wire.frames import (
     Audit,
     Deliver,
@@ -236,7 +237,8 @@ class Exchange:
     def _req(self, peer: Peer, frame: Req) -> None:
         borrower = peer.borrowers.get(frame.flow)  # type: ignore[arg-type]
         if borrower is not None:
-            borrower.req(frame.log, frame.start, frame.stop, frame.delay_ms / 1000, frame.reason)
+            error = error_of(frame.options)
+            borrower.req(frame.log, frame.start, frame.stop, frame.delay_ms / 1000, frame.reason, error)
 
     def _return(self, peer: Peer, frame: Return) -> None:
         borrower = peer.borrowers.get(frame.flow)  # type: ignore[arg-type]

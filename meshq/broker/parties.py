@@ -10,7 +10,7 @@ from typing import Protocol
 
 from meshq.broker.batch import Payload
 from meshq.names import ChannelKey, LogId
-from meshq.wire.frames import Deliver, Fin, Frame, Grant, Ready, Recall, Recalled, Req, Return, Span
+from meshq.wire.frames import NO_OPTIONS, Deliver, Fin, Frame, Grant, Ready, Recall, Recalled, Req, Return, Span
 
 
 class ToReceiver(Protocol):
@@ -40,8 +40,8 @@ class ToOrigin(Protocol):
     def fin(self, number: int, spans: list[Span]) -> None:
         """These are finished."""
 
-    def req(self, log: LogId, start: int, stop: int, delay_s: float, reason: str) -> None:
-        """These were handed over and not finished."""
+    def req(self, log: LogId, start: int, stop: int, delay_s: float, reason: str, error: str = "") -> None:
+        """These were handed over and not finished; ``error`` is what the consumer says of it."""
 
     def give_back(self, log: LogId, start: int, stop: int) -> None:
         """These were never handed over."""
@@ -87,8 +87,9 @@ class FramesToOrigin:
     def fin(self, number: int, spans: list[Span]) -> None:
         self._outbox.append(Fin(self._key, number, spans))
 
-    def req(self, log: LogId, start: int, stop: int, delay_s: float, reason: str) -> None:
-        self._outbox.append(Req(self._key, log, start, stop, round(delay_s * 1000), reason))
+    def req(self, log: LogId, start: int, stop: int, delay_s: float, reason: str, error: str = "") -> None:
+        options = {"error": error} if error else NO_OPTIONS
+        self._outbox.append(Req(self._key, log, start, stop, round(delay_s * 1000), reason, options))
 
     def give_back(self, log: LogId, start: int, stop: int) -> None:
         self._outbox.append(Return(self._key, log, start, stop))

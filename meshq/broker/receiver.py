@@ -180,8 +180,8 @@ class Receiver:
             try:
                 stop = self._share(parcel, consumer)
                 body = parcel.payload.part(parcel.start, stop)
-            except RemoteProtocolError:
-                self._broken(parcel)
+            except RemoteProtocolError as exc:
+                self._broken(parcel, str(exc))
                 continue
             self._unbuffer(parcel)
             if stop < parcel.stop:
@@ -231,13 +231,13 @@ class Receiver:
             attempts = _clip(attempts, start, stop)
         turn.out.append(Handed(consumer.number, loan.log, start, stop, parcel.accepted_ns, attempts, body))
 
-    def _broken(self, parcel: Parcel) -> None:
-        """The body is not what its frame said. It would be no better next time: finished, and counted."""
+    def _broken(self, parcel: Parcel, error: str) -> None:
+        """The body is not what its frame said. It would be no better next time: its origin puts it away."""
         messages = parcel.stop - parcel.start
         self._unbuffer(parcel)
         parcel.loan.held -= messages
         self.turn.counters.broken_bodies += messages
-        parcel.loan.source.finish(parcel.loan.log, parcel.start, parcel.stop)
+        parcel.loan.source.to.req(parcel.loan.log, parcel.start, parcel.stop, 0.0, "broken", error)
 
     def _fill(self, consumer: Consumer, messages: int, size_bytes: int) -> None:
         """The consumer has so much more (or less) in hand; its turn comes last."""
@@ -398,10 +398,12 @@ class Receiver:
         self.buffered = kept
         self.touch()
 
-    def requeue(self, consumer: Consumer, log: LogId, start: int, stop: int, delay_s: float, reason: str) -> None:
+    def requeue(
+        self, consumer: Consumer, log: LogId, start: int, stop: int, delay_s: float, reason: str, error: str
+    ) -> None:
         """Handed over, not finished: REQ for what is live; a hand that is not only goes."""
         for hand in self._settle(consumer, log, start, stop):
-            hand.loan.source.to.req(log, hand.start, hand.stop, delay_s, reason)
+            hand.loan.source.to.req(log, hand.start, hand.stop, delay_s, reason, error)
 
     def give_back(self, consumer: Consumer, log: LogId, start: int, stop: int) -> None:
         """Never taken by the application: RETURN for what is live."""

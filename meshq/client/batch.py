@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshq.client.connection import again
 from meshq.client.receipts import Numbers, Receipt
 from meshq.config import BrokerConfig
 from meshq.errors import InvalidMessage, MeshError, PartlyPublished
+from meshq.names import check_channel
 from meshq.wire.bodies import Item
 from meshq.wire.frames import Confirmed
 
@@ -24,6 +25,36 @@ BATCH_BYTES_MAX: Final = BrokerConfig().batch_bytes_max
 Headers: TypeAlias = Mapping[str, str]
 
 
+class Wishes(NamedTuple):
+    """What a publish asks of the node besides being kept; publishes with equal wishes share a frame."""
+
+    delay_ms: int = 0
+    level: str = ""
+    ttl_ms: int = 0
+    id: str = ""
+    """A second publish with the same one is confirmed as the first; shares no frame."""
+    channels: tuple[str, ...] = ()
+    """The only ones that the messages are for; none named: all."""
+
+    def options(self) -> dict[str, Any]:
+        """As the options of a Publish frame: what is not wished for is left out."""
+        wished = {name: value for name, value in zip(self._fields, self, strict=True) if value}
+        return {**wished, "channels": list(self.channels)} if self.channels else wished
+
+
+NO_WISHES: Final = Wishes()
+
+
+def wishes(delay_s: float, level: str, ttl_s: float, publish_id: str, channels: Sequence[str]) -> Wishes:
+    """The wishes of a call. Raises InvalidMessage (BAD_DELAY, BAD_TTL, BAD_ID) or InvalidName."""
+    if not 0 <= ttl_s < DELAY_MAX_S:
+        raise InvalidMessage(f"a time to live of {ttl_s} s: give 0 (none) to {DELAY_MAX_S:.0f}", code="BAD_TTL")
+    if type(publish_id) is not str or len(publish_id) > ID_CHARACTERS_MAX:
+        raise InvalidMessage(f"an id is text of at most {ID_CHARACTERS_MAX} characters", code="BAD_ID")
+    named = tuple(map(check_channel, (channels,) if isinstance(channels, str) else channels))
+    return Wishes(milliseconds(delay_s), level, math.ceil(ttl_s * 1000), publish_id, named)
+
+
 class Batch:
     """One Publish frame: what it holds and who waits for it. Kept until it is answered."""
 
@@ -31,10 +62,8 @@ class Batch:
         "body",
         "call",
         "deadline",
-        "delay_ms",
         "futures",
         "items",
-        "level",
         "refused",
         "retry",
         "sent_bytes",
@@ -42,15 +71,15 @@ class Batch:
         "size_bytes",
         "timeout_s",
         "topic",
+        "wishes",
     )
 
     def __init__(
-        self, sequence: int, topic: str, delay_s: float, level: str, timeout_s: float, retry: bool, deadline: float
+        self, sequence: int, topic: str, wishes: Wishes, timeout_s: float, retry: bool, deadline: float
     ) -> None:
         self.sequence = sequence
         self.topic = topic
-        self.delay_ms = milliseconds(delay_s)
-        self.level = level
+        self.wishes = wishes
         self.timeout_s = timeout_s
         self.retry = retry
         self.deadline = deadline
@@ -81,12 +110,13 @@ class Batch:
     def confirm(self, frame: Confirmed) -> None:
         """Every message is kept: tell each caller its number."""
         topic, log, number, level = self.topic, frame.log, frame.first, frame.level
+        duplicate = frame.options.get("duplicate") is True
         if self.call is not None:
-            self.call.confirm((log, number, len(self.items)), level)
+            self.call.confirm((log, number, len(self.items)), level, duplicate)
             return
         for future in self.futures:
             if not future.done():
-                future.set_result(Receipt(topic, log, number, 1, level))
+                future.set_result(Receipt(topic, log, number, 1, level, duplicate=duplicate))
             number += 1
 
     def fail(self, error: MeshError) -> None:
@@ -102,7 +132,7 @@ class Batch:
 class Call:
     """One ``publish_many``: answered when all of its batches are."""
 
-    __slots__ = ("_error", "_left", "_level", "_spans", "_topic", "_total", "future")
+    __slots__ = ("_duplicate", "_error", "_left", "_level", "_spans", "_topic", "_total", "future")
 
     def __init__(self, topic: str, future: asyncio.Future[Receipt], batches: int, messages: int) -> None:
         self._topic = topic
@@ -111,12 +141,14 @@ class Call:
         self._total = messages
         self._spans: list[Numbers] = []
         self._level = ""
+        self._duplicate = True
         self._error: MeshError | None = None
 
-    def confirm(self, span: Numbers, level: str) -> None:
+    def confirm(self, span: Numbers, level: str, duplicate: bool) -> None:
         """One batch is kept."""
         self._spans.append(span)
         self._level = level
+        self._duplicate = self._duplicate and duplicate
         self._settle()
 
     def fail(self, error: MeshError) -> None:
@@ -131,7 +163,8 @@ class Call:
         kept = sum(count for _, _, count in self._spans)
         if self._error is None:
             log, first, _ = self._spans[0]
-            self.future.set_result(Receipt(self._topic, log, first, kept, self._level, tuple(self._spans[1:])))
+            more = tuple(self._spans[1:])
+            self.future.set_result(Receipt(self._topic, log, first, kept, self._level, more, duplicate=self._duplicate))
         elif not kept:
             self.future.set_exception(self._error)
         else:
@@ -147,8 +180,10 @@ def text_bytes(headers: Headers | None) -> int:
     return sum(len(name) + len(value) for name, value in headers.items()) if headers else 0
 
 
-DELAY_MAX_S = 1e9
+DELAY_MAX_S: Final = 1e9
 """Beyond what any node allows; the node says its own limit."""
+ID_CHARACTERS_MAX: Final = 128
+"""As the node has it; a publish_many may put a few more behind."""
 
 
 def milliseconds(delay_s: float) -> int:

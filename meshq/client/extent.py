@@ -30,8 +30,8 @@ class Holder(Protocol):
     def gather(self, extent: Extent) -> None:
         """The extent has something for the end of the turn."""
 
-    def requeue(self, extent: Extent, start: int, stop: int, delay_s: float, reason: str) -> None:
-        """Say that positions ``start`` to ``stop`` are to be delivered again."""
+    def requeue(self, extent: Extent, start: int, stop: int, delay_s: float, reason: str, error: str = "") -> None:
+        """Say that positions ``start`` to ``stop`` are to be delivered again, and what went wrong with them."""
 
     def touch(self, extent: Extent, start: int, stop: int) -> None:
         """Say that positions ``start`` to ``stop`` are still wanted."""
@@ -132,19 +132,25 @@ class Extent:
                 self._new_run(start, stop)
         self._over()
 
-    def requeue(self, position: int, delay_s: float | None) -> None:
+    def requeue(self, position: int, delay_s: float | None, error: str = "") -> None:
         """Settle one message as not done: it comes again after ``delay_s`` (None: the backoff)."""
         if self._settle(position):
             if delay_s is None:
                 delay_s = self.holder.wait_s(self.attempts_of(position))
-            self.holder.requeue(self, position, position + 1, delay_s, "requeue")
+            self.holder.requeue(self, position, position + 1, delay_s, "requeue", error)
 
-    def requeue_rest(self, delay_s: float | None) -> None:
+    def requeue_rest(self, delay_s: float | None, error: str = "") -> None:
         """Settle everything that is not settled as not done, alike attempts together."""
         for start, stop in self._unsettled():
             for low, high, attempts in self._alike(start, stop):
                 wait_s = self.holder.wait_s(attempts) if delay_s is None else delay_s
-                self.holder.requeue(self, low, high, wait_s, "requeue")
+                self.holder.requeue(self, low, high, wait_s, "requeue", error)
+        self._over()
+
+    def break_off(self, error: str) -> None:
+        """Settle everything that is not settled as unreadable, here and everywhere: it is not delivered again."""
+        for start, stop in self._unsettled():
+            self.holder.requeue(self, start, stop, 0.0, "broken", error)
         self._over()
 
     def give_back(self, position: int) -> None:

@@ -70,9 +70,9 @@ class Lease(Sequence[Message]):
         """All of it is done, what was requeued singly excepted."""
         self._extent.finish_rest()
 
-    def requeue(self, delay_s: float | None = None) -> None:
+    def requeue(self, delay_s: float | None = None, *, error: str = "") -> None:
         """What is not settled is not done: deliver it again after ``delay_s`` seconds, or after the backoff."""
-        self._extent.requeue_rest(delay_s)
+        self._extent.requeue_rest(delay_s, error)
 
     def give_back(self) -> None:
         """What is not settled was not handled: deliver it again at once, and count no attempt."""
@@ -87,7 +87,7 @@ class Lease(Sequence[Message]):
         if error is None:
             self._extent.finish_rest()
         elif isinstance(error, Exception):
-            self._extent.requeue_rest(None)
+            self._extent.requeue_rest(None, repr(error))
         else:
             self._extent.give_back_rest()
 

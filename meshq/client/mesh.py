@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from meshq.client.addresses import AddressBook
 from meshq.client.backoff import Backoff, Wait
-from meshq.client.batch import Headers
+from meshq.client.batch import NO_WISHES, Headers, wishes
 from meshq.client.connection import Connection, Dial, Identity
 from meshq.client.events import Events, EventStream
 from meshq.client.publishing import TIMEOUT_S, Publisher
@@ -146,6 +146,9 @@ class Mesh:
         *,
         headers: Headers | None = None,
         delay_s: float = 0.0,
+        ttl_s: float = 0.0,
+        id: str = "",  # noqa: A002
+        channels: Sequence[str] = (),
         level: str = "",
         timeout_s: float = TIMEOUT_S,
         retry: bool = False,
@@ -155,13 +158,21 @@ class Mesh:
         ``headers`` are at most 64, 8 KiB together. ``delay_s`` holds the message back that long. ``level`` asks for a
         durability (``memory`` is what there is). Calls made in the same turn of the loop travel together.
 
+        ``ttl_s``: after so long nobody wants it any more, and its node drops it (0: the topic's setting). ``id`` is for
+        publishing again what may have been published already: within the topic's window (120 s unless set) the same
+        node takes an id once, and answers with the first's receipt, ``duplicate``. ``channels`` are the only channels
+        that it is for.
+
         Raises InvalidName, InvalidMessage, LevelUnavailable: nothing was published. Overloaded: for ``timeout_s`` a
         limit said no (``error.limit`` names it), nothing was published. Unreachable: so long there was no node, nothing
         was published. Unconfirmed: the connection ended before the answer, it may or may not be published; with
         ``retry`` it is published again on the next connection instead, possibly twice. An answer is waited for as long
         as the connection lives. Cancelled before it was sent, it is not published.
         """
-        return await self._publisher.add(topic, body, headers, delay_s, level, timeout_s, retry)
+        wished = NO_WISHES
+        if delay_s or level or ttl_s or id or channels:
+            wished = wishes(delay_s, level, ttl_s, id, channels)
+        return await self._publisher.add(topic, body, headers, wished, timeout_s, retry)
 
     async def publish_many(
         self,
@@ -170,16 +181,21 @@ class Mesh:
         *,
         headers: Headers | None = None,
         delay_s: float = 0.0,
+        ttl_s: float = 0.0,
+        id: str = "",  # noqa: A002
+        channels: Sequence[str] = (),
         level: str = "",
         timeout_s: float = TIMEOUT_S,
         retry: bool = False,
     ) -> Receipt:
         """Publish messages in order, each bytes or ``(bytes, headers)``; one receipt for all.
 
-        ``headers`` are for those that bring none. Raises what ``publish`` raises. Up to 256 messages of 256 KiB
-        together are published all or none; of more, some may be when others are refused: PartlyPublished.
+        ``headers`` are for those that bring none, ``id`` is for the whole call. Raises what ``publish`` raises. Up to
+        256 messages of 256 KiB together are published all or none; of more, some may be when others are refused:
+        PartlyPublished.
         """
-        return await self._publisher.add_many(topic, messages, headers, delay_s, level, timeout_s, retry)
+        wished = wishes(delay_s, level, ttl_s, id, channels)
+        return await self._publisher.add_many(topic, messages, headers, wished, timeout_s, retry)
 
     # consuming
 

@@ -74,9 +74,12 @@ class Message:
         """It is done: never deliver it on this channel again."""
         self._extent.finish(self._position)
 
-    def requeue(self, delay_s: float | None = None) -> None:
-        """It is not done: deliver it again after ``delay_s`` seconds, or after the subscription's backoff."""
-        self._extent.requeue(self._position, delay_s)
+    def requeue(self, delay_s: float | None = None, *, error: str = "") -> None:
+        """It is not done: deliver it again after ``delay_s`` seconds, or after the subscription's backoff.
+
+        ``error`` says why, in at most 200 characters: the dead letters show the first and the last.
+        """
+        self._extent.requeue(self._position, delay_s, error)
 
     def give_back(self) -> None:
         """It was not handled: deliver it again at once, and count no attempt."""
@@ -91,7 +94,7 @@ class Message:
         if error is None:
             self._extent.finish(self._position)
         elif isinstance(error, Exception):
-            self._extent.requeue(self._position, None)
+            self._extent.requeue(self._position, None, repr(error))
         else:
             self._extent.give_back(self._position)
 

@@ -15,7 +15,17 @@ from heapq import heappop, heappush
 from typing import Any, Final, TypeAlias
 
 from meshq.client.backoff import Backoff
-from meshq.client.batch import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Batch, Call, Headers, cut, text_bytes
+from meshq.client.batch import (
+    BATCH_BYTES_MAX,
+    BATCH_MESSAGES_MAX,
+    NO_WISHES,
+    Batch,
+    Call,
+    Headers,
+    Wishes,
+    cut,
+    text_bytes,
+)
 from meshq.client.connection import Connection, again
 from meshq.client.receipts import Receipt
 from meshq.client.session import LiveSession
@@ -32,7 +42,7 @@ TIMEOUT_S: Final = 5.0
 MESSAGE_BYTES_MAX: Final = BrokerConfig().message_bytes_max
 """Until a node has told its own."""
 
-_Key: TypeAlias = "str | tuple[str, float, str, float, bool]"
+_Key: TypeAlias = "str | tuple[str, Wishes, float, bool]"
 
 
 class Pause:
@@ -83,8 +93,7 @@ class Publisher:
         topic: str,
         body: bytes,
         headers: Headers | None,
-        delay_s: float,
-        level: str,
+        wishes: Wishes,
         timeout_s: float,
         retry: bool,
     ) -> asyncio.Future[Receipt]:
@@ -94,15 +103,16 @@ class Publisher:
             item = bodies.item(body, headers, size_bytes_max=self._message_bytes_max)
         size_bytes = len(body) if not headers else len(body) + text_bytes(headers)
         key: _Key = topic
-        if delay_s or level or retry or timeout_s != TIMEOUT_S:
-            key = (topic, delay_s, level, timeout_s, retry)
+        if wishes is not NO_WISHES or retry or timeout_s != TIMEOUT_S:
+            key = (topic, wishes, timeout_s, retry)
         batch = self._open.get(key)
         if (
             batch is None
+            or wishes.id
             or len(batch.items) >= self._batch_messages_max
             or batch.size_bytes + size_bytes > BATCH_BYTES_MAX
         ):
-            batch = self._open[key] = self._batch(topic, delay_s, level, timeout_s, retry)
+            batch = self._open[key] = self._batch(topic, wishes, timeout_s, retry)
         future: asyncio.Future[Receipt] = self._loop.create_future()
         batch.items.append(item)
         batch.futures.append(future)
@@ -114,8 +124,7 @@ class Publisher:
         topic: str,
         messages: Iterable[bytes | tuple[bytes, Headers]],
         headers: Headers | None,
-        delay_s: float,
-        level: str,
+        wishes: Wishes,
         timeout_s: float,
         retry: bool,
     ) -> asyncio.Future[Receipt]:
@@ -125,8 +134,9 @@ class Publisher:
         cuts = cut(sizes, self._batch_messages_max)
         future: asyncio.Future[Receipt] = self._loop.create_future()
         call = Call(topic, future, len(cuts), len(items))
-        for start, stop in cuts:
-            batch = self._batch(topic, delay_s, level, timeout_s, retry)
+        for number, (start, stop) in enumerate(cuts):
+            own = wishes._replace(id=f"{wishes.id}/{number}") if wishes.id and number else wishes
+            batch = self._batch(topic, own, timeout_s, retry)
             batch.call = call
             batch.items = items[start:stop]
             batch.size_bytes = sum(sizes[start:stop])
@@ -226,10 +236,10 @@ class Publisher:
 
     # sending
 
-    def _batch(self, topic: str, delay_s: float, level: str, timeout_s: float, retry: bool) -> Batch:
+    def _batch(self, topic: str, wishes: Wishes, timeout_s: float, retry: bool) -> Batch:
         self._check_open()
         check_topic(topic)
-        batch = Batch(next(self._numbers), topic, delay_s, level, timeout_s, retry, self._loop.time() + timeout_s)
+        batch = Batch(next(self._numbers), topic, wishes, timeout_s, retry, self._loop.time() + timeout_s)
         self._fresh.append(batch)
         self._connection.schedule()
         return batch
@@ -289,7 +299,9 @@ class Publisher:
         body, batch.body = batch.body, None
         assert body is not None
         count = len(batch.items)
-        session.machine.publish(batch.sequence, batch.topic, count, body, delay_ms=batch.delay_ms, level=batch.level)
+        wishes = batch.wishes
+        options = wishes.options() if wishes is not NO_WISHES else None
+        session.machine.publish(batch.sequence, batch.topic, count, body, options)
         batch.sent_bytes = len(body)
         self._sent[batch.sequence] = batch
         self._out_messages += count

@@ -14,13 +14,22 @@ class Receipt:
     """The messages of one publish are kept by ``node`` at ``level`` and will reach every channel.
 
     ``count`` is how many there are, ``level`` the durability reached (``memory``: they survive everything but
-    the end of that node's process).
+    the end of that node's process). ``duplicate``: an earlier publish with the same id had put them there, and this
+    one added nothing.
     """
 
-    __slots__ = ("_first", "_log", "_more", "count", "level", "topic")
+    __slots__ = ("_first", "_log", "_more", "count", "duplicate", "level", "topic")
 
     def __init__(
-        self, topic: str, log: LogId, first: int, count: int, level: str, more: tuple[Numbers, ...] = ()
+        self,
+        topic: str,
+        log: LogId,
+        first: int,
+        count: int,
+        level: str,
+        more: tuple[Numbers, ...] = (),
+        *,
+        duplicate: bool = False,
     ) -> None:
         self.topic = topic
         self._log = log
@@ -28,6 +37,7 @@ class Receipt:
         self.count = count
         self.level = level
         self._more = more
+        self.duplicate = duplicate
 
     @property
     def id(self) -> str:

@@ -324,13 +324,13 @@ class Subscription:
         self._gathered.append(extent)
         self._connection.schedule()
 
-    def requeue(self, extent: Extent, start: int, stop: int, delay_s: float, reason: str) -> None:
+    def requeue(self, extent: Extent, start: int, stop: int, delay_s: float, reason: str, error: str = "") -> None:
         """Have messages delivered again; those of an ended session have gone back already."""
         session = self._session
         if session is not None and extent.session == self._number:
             delay_ms = max(0, round(delay_s * 1000))
             first = extent.first
-            session.machine.requeue(self._flow, extent.log, first + start, first + stop, delay_ms, reason)
+            session.machine.requeue(self._flow, extent.log, first + start, first + stop, delay_ms, reason, error)
             self._connection.schedule()
 
     def touch(self, extent: Extent, start: int, stop: int) -> None:
@@ -352,13 +352,13 @@ class Subscription:
         return not inbox.waiting or (inbox.handed > 0 and inbox.handed >= self._terms.max_in_flight // 4)
 
     def _take(self) -> Extent | None:
-        """The oldest waiting extent; None when it turns out broken: it is put off, and logged."""
+        """The oldest waiting extent; None when it turns out broken: it goes to the dead letters, and is logged."""
         extent = self._inbox.waiting[0]
         try:
             return self._inbox.take()
         except RemoteProtocolError as exc:
             _log.error("%s/%s: a batch of %s can't be read: %s", self.topic, self.channel, extent.log.origin, exc)
-            extent.requeue_rest(None)
+            extent.break_off(str(exc))
             return None
 
     async def _more(self) -> None:

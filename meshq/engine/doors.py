@@ -29,6 +29,7 @@ from meshq.machine import events
 from meshq.names import LEVELS, MEMORY, check_channel, check_topic, is_ephemeral
 from meshq.routing.routing import Routing
 from meshq.wire import bodies
+from meshq.wire.fields import error_of
 from meshq.wire.frames import (
     Ask,
     Capacity,
@@ -52,7 +53,7 @@ from meshq.wire.frames import (
     Watch,
 )
 
-REASONS: Final = frozenset(("requeue", "departed", "cancelled"))
+REASONS: Final = frozenset(("requeue", "departed", "cancelled", "broken"))
 TIMEOUT_MS_MIN: Final = 100
 BARRIER_MS_MAX: Final = 60_000
 _PLAIN: Final = tuple(Traits(level=level) for level in range(len(LEVELS)))
@@ -330,7 +331,10 @@ class Doors:
         subscription = self._of(door, frame.flow)
         if subscription is not None:
             delay_s = min(frame.delay_ms / 1000, self._config.broker.requeue_delay_max_s)
-            self._broker.requeue(now, subscription.consumer, frame.log, frame.start, frame.stop, delay_s, frame.reason)
+            error = error_of(frame.options)
+            self._broker.requeue(
+                now, subscription.consumer, frame.log, frame.start, frame.stop, delay_s, frame.reason, error
+            )
 
     def _return(self, now: float, door: Door, frame: Return) -> None:
         subscription = self._of(door, frame.flow)

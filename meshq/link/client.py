@@ -11,6 +11,7 @@ from typing import Any
 from meshq.config import LinkConfig
 from meshq.link.session import Session
 from meshq.names import Epoch, LogId
+from meshq.wire.fields import clip_error
 from meshq.wire.frames import (
     NO_OPTIONS,
     VERSION,
@@ -50,14 +51,9 @@ class ClientSession:
         return self._session.peer
 
     def publish(
-        self, request: int, topic: str, messages: int, body: bytes, *, delay_ms: int = 0, level: str = ""
+        self, request: int, topic: str, messages: int, body: bytes, options: dict[str, Any] | None = None
     ) -> None:
-        """Publish a body of ``wire.bodies``; Confirmed or Refused come back with ``request``."""
-        options: dict[str, Any] = {}
-        if delay_ms:
-            options["delay_ms"] = delay_ms
-        if level:
-            options["level"] = level
+        """Publish a body of ``wire.bodies`` with the options of ``Publish``; Confirmed or Refused come back."""
         self._session.send(Publish(request, topic, messages, body, options or NO_OPTIONS))
 
     def subscribe(
@@ -103,10 +99,13 @@ class ClientSession:
         else:
             spans.append((log, start, stop))
 
-    def requeue(self, flow: int, log: LogId, start: int, stop: int, delay_ms: int, reason: str) -> None:
-        """Not finished: deliver again after ``delay_ms``. ``reason``: requeue, departed or cancelled."""
+    def requeue(
+        self, flow: int, log: LogId, start: int, stop: int, delay_ms: int, reason: str, error: str = ""
+    ) -> None:
+        """Not finished: deliver again after ``delay_ms``. ``reason``: requeue, departed, cancelled or broken."""
         self._flush_fins(flow)
-        self._session.send(Req(flow, log, start, stop, delay_ms, reason))
+        options = {"error": clip_error(error)} if error else NO_OPTIONS
+        self._session.send(Req(flow, log, start, stop, delay_ms, reason, options))
 
     def give_back(self, flow: int, log: LogId, start: int, stop: int) -> None:
         """Never taken by the application: deliver to somebody else; counts nothing."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from meshq.sim.clients import Client
 from meshq.sim.fleet import Fleet
@@ -114,7 +114,8 @@ class Publisher(Client):
         self._asked[self._requests] = (topic, names, delay_ms)
         for name in names:
             self._ledger.sent(self._world.now, name, topic, self.node, delay_ms / 1000)
-        self._session.publish(self._requests, topic, len(names), bodies.encode(names), delay_ms=delay_ms)
+        options: dict[str, Any] = {"delay_ms": delay_ms} if delay_ms else {}
+        self._session.publish(self._requests, topic, len(names), bodies.encode(names), options)
         self._flush()
 
     def _confirmed(self, frame: Confirmed) -> None:

@@ -12,6 +12,8 @@ from meshq.wire import strict
 
 TEXT_CHARACTERS_MAX: Final = 1024
 TEXTS_MAX: Final = 64
+ERROR_CHARACTERS_MAX: Final = 200
+"""Of what a consumer says went wrong."""
 
 
 def whole(value: Any) -> int:
@@ -62,6 +64,17 @@ def plain(value: Any) -> Any:
     """Any plain value."""
     strict.check_plain(value)
     return value
+
+
+def clip_error(error: str) -> str:
+    """What of an error's text is passed on: its first ERROR_CHARACTERS_MAX characters, as UTF-8 can hold them."""
+    return error[:ERROR_CHARACTERS_MAX].encode("utf-8", "replace").decode()
+
+
+def error_of(options: dict[str, Any]) -> str:
+    """The error that a Req brings, clipped; empty when it brings none."""
+    error = options.get("error", "")
+    return clip_error(error) if type(error) is str else ""
 
 
 def epoch(value: Any) -> Epoch:

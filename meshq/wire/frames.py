@@ -164,7 +164,11 @@ class FinAck(NamedTuple):
 
 
 class Req(NamedTuple):
-    """Not finished, deliver again. ``reason``: requeue, timeout or departed. ``delay_ms``: wait first."""
+    """Not finished, deliver again after ``delay_ms``. ``reason``: requeue, timeout, departed, cancelled or broken.
+
+    What is ``broken`` (its body can't be read) goes to the dead letters instead. Options: ``error``, what the consumer
+    says went wrong, at most 200 characters.
+    """
 
     flow: Flow
     log: LogId
@@ -196,7 +200,8 @@ class Audit(NamedTuple):
 class Publish(NamedTuple):
     """Client: ``messages`` messages for ``topic``; answered by Confirmed or Refused with ``request``.
 
-    Options: ``delay_ms``, ``level``.
+    Options: ``delay_ms``, ``level``, ``ttl_ms`` (not wanted any more after that time), ``id`` (a second publish with
+    the same id is confirmed as the first), ``channels`` (a list of the only channels that they are for).
     """
 
     request: int
@@ -207,7 +212,10 @@ class Publish(NamedTuple):
 
 
 class Confirmed(NamedTuple):
-    """The messages of ``request`` are numbers ``first`` and following of ``log``, kept at ``level``."""
+    """The messages of ``request`` are numbers ``first`` and following of ``log``, kept at ``level``.
+
+    Options: ``duplicate`` (true: an earlier publish with the same id had put them there).
+    """
 
     request: int
     log: LogId

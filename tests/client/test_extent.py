@@ -35,7 +35,7 @@ class Notes:
     def gather(self, extent: Extent) -> None:
         self.gathered.append(extent)
 
-    def requeue(self, extent: Extent, start: int, stop: int, delay_s: float, reason: str) -> None:
+    def requeue(self, extent: Extent, start: int, stop: int, delay_s: float, reason: str, error: str = "") -> None:
         self.requeued.append((start, stop, delay_s, reason))
 
     def touch(self, extent: Extent, start: int, stop: int) -> None:

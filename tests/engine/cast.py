@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from meshq.config import BrokerConfig, Config, LinkConfig
 from meshq.engine import Engine
@@ -102,10 +102,8 @@ class Talker:
         if chunks:
             self._end.write(chunks)
 
-    def publish(self, topic: str, *messages: bytes, request: int = 1, delay_ms: int = 0, level: str = "") -> None:
-        self.session.publish(
-            request, topic, len(messages), bodies.encode(list(messages)), delay_ms=delay_ms, level=level
-        )
+    def publish(self, topic: str, *messages: bytes, request: int = 1, **options: Any) -> None:
+        self.session.publish(request, topic, len(messages), bodies.encode(list(messages)), options)
         self.say()
 
     def close(self) -> None:
