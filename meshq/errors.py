@@ -136,6 +136,8 @@ _BY_CODE: dict[str, type[MeshError]] = {
     "TOO_BIG": InvalidMessage,
     "BAD_BODY": InvalidMessage,
     "BAD_DELAY": InvalidMessage,
+    "BAD_KEY": InvalidMessage,
+    "BAD_PRIORITY": InvalidMessage,
     "CONFIG": ConfigError,
     "LEVEL": LevelUnavailable,
     "STORE": StoreTrouble,

@@ -139,7 +139,7 @@ class Borrower:
         if left:
             self.channel.counters.finished += cursor.finish(start, stop)
 
-    def req(self, log: LogId, start: int, stop: int, delay_s: float, reason: str) -> None:
+    def req(self, log: LogId, start: int, stop: int, delay_s: float, reason: str, error: str = "") -> None:
         """O5: not finished. Without a lease in this session it means nothing."""
         messages = self._close(log, start, stop, counts=reason in COUNTING, delay_s=delay_s)
         self.channel.count_requeued(reason, messages)

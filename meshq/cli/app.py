@@ -133,6 +133,16 @@ def pub(
     delay: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Seconds until the messages are delivered.")
     ] = 0.0,
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="Ordering key: those of one key go out one at a time, in order.")
+    ] = "",
+    priority: Annotated[
+        int, typer.Option(metavar="0-3", min=0, max=3, help="The higher goes first, most of the time.")
+    ] = 0,
+    level: Annotated[
+        str,
+        typer.Option(metavar="LEVEL", help="Durability: memory, disk or fsync; the topic's or node's unless given."),
+    ] = "",
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Seconds to wait while the node is full.")
     ] = 5.0,
@@ -141,7 +151,8 @@ def pub(
     """Publish messages and say how many were confirmed."""
     from meshq.cli.pub import pub as command
 
-    command(node, topic, bodies, delay_s=delay, timeout_s=timeout, as_json=json)
+    wishes = {"delay_s": delay, "key": key, "priority": priority, "level": level}
+    command(node, topic, bodies, wishes, timeout_s=timeout, as_json=json)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from meshq.cli import client, out
 from meshq.cli.lines import Lines
@@ -24,10 +24,19 @@ PROGRESS_S: Final = 0.2
 
 
 def pub(
-    nodes: Sequence[str] | None, topic: str, bodies: Sequence[str], *, delay_s: float, timeout_s: float, as_json: bool
+    nodes: Sequence[str] | None,
+    topic: str,
+    bodies: Sequence[str],
+    wishes: dict[str, Any],
+    *,
+    timeout_s: float,
+    as_json: bool,
 ) -> None:
-    """Publish ``bodies``, or standard input for a single ``-``; prints what was confirmed, whatever happens."""
-    work = _Publishing(topic, delay_s, timeout_s)
+    """Publish ``bodies``, or standard input for a single ``-``; prints what was confirmed, whatever happens.
+
+    ``wishes`` are keywords of ``Mesh.publish_many``.
+    """
+    work = _Publishing(topic, wishes, timeout_s)
     done = False
     try:
         client.run(lambda: work.run(client.addresses(nodes), bodies))
@@ -39,9 +48,9 @@ def pub(
 class _Publishing:
     """One run of the command and its counts."""
 
-    def __init__(self, topic: str, delay_s: float, timeout_s: float) -> None:
+    def __init__(self, topic: str, wishes: dict[str, Any], timeout_s: float) -> None:
         self._topic = topic
-        self._delay_s = delay_s
+        self._wishes = wishes
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(OUTSTANDING)
         self._lines = Lines(BrokerConfig().message_bytes_max)
@@ -85,7 +94,7 @@ class _Publishing:
 
     async def _publish(self, mesh: Mesh, bodies: list[bytes]) -> None:
         try:
-            receipt = await mesh.publish_many(self._topic, bodies, delay_s=self._delay_s, timeout_s=self._timeout_s)
+            receipt = await mesh.publish_many(self._topic, bodies, **self._wishes, timeout_s=self._timeout_s)
         except PartlyPublished as exc:
             self.confirmed += exc.confirmed
             raise

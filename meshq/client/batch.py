@@ -15,7 +15,7 @@ from meshq.client.connection import again
 from meshq.client.receipts import Numbers, Receipt
 from meshq.config import BrokerConfig
 from meshq.errors import InvalidMessage, MeshError, PartlyPublished
-from meshq.names import check_channel
+from meshq.names import KEY_CHARACTERS_MAX, LANES, check_channel
 from meshq.wire.bodies import Item
 from meshq.wire.frames import Confirmed
 
@@ -35,6 +35,9 @@ class Wishes(NamedTuple):
     """A second publish with the same one is confirmed as the first; shares no frame."""
     channels: tuple[str, ...] = ()
     """The only ones that the messages are for; none named: all."""
+    key: str = ""
+    """Those of one key are handed out one at a time, in order."""
+    priority: int = 0
 
     def options(self) -> dict[str, Any]:
         """As the options of a Publish frame: what is not wished for is left out."""
@@ -45,14 +48,20 @@ class Wishes(NamedTuple):
 NO_WISHES: Final = Wishes()
 
 
-def wishes(delay_s: float, level: str, ttl_s: float, publish_id: str, channels: Sequence[str]) -> Wishes:
-    """The wishes of a call. Raises InvalidMessage (BAD_DELAY, BAD_TTL, BAD_ID) or InvalidName."""
+def wishes(
+    delay_s: float, level: str, ttl_s: float, publish_id: str, channels: Sequence[str], key: str = "", priority: int = 0
+) -> Wishes:
+    """The wishes of a call. Raises InvalidMessage (BAD_DELAY, _TTL, _ID, _KEY, _PRIORITY) or InvalidName."""
+    if type(key) is not str or len(key) > KEY_CHARACTERS_MAX:
+        raise InvalidMessage(f"an ordering key is text of at most {KEY_CHARACTERS_MAX} characters", code="BAD_KEY")
+    if type(priority) is not int or not 0 <= priority < LANES:
+        raise InvalidMessage(f"a priority is 0 (the default) to {LANES - 1} (the most urgent)", code="BAD_PRIORITY")
     if not 0 <= ttl_s < DELAY_MAX_S:
         raise InvalidMessage(f"a time to live of {ttl_s} s: give 0 (none) to {DELAY_MAX_S:.0f}", code="BAD_TTL")
     if type(publish_id) is not str or len(publish_id) > ID_CHARACTERS_MAX:
         raise InvalidMessage(f"an id is text of at most {ID_CHARACTERS_MAX} characters", code="BAD_ID")
     named = tuple(map(check_channel, (channels,) if isinstance(channels, str) else channels))
-    return Wishes(milliseconds(delay_s), level, math.ceil(ttl_s * 1000), publish_id, named)
+    return Wishes(milliseconds(delay_s), level, math.ceil(ttl_s * 1000), publish_id, named, key, priority)
 
 
 class Batch:

@@ -149,6 +149,8 @@ class Mesh:
         ttl_s: float = 0.0,
         id: str = "",  # noqa: A002
         channels: Sequence[str] = (),
+        key: str = "",
+        priority: int = 0,
         level: str = "",
         timeout_s: float = TIMEOUT_S,
         retry: bool = False,
@@ -156,12 +158,15 @@ class Mesh:
         """Publish a message; returns when the node has confirmed it: from then on it reaches every channel.
 
         ``headers`` are at most 64, 8 KiB together. ``delay_s`` holds the message back that long. ``level`` asks for a
-        durability (``memory`` is what there is). Calls made in the same turn of the loop travel together.
+        durability, memory, disk or fsync (the topic's or the node's unless given). Calls made in the same turn of the
+        loop travel together.
 
         ``ttl_s``: after so long nobody wants it any more, and its node drops it (0: the topic's setting). ``id`` is for
         publishing again what may have been published already: within the topic's window (120 s unless set) the same
         node takes an id once, and answers with the first's receipt, ``duplicate``. ``channels`` are the only channels
-        that it is for.
+        that it is for. Messages of one ``key`` published at one node are handed out one at a time and in order, on each
+        channel; one that fails holds the others of its key back. ``priority`` is 0 to 3: the higher goes first, most
+        of the time.
 
         Raises InvalidName, InvalidMessage, LevelUnavailable: nothing was published. Overloaded: for ``timeout_s`` a
         limit said no (``error.limit`` names it), nothing was published. Unreachable: so long there was no node, nothing
@@ -170,8 +175,8 @@ class Mesh:
         as the connection lives. Cancelled before it was sent, it is not published.
         """
         wished = NO_WISHES
-        if delay_s or level or ttl_s or id or channels:
-            wished = wishes(delay_s, level, ttl_s, id, channels)
+        if delay_s or level or ttl_s or id or channels or key or priority:
+            wished = wishes(delay_s, level, ttl_s, id, channels, key, priority)
         return await self._publisher.add(topic, body, headers, wished, timeout_s, retry)
 
     async def publish_many(
@@ -184,6 +189,8 @@ class Mesh:
         ttl_s: float = 0.0,
         id: str = "",  # noqa: A002
         channels: Sequence[str] = (),
+        key: str = "",
+        priority: int = 0,
         level: str = "",
         timeout_s: float = TIMEOUT_S,
         retry: bool = False,
@@ -194,7 +201,7 @@ class Mesh:
         256 messages of 256 KiB together are published all or none; of more, some may be when others are refused:
         PartlyPublished.
         """
-        wished = wishes(delay_s, level, ttl_s, id, channels)
+        wished = wishes(delay_s, level, ttl_s, id, channels, key, priority)
         return await self._publisher.add_many(topic, messages, headers, wished, timeout_s, retry)
 
     # consuming

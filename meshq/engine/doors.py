@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from meshq.broker.batch import Traits
 from meshq.broker.broker import Broker
 from meshq.broker.effects import Confirmed as BatchConfirmed
 from meshq.broker.effects import ConsumerEnded, Hand, Unkept
 from meshq.config import Config
+from meshq.engine import wishes
 from meshq.engine.streams import Stream, Streams
 from meshq.errors import (
     ConfigError,
@@ -56,7 +56,6 @@ from meshq.wire.frames import (
 REASONS: Final = frozenset(("requeue", "departed", "cancelled", "broken"))
 TIMEOUT_MS_MIN: Final = 100
 BARRIER_MS_MAX: Final = 60_000
-_PLAIN: Final = tuple(Traits(level=level) for level in range(len(LEVELS)))
 
 
 class Subscription:
@@ -242,7 +241,8 @@ class Doors:
             raise InvalidMessage(f"{len(frame.body)} bytes at once; publish_bytes_max is {broker.publish_bytes_max}",
                                  code="TOO_BIG")  # fmt: skip
         check_topic(frame.topic)
-        traits = self._traits(now, frame.topic, frame.options)
+        level = self._level(frame.topic, frame.options.get("level", ""))
+        traits = wishes.traits(now, frame.options, level, broker)
         bodies.check(frame.body, frame.messages, broker.message_bytes_max)
         if frame.messages == 0:
             raise InvalidMessage("no messages: give at least one", code="EMPTY")
@@ -250,14 +250,6 @@ class Doors:
         self._broker.publish(
             now, token, frame.topic, generation, frame.messages, frame.body, traits=traits, wall_ns=self.wall_ns
         )
-
-    def _traits(self, now: float, topic: str, options: dict[str, Any]) -> Traits:
-        """What a publish asks for its messages. Raises for what can't be had."""
-        level = self._level(topic, options.get("level", ""))
-        if not options:
-            return _PLAIN[level]
-        delay_s = _delay_s(options, self._config.broker.delay_max_s)
-        return Traits(due=now + delay_s if delay_s else 0.0, level=level)
 
     def _level(self, topic: str, asked: Any) -> int:
         """The rank of the level that a publish gets: what it asks for, or what the node gives."""
@@ -389,14 +381,6 @@ class Doors:
             self._counts[key] = count
         else:
             self._counts.pop(key, None)
-
-
-def _delay_s(options: dict[str, Any], delay_max_s: float) -> float:
-    """The delay that a publish asks for, in seconds. Raises InvalidMessage."""
-    delay_ms = options.get("delay_ms", 0)
-    if type(delay_ms) is not int or not 0 <= delay_ms <= delay_max_s * 1000:
-        raise InvalidMessage(f"a delay is 0 to {delay_max_s:.0f} seconds", code="BAD_DELAY")
-    return delay_ms / 1000
 
 
 __all__ = ["Door", "Doors", "InvalidName", "Subscription"]

@@ -201,7 +201,8 @@ class Publish(NamedTuple):
     """Client: ``messages`` messages for ``topic``; answered by Confirmed or Refused with ``request``.
 
     Options: ``delay_ms``, ``level``, ``ttl_ms`` (not wanted any more after that time), ``id`` (a second publish with
-    the same id is confirmed as the first), ``channels`` (a list of the only channels that they are for).
+    the same id is confirmed as the first), ``channels`` (a list of the only channels that they are for), ``key`` (those
+    of one key go out one at a time, in order), ``priority`` (0 to 3, the higher first).
     """
 
     request: int

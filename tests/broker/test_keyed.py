@@ -1,0 +1,120 @@
+"""Ordering keys and lanes at one origin: which message may go next."""
+
+from __future__ import annotations
+
+from meshq.broker.batch import Traits
+from meshq.names import DISK, LANES
+from meshq.wire import bodies
+from tests.broker.test_origin import WALL_NS, Node
+
+
+def publish(node: Node, *messages: bytes, key: str = "", lane: int = 0) -> None:
+    node.token += 1
+    body = bodies.encode(list(messages))
+    traits = Traits(level=DISK, key=key, lane=lane)
+    node.broker.publish(node.now, node.token, "t", 1, len(messages), body, traits=traits, wall_ns=WALL_NS)
+    node.turn()
+
+
+def ready() -> Node:
+    node = Node()
+    node.channel("c")
+    return node
+
+
+def finish_all(node: Node) -> list[bytes]:
+    """Finish what is in hand until nothing comes any more; the bodies in the order in which they came."""
+    came: list[bytes] = []
+    while node.hands:
+        hands, node.hands = node.hands, []
+        for hand in hands:
+            came += [one for one in bodies.decode(hand.body) if isinstance(one, bytes)]
+            node.broker.finish(node.now, hand.consumer, [hand[1:4]])
+        node.turn()
+    return came
+
+
+def test_of_a_key_one_message_is_handed_out_at_a_time_and_in_order() -> None:
+    node = ready()
+    node.consume("c")
+    publish(node, b"1", b"2", b"3", key="k")
+    assert node.bodies() == [b"1"]
+    assert finish_all(node) == [b"1", b"2", b"3"]
+
+
+def test_keys_do_not_hold_each_other_nor_messages_without_one() -> None:
+    node = ready()
+    node.consume("c")
+    publish(node, b"a1", b"a2", key="a")
+    publish(node, b"b1", b"b2", key="b")
+    publish(node, b"x", b"y")
+    assert sorted(node.bodies()) == [b"a1", b"b1", b"x", b"y"]
+
+
+def test_a_message_that_failed_holds_its_key_back() -> None:
+    node = ready()
+    node.consume("c")
+    publish(node, b"1", b"2", key="k")
+    publish(node, b"other")
+    first = node.hands[0]
+    node.broker.requeue(node.now, first.consumer, first.log, first.start, first.stop, 5.0, "requeue")
+    node.turn()
+    assert node.bodies() == [b"1", b"other"], "2 waits for 1, which waits for its time"
+    node.hands.clear()
+    node.wait(6.0)
+    assert node.bodies() == [b"1"]
+    assert finish_all(node) == [b"1", b"2"]
+
+
+def test_a_consumer_that_leaves_gives_the_key_to_the_next() -> None:
+    node = ready()
+    node.consume("c", 1)
+    publish(node, b"1", b"2", key="k")
+    node.consume("c", 2)
+    node.broker.consumer_left(node.now, 1)
+    node.turn()
+    assert [(hand.consumer, bodies.decode(hand.body)) for hand in node.hands] == [(1, [b"1"]), (2, [b"1"])]
+
+
+def test_every_channel_keeps_the_order_for_itself() -> None:
+    node = ready()
+    node.channel("d")
+    node.consume("c", 1)
+    node.consume("d", 2)
+    publish(node, b"1", b"2", key="k")
+    node.broker.finish(node.now, 1, [hand[1:4] for hand in node.hands if hand.consumer == 1])
+    node.turn()
+    assert [(hand.consumer, bodies.decode(hand.body)) for hand in node.hands] == [(1, [b"1"]), (2, [b"1"]), (1, [b"2"])]
+
+
+def test_what_waits_behind_a_key_can_be_finished_by_a_late_finish() -> None:
+    node = ready()
+    node.consume("c")
+    publish(node, b"1", b"2", b"3", key="k")
+    cursor = next(iter(node.broker._registry.channels.values())).cursors[node.hands[0].log]
+    cursor.finish(2, 3)
+    assert finish_all(node) == [b"1", b"3"]
+    assert node.broker.messages_left() == 0
+
+
+def test_an_urgent_lane_goes_first_and_the_lowest_is_not_starved() -> None:
+    node = ready()
+    for number in range(40):
+        publish(node, b"low%d" % number)
+    for number in range(40):
+        publish(node, b"high%d" % number, lane=LANES - 1)
+    node.consume("c", messages=1)
+    order = [one.rstrip(b"0123456789") for one in finish_all(node)]
+    assert order.count(b"high") == order.count(b"low") == 40
+    assert order[:10].count(b"high") >= 9
+    assert b"low" in order[: LANES * 10 - 5], "a low one comes before the last high one"
+
+
+def test_lanes_next_to_each_other_share_eight_to_one() -> None:
+    node = ready()
+    for number in range(90):
+        publish(node, b"a%d" % number, lane=1)
+        publish(node, b"b%d" % number)
+    node.consume("c", messages=1)
+    order = [one[:1] for one in finish_all(node)[:90]]
+    assert 78 <= order.count(b"a") <= 82
