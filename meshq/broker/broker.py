@@ -159,6 +159,10 @@ class Broker:
         self._turn.now = now
         self._existence.channel_ended(ChannelKey(topic, channel, generation))
 
+    def configured(self, now: float, topic: str, channel: str, settings: dict[str, Any]) -> None:
+        """The topic (``channel`` is empty) or channel, which exists, is set so from now on: name to plain value."""
+        self._turn.now = now
+
     def interest(self, now: float, topic: str, channel: str, peers: tuple[tuple[str, int], ...]) -> None:
         """Who has consumers on the channel: (node, nearness). The own node knows its own by itself."""
         self._turn.now = now

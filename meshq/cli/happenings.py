@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshq.machine import events
 from meshq.machine.events import Event
+from meshq.machine.settings import shown
 
 
 def sentence(event: Event) -> str:
@@ -34,6 +35,9 @@ def sentence(event: Event) -> str:
             return f"channel {event.topic}/{event.channel} created"
         case events.ChannelDeleted():
             return f"channel {event.topic}/{event.channel} deleted"
+        case events.Configured():
+            what = f"channel {event.topic}/{event.channel}" if event.channel else f"topic {event.topic}"
+            return f"{what} is set: {shown(event.settings)}"
         case events.Alone():
             return f"no seed answered within {event.after_s:g} s: serving alone, and still trying"
         case events.Trouble():

@@ -403,6 +403,8 @@ class Engine:
                 self.broker.topic_born(now, topic, generation)
             case routing_effects.TopicEnded(topic, generation):
                 self.broker.topic_ended(now, topic, generation)
+            case routing_effects.Configured(topic, channel, settings):
+                self.broker.configured(now, topic, channel, settings)
             case routing_effects.InterestChanged(topic, channel):
                 self.broker.interest(now, topic, channel, self._peers(topic, channel))
             case routing_effects.BarrierDone(token, answered, asked):

@@ -108,6 +108,15 @@ class ChannelDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class Configured:
+    """A topic (``channel`` is empty) or channel is set so from now on: ``settings`` by name, those that are set."""
+
+    topic: str
+    channel: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Alone:
     """No seed answered in time; the node serves on its own and keeps trying."""
 
@@ -141,6 +150,7 @@ Event: TypeAlias = (
     | TopicDeleted
     | ChannelCreated
     | ChannelDeleted
+    | Configured
     | Alone
     | Trouble
     | Lost
@@ -148,7 +158,9 @@ Event: TypeAlias = (
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Event.__args__}
 # The fields' types by the name under which they are annotated; a whole float may come back as an int.
-_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int)}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,), "int": (int,), "float": (float, int), "dict[str, Any]": (dict,)
+}  # fmt: skip
 
 
 def to_map(event: Event) -> dict[str, Any]:

@@ -169,5 +169,15 @@ def channel_settings(values: dict[str, Any]) -> ChannelSettings:
     return ChannelSettings(**_understood(CHANNEL, values))
 
 
+def shown(values: dict[str, Any]) -> str:
+    """``values`` in one line: ``paused ttl_s=60``; what ``empty`` left behind is no way in which a name is set."""
+    said = {name: value for name, value in values.items() if value is not False and not _said_by_a_verb(name)}
+    return " ".join(name if value is True else f"{name}={value}" for name, value in said.items()) or "nothing"
+
+
+def _said_by_a_verb(name: str) -> bool:
+    return any(name in table and table[name].verb for table in _TABLES.values())
+
+
 def _understood(table: dict[str, Setting], values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name, setting in table.items() if name in values and setting.allows(values[name])}

@@ -17,9 +17,9 @@ from meshq.config import RoutingConfig
 from meshq.errors import Overloaded
 from meshq.machine.timers import Timers
 from meshq.routing.counters import Counters
-from meshq.routing.effects import ChannelBorn, ChannelEnded, Existence, TopicBorn, TopicEnded
+from meshq.routing.effects import ChannelBorn, ChannelEnded, Configured, Existence, TopicBorn, TopicEnded
 from meshq.routing.hashing import hash64
-from meshq.routing.settings import merge_settings, stamped
+from meshq.routing.settings import merge_settings, plain, stamped
 from meshq.wire import interest as wire
 from meshq.wire import strict
 from meshq.wire.interest import BUCKETS, LIFE_MAX, TOPIC_GENERATION_MAX, Record, Settings
@@ -161,14 +161,19 @@ class Catalog:
         self._step_channel(now, topic, name, Channel(topic.channels[name].life, True, now, {}))
         return True
 
-    def set(self, topic_name: str, channel: str, key: str, value: Any, wall_ms: int) -> bool:
-        """Set ``key`` of a topic (or of its channel); False when that is not alive."""
+    def configure(self, topic_name: str, channel: str, values: dict[str, Any], wall_ms: int) -> bool:
+        """Set ``values`` of a topic (or of its channel), None taking one back; False when that is not alive."""
         if self.known(topic_name, channel) is None:
             return False
         topic = self.topics[topic_name]
         its = topic.channels[channel] if channel else topic
-        self._settle(topic, channel, its, stamped(its.settings, key, value, wall_ms))
+        self._settle(topic, channel, its, stamped(its.settings, values, wall_ms))
         return True
+
+    def settings(self, topic_name: str, channel: str = "") -> dict[str, Any]:
+        """How a topic or channel that is alive is set: name to plain value."""
+        topic = self.topics[topic_name]
+        return plain(topic.channels[channel].settings if channel else topic.settings)
 
     # what others say
 
@@ -220,9 +225,16 @@ class Catalog:
                 self._bury(topic.name, channel, since)  # last: it may forget this very name
 
     def _settle(self, topic: Topic, channel: str, its: Topic | Channel, settings: Settings) -> None:
+        if settings == its.settings:
+            return
         self._toggle(topic, channel, its)
-        its.settings = settings
+        before, its.settings = plain(its.settings), settings
         self._toggle(topic, channel, its)
+        if plain(settings) != before:
+            self._tell_settings(topic, channel, its)
+
+    def _tell_settings(self, topic: Topic, channel: str, its: Topic | Channel) -> None:
+        self.changes.append(Configured(topic.name, channel, plain(its.settings)))
 
     # the two moves
 
@@ -240,6 +252,8 @@ class Catalog:
             self.alive += 1
             self._tombstones.cancel((name, ""))
             self.changes.append(TopicBorn(name, generation))
+            if plain(settings):
+                self._tell_settings(topic, "", topic)
 
     def _end_topic(self, now: float, topic: Topic, since: float) -> None:
         """Take away what the topic was until now, its channels first."""
@@ -275,6 +289,8 @@ class Catalog:
             self._tombstones.cancel((topic.name, name))
             generation = wire.channel_generation(topic.generation, its.life)
             self.changes.append(ChannelBorn(topic.name, name, generation, age_s, local))
+            if plain(its.settings):
+                self._tell_settings(topic, name, its)
 
     def _toggle(self, topic: Topic, channel: str, its: Topic | Channel) -> None:
         """Put a record into the hashes, or take it out again."""

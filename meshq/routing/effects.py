@@ -5,7 +5,7 @@ A packet that acknowledges something always follows the effects of what it ackno
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from meshq.machine.effects import Emit, ReplyPacket, SendPacket, StreamPacket
 from meshq.machine.store import Put
@@ -45,6 +45,17 @@ class ChannelEnded(NamedTuple):
     age_s: float = 0.0
 
 
+class Configured(NamedTuple):
+    """The topic (``channel`` is empty) or channel is set so from now on, said right after its birth or a change.
+
+    ``settings``: name to plain value, those that are set. A name is born with none, unless this says otherwise.
+    """
+
+    topic: str
+    channel: str
+    settings: dict[str, Any]
+
+
 class InterestChanged(NamedTuple):
     """``interested(topic, channel)`` has another answer now."""
 
@@ -70,6 +81,6 @@ class HeadMoved(NamedTuple):
     """``own_head()`` changed; at most once a ``repair_quiet_s``."""
 
 
-Existence: TypeAlias = TopicBorn | TopicEnded | ChannelBorn | ChannelEnded
+Existence: TypeAlias = TopicBorn | TopicEnded | ChannelBorn | ChannelEnded | Configured
 PacketOut: TypeAlias = SendPacket | StreamPacket | ReplyPacket
 RoutingEffect: TypeAlias = Existence | InterestChanged | BarrierDone | HeadMoved | Kept | Emit | PacketOut

@@ -26,6 +26,7 @@ from meshq.routing.counters import Counters
 from meshq.routing.effects import (
     ChannelBorn,
     ChannelEnded,
+    Configured,
     Existence,
     HeadMoved,
     InterestChanged,
@@ -153,12 +154,16 @@ class Routing:
             self._absorb(now)
         return deleted
 
-    def set(self, now: float, topic: str, channel: str | None, key: str, value: Any) -> bool:
-        """Set a setting of a topic or channel, everywhere: the last writer wins. False when it does not exist."""
+    def configure(self, now: float, topic: str, channel: str, values: dict[str, Any]) -> bool:
+        """Set a topic, or its channel, everywhere: per setting the last writer wins; None takes one back.
+
+        False when it does not exist, or lives in interest alone: #ephemeral names have no settings.
+        """
         self._stir(now)
-        if not self._catalog.set(topic, channel or "", key, value, self._wall_ms(now)):
+        if not self._catalog.configure(topic, channel, values, self._wall_ms(now)):
             return False
-        self._news.note(topic, channel or "")
+        self._news.note(topic, channel)
+        self._absorb(now)
         return True
 
     def wall(self, now: float, wall_ns: int) -> None:
@@ -438,3 +443,5 @@ def _event(change: Existence) -> events.Event:
             return events.ChannelCreated(topic, channel, generation)
         case ChannelEnded(topic, channel, generation):
             return events.ChannelDeleted(topic, channel, generation)
+        case Configured(topic, channel, settings):
+            return events.Configured(topic, channel, settings)

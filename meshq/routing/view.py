@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from meshq.routing.catalog import Catalog
-from meshq.routing.ephemeral import GENERATION, Ephemerals
+from meshq.routing.ephemeral import GENERATION, Ephemerals, is_fleeting
 from meshq.routing.interest import Interest, Key
 from meshq.routing.news import News
+from meshq.routing.settings import plain
 
 
 class View:
@@ -33,13 +34,15 @@ class View:
         topic = self._catalog.topics.get(name)
         alive = [] if topic is None else [channel for channel, its in topic.channels.items() if not its.dead]
         channels = [self._channel(name, channel) for channel in sorted([*alive, *fleeting])]
-        return {"topic": name, "generation": generation, "channels": channels}
+        settings = {} if topic is None else plain(topic.settings)
+        return {"topic": name, "generation": generation, "settings": settings, "channels": channels}
 
     def _channel(self, topic: str, channel: str) -> dict[str, Any]:
         key = (topic, channel)
         generation = self._catalog.known(topic, channel) or GENERATION
         consumers = {name: self._consumers(name, key) for name in self._interest.index.interested(key)}
-        return {"channel": channel, "generation": generation, "consumers": consumers}
+        settings = {} if is_fleeting(topic, channel) else self._catalog.settings(topic, channel)
+        return {"channel": channel, "generation": generation, "settings": settings, "consumers": consumers}
 
     def _consumers(self, name: str, key: Key) -> int:
         return self._news.consumers(key) if name == self._name else self._interest.consumers(name, key)

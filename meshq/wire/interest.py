@@ -48,8 +48,8 @@ BUCKETS: Final = 64
 ITEMS_MAX: Final = 16_384
 """Entries, records or shares of one packet."""
 SETTINGS_MAX: Final = 16
-SETTINGS_BYTES_MAX: Final = 512
-"""So that any record fits a datagram."""
+SETTING_BYTES_MAX: Final = 48
+"""Name, stamp and value of one: so any record fits a datagram, whatever was merged into it."""
 LIFE_BITS: Final = 32
 LIFE_MAX: Final = (1 << LIFE_BITS) - 1
 TOPIC_GENERATION_MAX: Final = (1 << 31) - 1
@@ -250,11 +250,11 @@ def read_record(value: Any) -> Record:
 def _settings(value: Any) -> Settings:
     if not _map(value):
         return {}
-    if len(value) > SETTINGS_MAX or len(strict.encode(value)) > SETTINGS_BYTES_MAX:
-        raise ValueError(f"at most {SETTINGS_MAX} settings in {SETTINGS_BYTES_MAX} bytes")
-    for setting in value.values():
-        if type(setting) is not list or len(setting) != 2:
-            raise ValueError("a setting is [stamp, value]")
+    if len(value) > SETTINGS_MAX:
+        raise ValueError(f"at most {SETTINGS_MAX} settings")
+    for key, setting in value.items():
+        if type(setting) is not list or len(setting) != 2 or len(strict.encode([key, setting])) > SETTING_BYTES_MAX:
+            raise ValueError(f"settings are [stamp, value] under a name, of at most {SETTING_BYTES_MAX} bytes")
     return {key: (_whole(stamp), content) for key, (stamp, content) in value.items()}
 
 

@@ -15,15 +15,17 @@ from meshq.config import RoutingConfig
 from meshq.errors import Overloaded
 from meshq.routing.catalog import Catalog
 from meshq.routing.counters import Counters
-from meshq.routing.effects import ChannelBorn, ChannelEnded, TopicBorn, TopicEnded
-from meshq.routing.settings import merge_settings
+from meshq.routing.effects import ChannelBorn, ChannelEnded, Configured, TopicBorn, TopicEnded
+from meshq.routing.settings import merge_settings, plain, stamped
 from meshq.wire.interest import Record, Settings, channel_generation
 
 topics = st.sampled_from(["t", "u"])
 channels = st.sampled_from(["c", "d"])
 settings: st.SearchStrategy[Settings] = st.dictionaries(
-    st.sampled_from(["ttl", "lanes"]), st.tuples(st.integers(0, 3), st.one_of(st.integers(0, 2), st.text(max_size=1)))
+    st.sampled_from(["ttl", "lanes"]),
+    st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(0, 2), st.text(max_size=1))),
 )
+values = st.dictionaries(st.sampled_from(["ttl", "lanes"]), st.one_of(st.none(), st.integers(0, 2)), min_size=1)
 
 
 @st.composite
@@ -41,6 +43,7 @@ verbs = st.one_of(
     st.tuples(st.just("use_channel"), topics, channels),
     st.tuples(st.just("delete_topic"), topics),
     st.tuples(st.just("delete_channel"), topics, channels),
+    st.tuples(st.just("configure"), topics, st.one_of(st.just(""), channels), values, st.integers(0, 3)),
 )
 
 
@@ -60,13 +63,15 @@ def same(one: Catalog, other: Catalog) -> bool:
 
 
 def alive_by_effects(catalog: Catalog) -> dict[tuple[str, str], int]:
-    """What births and ends add up to; each must be legal where it stands."""
+    """What births, ends and settings add up to; each must be legal where it stands."""
     alive: dict[tuple[str, str], int] = {}
+    configured: dict[tuple[str, str], dict[str, Any]] = {}
     for change in catalog.changes:
         match change:
             case TopicBorn(topic, generation):
                 assert (topic, "") not in alive
                 alive[topic, ""] = generation
+                configured[topic, ""] = {}
             case TopicEnded(topic, generation):
                 assert alive.pop((topic, "")) == generation
                 assert not [key for key in alive if key[0] == topic]
@@ -74,8 +79,15 @@ def alive_by_effects(catalog: Catalog) -> dict[tuple[str, str], int]:
                 assert (topic, "") in alive
                 assert (topic, channel) not in alive
                 alive[topic, channel] = generation
+                configured[topic, channel] = {}
+            case Configured(topic, channel, values):
+                assert (topic, channel) in alive
+                assert configured[topic, channel] != values
+                configured[topic, channel] = values
             case ChannelEnded(topic, channel, generation):
                 assert alive.pop((topic, channel)) == generation
+    for topic, channel in alive:
+        assert configured[topic, channel] == catalog.settings(topic, channel)
     return alive
 
 
@@ -87,7 +99,10 @@ def merge_all(catalog: Catalog, told: list[Record]) -> Catalog:
 
 def act(catalog: Catalog, verb: tuple[Any, ...]) -> None:
     try:
-        getattr(catalog, verb[0])(10.0, *verb[1:])
+        if verb[0] == "configure":
+            catalog.configure(*verb[1:])
+        else:
+            getattr(catalog, verb[0])(10.0, *verb[1:])
     except Overloaded:
         raise AssertionError("no limit is near") from None
 
@@ -169,6 +184,21 @@ def test_use_after_any_history_gives_a_generation_never_used_before(
         act(catalog, verb)
     born = [(c.topic, c.channel, c.generation) for c in catalog.changes if type(c) is ChannelBorn]
     assert len(born) == len(set(born))
+
+
+@given(settings, values, st.integers(0, 5), settings)
+def test_what_is_set_now_wins_over_what_was_known_and_not_over_a_later_stamp(
+    known: Settings, given_now: dict[str, Any], wall_ms: int, theirs: Settings
+) -> None:
+    now_set = stamped(known, given_now, wall_ms)
+    assert plain(now_set) == {
+        **plain({key: one for key, one in known.items() if key not in given_now}),
+        **{key: value for key, value in given_now.items() if value is not None},
+    }
+    merged = merge_settings(now_set, theirs)
+    for key, (stamp, value) in theirs.items():
+        if stamp > now_set.get(key, (-1,))[0]:
+            assert merged[key] == (stamp, value)
 
 
 @given(*[settings] * 3)

@@ -19,6 +19,7 @@ from meshq.routing.effects import (
     BarrierDone,
     ChannelBorn,
     ChannelEnded,
+    Configured,
     HeadMoved,
     InterestChanged,
     TopicBorn,
@@ -39,6 +40,7 @@ class Node:
         self.routing = Routing(config, epoch, random.Random(seed))
         self.topics: dict[str, int] = {}
         self.channels: dict[tuple[str, str], int] = {}
+        self.settings: dict[tuple[str, str], dict[str, Any]] = {}
         self.born: dict[tuple[str, str, int], ChannelBorn] = {}
         self.interested: dict[tuple[str, str], tuple[str, ...]] = {}
         self.barriers: dict[int, BarrierDone] = {}
@@ -52,6 +54,7 @@ class Node:
                 self.topics[topic] = generation
             case TopicEnded(topic, generation):
                 assert self.topics.pop(topic) == generation, effect
+                self.settings.pop((topic, ""), None)
                 assert not [key for key in self.channels if key[0] == topic], effect
             case ChannelBorn(topic, channel, generation, age_s):
                 assert topic in self.topics, effect
@@ -61,6 +64,11 @@ class Node:
                 self.born[topic, channel, generation] = effect
             case ChannelEnded(topic, channel, generation):
                 assert self.channels.pop((topic, channel)) == generation, effect
+                self.settings.pop((topic, channel), None)
+            case Configured(topic, channel, settings):
+                assert (topic, channel) in self.channels if channel else topic in self.topics, effect
+                assert settings != self.settings.get((topic, channel), {}), effect
+                self.settings[topic, channel] = settings
             case InterestChanged(topic, channel):
                 self.interested[topic, channel] = self.routing.interested(topic, channel)
             case BarrierDone(token):
@@ -178,7 +186,8 @@ class Net:
         return all(other == first for other in others)
 
     def _state(self, node: Node) -> tuple[Any, ...]:
-        return node.routing.own_head().catalog_hash, node.routing.topics(), node.topics, node.channels
+        settings = {key: values for key, values in node.settings.items() if values}
+        return node.routing.own_head().catalog_hash, node.routing.topics(), node.topics, node.channels, settings
 
     # inside
 

@@ -105,7 +105,9 @@ class Story:
     def _setting(self) -> None:
         node = self._pick()
         node.routing.wall(self.net.now, self.rng.choice((0, 10**18, 2 * 10**18)))
-        node.routing.set(self.net.now, self.rng.choice(TOPICS), None, "key", self.rng.randrange(5))
+        topic, channel = self._key()
+        values = {"key": self.rng.choice((None, *range(5)))}
+        node.routing.configure(self.net.now, topic, self.rng.choice(("", channel)), values)
 
     def _cut(self) -> None:
         names = list(self.net.nodes)

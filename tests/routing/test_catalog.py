@@ -6,10 +6,25 @@ import pytest
 
 from meshq.config import RoutingConfig
 from meshq.errors import Overloaded
+from meshq.names import Epoch
+from meshq.routing.announce import HEAD_BYTES
 from meshq.routing.catalog import Catalog
 from meshq.routing.counters import Counters
-from meshq.routing.effects import ChannelBorn, ChannelEnded, Existence, TopicBorn, TopicEnded
-from meshq.wire.interest import LIFE_MAX, TOPIC_GENERATION_MAX, Record, channel_generation
+from meshq.routing.effects import ChannelBorn, ChannelEnded, Configured, Existence, TopicBorn, TopicEnded
+from meshq.wire import strict
+from meshq.wire.interest import (
+    LIFE_MAX,
+    SETTING_BYTES_MAX,
+    SETTINGS_MAX,
+    TOPIC_GENERATION_MAX,
+    Entries,
+    Record,
+    channel_generation,
+    decode,
+    encode,
+    record_bytes,
+)
+from meshq.wire.prefix import PACKET_BYTES_MAX
 
 SECOND = channel_generation(2, 1)
 
@@ -211,12 +226,12 @@ def test_the_last_generation_of_a_name_is_the_last() -> None:
 def test_settings_follow_the_last_writer_by_stamp() -> None:
     one, other = catalog(), catalog()
     one.use_topic(1.0, "t")
-    assert one.set("t", "", "ttl", 5, wall_ms=1000)
-    assert not one.set("u", "", "ttl", 5, wall_ms=1000)
+    assert one.configure("t", "", {"ttl": 5}, wall_ms=1000)
+    assert not one.configure("u", "", {"ttl": 5}, wall_ms=1000)
     told = one.record(1.0, "t")
     assert told is not None
     other.merge(1.0, told)
-    other.set("t", "", "ttl", 9, wall_ms=0)  # its clock is behind: the stamp replaced + 1
+    other.configure("t", "", {"ttl": 9}, wall_ms=0)  # its clock is behind: the stamp replaced + 1
     answer = other.record(2.0, "t")
     assert answer is not None
     assert answer.settings == {"ttl": (1001, 9)}
@@ -224,3 +239,45 @@ def test_settings_follow_the_last_writer_by_stamp() -> None:
     one.merge(2.0, told)
     assert one.topics["t"].settings == {"ttl": (1001, 9)}
     assert one.hash == other.hash
+
+
+def test_settings_are_told_after_the_birth_and_only_when_they_are_others() -> None:
+    one, other = catalog(), catalog()
+    one.use_channel(1.0, "t", "c")
+    changes(one)
+    one.configure("t", "c", {"paused": True, "attempts_max": 5}, wall_ms=1)
+    assert changes(one) == [Configured("t", "c", {"attempts_max": 5, "paused": True})]
+    one.configure("t", "c", {"paused": True}, wall_ms=2)
+    assert changes(one) == []
+    one.configure("t", "c", {"attempts_max": None}, wall_ms=3)
+    assert changes(one) == [Configured("t", "c", {"paused": True})]
+    told = one.record(1.0, "t", "c")
+    assert told is not None
+    other.merge(1.0, told)
+    assert [type(change) for change in changes(other)] == [TopicBorn, ChannelBorn, Configured]
+    other.merge(1.0, told)
+    assert changes(other) == []
+
+
+def test_the_next_life_of_a_name_begins_without_settings() -> None:
+    names = catalog()
+    names.use_channel(1.0, "t", "c")
+    names.configure("t", "", {"ttl_s": 5}, wall_ms=1)
+    names.configure("t", "c", {"paused": True}, wall_ms=1)
+    names.delete_topic(2.0, "t")
+    assert not names.configure("t", "", {"ttl_s": 5}, wall_ms=2)
+    names.use_channel(3.0, "t", "c")
+    assert names.settings("t") == names.settings("t", "c") == {}
+
+
+def test_whatever_was_merged_a_record_fits_a_datagram() -> None:
+    one = catalog()
+    one.use_channel(1.0, "t" * 64, "c" * 64)
+    value = "v" * (SETTING_BYTES_MAX - 17)
+    for key in range(40):
+        one.configure("t" * 64, "c" * 64, {f"k{key:02}": value}, wall_ms=1 << 62)
+    told = one.record(1.0, "t" * 64, "c" * 64)
+    assert told is not None
+    assert len(told.settings) == SETTINGS_MAX
+    assert record_bytes(told) + HEAD_BYTES <= PACKET_BYTES_MAX
+    assert decode(strict.decode(encode(Entries("a", Epoch(1, 1), [], [told])))) is not None

@@ -352,11 +352,44 @@ def test_deletes_spread_and_use_opens_the_next_generation() -> None:
 def test_settings_reach_everybody() -> None:
     net = met("a", "b")
     subscribe(net, "a")
-    net["a"].set(net.now, "orders", None, "ttl", 60)
-    net["a"].set(net.now, *KEY, "ttl", 30)
+    net["a"].configure(net.now, "orders", "", {"ttl": 60})
+    net["a"].configure(net.now, *KEY, {"ttl": 30})
     net.run(0.1)
     assert net["b"]._catalog.topics["orders"].settings["ttl"][1] == 60
     assert net["b"]._catalog.topics["orders"].channels["billing"].settings["ttl"][1] == 30
+
+
+def test_a_pause_on_one_side_of_a_partition_and_a_limit_on_the_other_both_hold_once_they_meet() -> None:
+    net = met("a", "b", "c")
+    subscribe(net, "a")
+    net.run(1.0)
+    net.cut("a", "bc")
+    net["a"].configure(net.now, *KEY, {"paused": True, "attempts_max": 3})
+    net.run(5.0)
+    net["c"].configure(net.now, *KEY, {"attempts_max": 5, "messages_max": 100})
+    net.run(5.0)
+    assert net.nodes["a"].settings[KEY] == {"paused": True, "attempts_max": 3}
+    assert net.nodes["b"].settings[KEY] == {"attempts_max": 5, "messages_max": 100}
+    net.cut("abc")
+    net.meet()
+    net.run_until(net.same, 30.0)
+    for node in net.nodes.values():
+        assert node.settings[KEY] == {"paused": True, "attempts_max": 5, "messages_max": 100}  # the later writer's
+
+
+def test_a_pause_of_a_channel_that_the_other_side_deleted_is_gone_with_it() -> None:
+    net = met("a", "b")
+    subscribe(net, "a")
+    net.run(1.0)
+    net.cut("a", "b")
+    net["a"].configure(net.now, *KEY, {"paused": True})
+    net["b"].delete_channel(net.now, *KEY)
+    net["b"].use_channel(net.now, *KEY)
+    net.run(5.0)
+    net.cut("ab")
+    net.meet()
+    net.run_until(net.same, 30.0)
+    assert all(not node.settings.get(KEY) and KEY in node.channels for node in net.nodes.values())
 
 
 def test_a_removal_forgotten_by_its_owner_is_still_removed_where_it_was_missed() -> None:
@@ -497,10 +530,11 @@ def test_the_view_lists_topics_channels_and_consumers() -> None:
     net["b"].use_topic(net.now, "mail")
     net.run(0.1)
     assert net["a"].topics() == [
-        {"topic": "mail", "generation": 1, "channels": []},
+        {"topic": "mail", "generation": 1, "settings": {}, "channels": []},
         {
             "topic": "orders",
             "generation": 1,
-            "channels": [{"channel": "billing", "generation": 1, "consumers": {"a": 1, "b": 3}}],
+            "settings": {},
+            "channels": [{"channel": "billing", "generation": 1, "settings": {}, "consumers": {"a": 1, "b": 3}}],
         },
     ]
