@@ -162,6 +162,7 @@ class Broker:
     def configured(self, now: float, topic: str, channel: str, settings: dict[str, Any]) -> None:
         """The topic (``channel`` is empty) or channel, which exists, is set so from now on: name to plain value."""
         self._turn.now = now
+        self._existence.configured(topic, channel, settings)
 
     def interest(self, now: float, topic: str, channel: str, peers: tuple[tuple[str, int], ...]) -> None:
         """Who has consumers on the channel: (node, nearness). The own node knows its own by itself."""

@@ -15,13 +15,16 @@ from meshq.broker.lanes import Lanes
 from meshq.broker.log import Log
 from meshq.broker.peer import Peer
 from meshq.broker.turn import Turn
+from meshq.machine.settings import ChannelSettings, TopicSettings
 from meshq.names import ChannelKey, LogId
 
 
 class Channel:
     """One life of a channel, as the origin of its topic's logs here."""
 
-    __slots__ = ("borrowers", "counters", "cursors", "key", "keyed", "lanes", "own", "peers", "turn")
+    __slots__ = (
+        "borrowers", "counters", "cursors", "key", "keyed", "lanes", "own", "peers", "settings", "topic", "turn",
+    )  # fmt: skip
 
     def __init__(self, turn: Turn, key: ChannelKey) -> None:
         self.turn = turn
@@ -35,6 +38,9 @@ class Channel:
         self.counters = ChannelCounters()
         self.lanes = Lanes()
         self.keyed = Keyed(self)
+        self.settings = ChannelSettings()
+        self.topic = TopicSettings()
+        """How its topic is set."""
 
     def touch(self) -> None:
         """Something changed: the send rules run at the end of the turn."""
@@ -70,21 +76,27 @@ class Channel:
         self.cursors.clear()
         return dropped
 
+    @property
+    def paused(self) -> bool:
+        """Nothing is lent: somebody paused the channel, or its topic. What is lent goes on."""
+        return self.settings.paused or self.topic.paused
+
     def waits(self) -> bool:
         """Whether a message could be lent now."""
-        return any(cursor.waits() for cursor in self.cursors.values())
+        return not self.paused and any(cursor.waits() for cursor in self.cursors.values())
 
     def run(self) -> None:
         """The send rules: the own node at once, the others when their writers pull."""
-        own = self.own
-        self._feed()
+        own, paused = self.own, self.paused
+        if not paused:
+            self._feed()
         self.keyed.run()
         if own is not None:
-            while own.lend():
+            while not paused and own.lend():
                 pass
             if own.recalled:
                 own.give_credit_back()
-            if own.ready():
+            if not paused and own.ready():
                 self.touch()  # the own receiver answers first
                 return
         waits = self.waits() if self.borrowers else False
@@ -114,11 +126,12 @@ class Channel:
         borrower = self.borrowers.get(name)
         if borrower is None or not borrower.session:
             return False
-        lent = borrower.lend()
+        paused = self.paused
+        lent = not paused and borrower.lend()
         if borrower.recalled:
             borrower.give_credit_back()
             return True
-        return lent or borrower.ready()
+        return lent or (not paused and borrower.ready())
 
     # counting
 

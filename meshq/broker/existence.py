@@ -7,15 +7,17 @@ one, so its log goes on counting where the last one stopped.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from meshq.broker.channel import Channel
 from meshq.broker.effects import ConsumerEnded
 from meshq.broker.intake import Intake
 from meshq.broker.registry import Registry
+from meshq.broker.settings import configure_channel, configure_topic
 from meshq.broker.topic import Topic
 from meshq.broker.window import Windows
 from meshq.errors import ChannelDeleted
+from meshq.machine.settings import channel_settings, topic_settings
 from meshq.machine.store import LogKept, LogOver
 from meshq.names import ChannelKey, Epoch, is_ephemeral
 
@@ -137,6 +139,17 @@ class Existence:
                 registry.turn.timers.cancel(consumer)
                 del registry.consumers[consumer.number]
             registry.forget_receiver(receiver)
+
+    def configured(self, name: str, channel: str, values: dict[str, Any]) -> None:
+        """The topic (``channel`` is empty) or channel is set so from now on."""
+        self._intake.close_batches()
+        topic = self._registry.topics.get(name)
+        if topic is None:
+            return
+        if not channel:
+            configure_topic(topic, topic_settings(values))
+        elif channel in topic.channels:
+            configure_channel(topic.channels[channel], channel_settings(values))
 
     def interest(self, topic: str, channel: str, peers: tuple[tuple[str, int], ...]) -> None:
         """Who has consumers on the channel: (node, nearness). It may be heard before the channel."""

@@ -13,6 +13,7 @@ from meshq.broker.log import Log
 from meshq.broker.turn import Turn
 from meshq.broker.window import Windows
 from meshq.machine.ranges import Ranges
+from meshq.machine.settings import TopicSettings
 from meshq.machine.store import ChannelKept, LogKept
 from meshq.names import DISK, FSYNC, MEMORY, ChannelKey, Epoch, LogId, is_ephemeral
 
@@ -31,7 +32,7 @@ class Topic:
 
     __slots__ = (
         "_epoch", "_first", "_kept", "_loader", "_turn", "_windows", "channels", "gathering", "generation", "lanes",
-        "log", "logs", "name", "published",
+        "log", "logs", "name", "published", "settings",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +45,7 @@ class Topic:
         self._first = first
         self.name = name
         self.generation = generation
+        self.settings = TopicSettings()
         self.channels: dict[str, Channel] = {}
         self.gathering = Gathering(turn.config.broker)
         self.published = 0
@@ -142,6 +144,7 @@ class Topic:
 
     def join(self, key: ChannelKey, channel: Channel, age_s: float, *, exact: bool) -> None:
         """A channel begins in every log: where it was, or as old as it is."""
+        channel.topic = self.settings
         known = self._kept.pop((key.channel, key.generation), [])
         for log, kept in known:
             cursor = channel.cursors[log.id] = Cursor(channel, log)

@@ -22,6 +22,7 @@ def topic_map(topic: Topic, receivers: dict[str, Receiver], *, unconfirmed: bool
         "bytes": sum(len(batch.body) for log in logs for batch in log.batches.values() if batch.open),
         "depth": 0 if topic.channels else topic.messages,
         "published": topic.published,
+        "paused": topic.settings.paused,
         "channels": [
             channel_map(name, topic.channels.get(name), receivers.get(name), unconfirmed=unconfirmed) for name in names
         ],
@@ -52,12 +53,15 @@ def channel_map(name: str, channel: Channel | None, receiver: Receiver | None, *
         "redelivered": counters.redelivered(),
         "consumers": consumers,
         "in_hand": in_hand,
+        "paused": channel.settings.paused,
         "why": why(channel, receiver, unconfirmed=unconfirmed).name,
     }
 
 
 def why(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -> Why:
     """What the channel's first undelivered message waits for."""
+    if channel.paused and any(cursor.waits() for cursor in channel.cursors.values()):
+        return Why.PAUSED
     if channel.waits():
         return _why_waiting(channel, receiver)
     if receiver is not None and receiver.buffered:

@@ -19,4 +19,4 @@ class Why(Enum):
     IN_FLIGHT = "with consumers, not finished yet"
     DEFERRED = "not due yet"
     UNCONFIRMED = "accepted, not confirmed yet"
-    PAUSED = "the channel is paused"
+    PAUSED = "somebody paused the channel, or its topic"
