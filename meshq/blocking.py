@@ -31,6 +31,7 @@ from meshq.client.questions import MemberView, TopicView
 from meshq.client.receipts import Receipt
 from meshq.errors import Closed
 from meshq.machine.events import Event
+from meshq.machine.settings import Plain
 from meshq.runtime.loop import LoopThread
 
 T = TypeVar("T")
@@ -215,13 +216,33 @@ class Mesh:
         """``client.Mesh.stats``."""
         return self._run(self._mesh.stats(mesh=mesh, timeout_s=timeout_s))
 
-    def create(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+    def create(
+        self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S, **settings: Plain | None
+    ) -> None:
         """``client.Mesh.create``."""
-        self._run(self._mesh.create(topic, channel, timeout_s=timeout_s))
+        self._run(self._mesh.create(topic, channel, timeout_s=timeout_s, **settings))
 
     def delete(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         """``client.Mesh.delete``."""
         self._run(self._mesh.delete(topic, channel, timeout_s=timeout_s))
+
+    def configure(
+        self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S, **settings: Plain | None
+    ) -> dict[str, Plain]:
+        """``client.Mesh.configure``."""
+        return self._run(self._mesh.configure(topic, channel, timeout_s=timeout_s, **settings))
+
+    def pause(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """``client.Mesh.pause``."""
+        self._run(self._mesh.pause(topic, channel, timeout_s=timeout_s))
+
+    def resume(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """``client.Mesh.resume``."""
+        self._run(self._mesh.resume(topic, channel, timeout_s=timeout_s))
+
+    def empty(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """``client.Mesh.empty``."""
+        self._run(self._mesh.empty(topic, channel, timeout_s=timeout_s))
 
     def ask(self, kind: str, arguments: dict[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Any:
         """``client.Mesh.ask``."""

@@ -25,6 +25,7 @@ def begin(log: Log, cursor: Cursor, age_s: float, *, exact: bool) -> None:
     else:
         since = max(log.backlog_from, _since(log, cursor, born_at - config.late_margin_s))
         wanted = max(log.backlog_from, _number_at(log, born_at))
+    since, wanted = max(since, log.abandoned_to), max(wanted, log.abandoned_to)
     open_at(log, cursor, since)
     log.cursors.append(cursor)
     turn.counters.gaps += _gap(log, wanted)

@@ -16,6 +16,8 @@ class Counters:
         "departed",
         "died",
         "dropped",
+        "dropped_oldest",
+        "emptied",
         "fins_forgotten",
         "gaps",
         "grants",
@@ -59,6 +61,10 @@ class Counters:
         """Attempts counted because the process that held the message ended."""
         self.dropped = 0
         """Unfinished messages of a deleted topic or channel, per channel."""
+        self.emptied = 0
+        """Unfinished messages dropped because somebody emptied their channel, per channel, or their topic."""
+        self.dropped_oldest = 0
+        """Dropped by a limit to make room for later ones, per channel."""
         self.gaps = 0
         """At most so many messages a channel heard of late has missed."""
         self.grants = 0
@@ -91,7 +97,10 @@ class Counters:
 class ChannelCounters:
     """Of one channel at its origin, in messages."""
 
-    __slots__ = ("cancelled", "departed", "finished", "requeued", "returned", "sessions_lost", "timed_out")
+    __slots__ = (
+        "cancelled", "departed", "dropped_oldest", "emptied", "finished", "requeued", "returned", "sessions_lost",
+        "timed_out",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.finished = 0
@@ -101,6 +110,10 @@ class ChannelCounters:
         self.cancelled = 0
         self.sessions_lost = 0
         self.returned = 0
+        self.emptied = 0
+        """Dropped because somebody emptied the channel."""
+        self.dropped_oldest = 0
+        """Dropped by a limit, to make room."""
 
     def redelivered(self) -> int:
         """Handed over, perhaps, and delivered again, for whatever reason."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from meshq.broker import settings
 from meshq.broker.channel import Channel
 from meshq.broker.effects import ConsumerEnded
 from meshq.broker.intake import Intake
 from meshq.broker.registry import Registry
-from meshq.broker.settings import configure_channel, configure_topic
 from meshq.broker.topic import Topic
 from meshq.broker.window import Windows
 from meshq.errors import ChannelDeleted
@@ -28,7 +28,7 @@ ENDED_MAX: Final = 10_000
 class Existence:
     """Topics, channels and interest."""
 
-    __slots__ = ("_ended", "_intake", "_interest", "_numbered", "_registry", "_windows", "epoch")
+    __slots__ = ("_ended", "_intake", "_interest", "_numbered", "_recovering", "_registry", "_windows", "epoch")
 
     def __init__(self, registry: Registry, intake: Intake, windows: Windows, epoch: Epoch) -> None:
         self._registry = registry
@@ -38,6 +38,7 @@ class Existence:
         """The epoch that names new logs."""
         self._ended: dict[str, int] = {}
         self._interest: dict[tuple[str, str], tuple[tuple[str, int], ...]] = {}
+        self._recovering = False
         self._numbered = 1
         """No ephemeral log counts from below this: no number is used twice."""
 
@@ -67,6 +68,9 @@ class Existence:
 
     def recover(self, logs: list[LogKept]) -> None:
         """What an earlier start left: topics with their logs. Channels follow as they are heard of."""
+        self._recovering = True
+        turn = self._registry.turn
+        turn.began_ns = turn.wall_ns(turn.now)
         for kept in logs:
             self.topic_born(kept.topic, kept.log.generation)
             topic = self._registry.topics.get(kept.topic)
@@ -77,8 +81,10 @@ class Existence:
 
     def recovered(self) -> None:
         """Every channel of the catalog has been heard of."""
+        self._recovering = False
         for topic in self._registry.topics.values():
             topic.settle_recovery()
+            settings.recovered(topic)
 
     def tidy(self) -> None:
         """Forget logs of earlier starts that are empty by now."""
@@ -147,9 +153,9 @@ class Existence:
         if topic is None:
             return
         if not channel:
-            configure_topic(topic, topic_settings(values))
-        elif channel in topic.channels:
-            configure_channel(topic.channels[channel], channel_settings(values))
+            settings.configure_topic(topic, topic_settings(values), recovering=self._recovering)
+        elif found := topic.channels.get(channel):
+            settings.configure_channel(topic, found, channel_settings(values), recovering=self._recovering)
 
     def interest(self, topic: str, channel: str, peers: tuple[tuple[str, int], ...]) -> None:
         """Who has consumers on the channel: (node, nearness). It may be heard before the channel."""

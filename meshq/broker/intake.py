@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from meshq.broker import limits
 from meshq.broker.batch import Batch
 from meshq.broker.effects import Confirmed, Unkept
 from meshq.broker.gathering import Publishing
@@ -65,7 +66,7 @@ class Intake:
         if self.trouble and publishing.traits.level > MEMORY:
             self._turn.counters.refused += 1
             raise StoreTrouble(f"this node's store has trouble: {self.trouble}; try again later, or another node")
-        self._check_room(topic, publishing.messages, len(publishing.body))
+        self._check_room(topic, publishing)
         self.keep(topic, publishing)
 
     def keep(self, topic: Topic, publishing: Publishing) -> None:
@@ -81,6 +82,8 @@ class Intake:
             self.gathered_bytes = 0
             for topic in gathered:
                 self._accepted += topic.close_batches()
+                if topic.limited:
+                    limits.trim(topic)
 
     def store(self) -> None:
         """Confirm what waits for nothing, and ask for this turn's rows to be kept."""
@@ -130,21 +133,31 @@ class Intake:
             self.storing_bytes -= found.size_bytes
         return found
 
-    def _check_room(self, topic: Topic, messages: int, size_bytes: int) -> None:
-        turn, limits = self._turn, self._turn.config.broker
-        if topic.messages + topic.gathering.messages + messages > limits.topic_messages_max:
+    def _check_limits(self, topic: Topic, publishing: Publishing) -> None:
+        try:
+            limits.check(topic, publishing)
+        except Overloaded:
+            self._turn.counters.refused += 1
+            raise
+
+    def _check_room(self, topic: Topic, publishing: Publishing) -> None:
+        messages, size_bytes = publishing.messages, len(publishing.body)
+        turn, config = self._turn, self._turn.config.broker
+        if topic.messages + topic.gathering.messages + messages > config.topic_messages_max:
             turn.counters.refused += 1
             raise Overloaded(
                 f"topic {topic.name} has {topic.messages} unfinished messages here (topic_messages_max is "
-                f"{limits.topic_messages_max}): add consumers, delete what nobody reads, or raise the limit",
+                f"{config.topic_messages_max}): add consumers, delete what nobody reads, or raise the limit",
                 limit="topic_messages_max",
             )
+        if topic.limited:
+            self._check_limits(topic, publishing)
         spills = turn.journal.on and not self.trouble
-        if spills and self.storing_bytes + self.gathered_bytes + size_bytes > limits.store_queue_bytes_max:
+        if spills and self.storing_bytes + self.gathered_bytes + size_bytes > config.store_queue_bytes_max:
             turn.counters.refused += 1
             raise Overloaded(
                 f"{self.storing_bytes >> 20} MiB wait for this node's store (store_queue_bytes_max is "
-                f"{limits.store_queue_bytes_max >> 20} MiB): try again, or another node",
+                f"{config.store_queue_bytes_max >> 20} MiB): try again, or another node",
                 limit="store_queue_bytes_max",
             )
         while turn.memory_bytes + self.gathered_bytes + size_bytes > turn.budget_bytes:
@@ -155,6 +168,6 @@ class Intake:
             turn.counters.refused += 1
             raise Overloaded(
                 f"this node holds {turn.memory_bytes >> 20} MiB of messages (memory_bytes_max is "
-                f"{limits.memory_bytes_max >> 20} MiB): try again when consumers have caught up, or another node",
+                f"{config.memory_bytes_max >> 20} MiB): try again when consumers have caught up, or another node",
                 limit="memory_bytes_max",
             )

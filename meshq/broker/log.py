@@ -16,6 +16,7 @@ from typing import Final
 from meshq.broker.batch import Batch
 from meshq.broker.cursor import Cursor
 from meshq.broker.retained import Retained
+from meshq.broker.sizes import Sizes
 from meshq.broker.turn import Turn
 from meshq.machine.ranges import Ranges
 from meshq.names import LogId
@@ -28,9 +29,10 @@ class Log:
     """One log of one life of a topic: the one that this start of the node writes, or one of an earlier start."""
 
     __slots__ = (
-        "_firsts", "_here", "_last", "away", "away_messages", "backlog_from", "batches", "current", "cursors",
-        "falling", "first", "first_born_at", "gone", "grace_until", "held", "id", "next", "retained",
-        "sleeping", "sleeping_messages", "times", "topic", "turn", "ungone", "window", "window_bytes", "written",
+        "_firsts", "_here", "_last", "abandoned_to", "away", "away_messages", "backlog_from", "batches", "current",
+        "cursors", "falling", "first", "first_born_at", "gone", "grace_until", "held", "id", "kept_bytes_mean",
+        "next", "retained", "sizes", "sleeping", "sleeping_messages", "times", "topic", "turn", "ungone", "window",
+        "window_bytes", "written",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, topic: str, log: LogId, first: int = 1) -> None:
@@ -65,6 +67,12 @@ class Log:
         """The store has heard of the log."""
         self.backlog_from = first
         """From here on everything is kept while there is no channel."""
+        self.abandoned_to = first
+        """What lies before is for no channel to come: somebody dropped it."""
+        self.sizes: Sizes | None = None
+        """What its messages take, if somebody limits that."""
+        self.kept_bytes_mean = 0.0
+        """What a message of an earlier start takes on average."""
         self.first_born_at: float | None = None
         """When the first of the channels there are now was created."""
         self.grace_until = 0.0
@@ -98,6 +106,8 @@ class Log:
         count = stop - first
         self._here += count
         self.turn.memory_bytes += batch.memory_bytes()
+        if self.sizes is not None:
+            self.sizes.add(stop, len(batch.body))
         cursors = self.cursors
         batch.open = count * (len(cursors) or 1)
         for cursor in cursors:
@@ -111,6 +121,8 @@ class Log:
         self.sleeping_messages += batch.stop - batch.first
         self.falling[batch.first] = batch
         self.turn.memory_bytes += batch.memory_bytes()
+        if self.sizes is not None:
+            self.sizes.add(batch.stop, len(batch.body))
         for cursor in self.cursors:
             if cursor.batch is None and not cursor.hungry:
                 cursor.at = self.next
@@ -201,6 +213,21 @@ class Log:
         if self.away_messages or self.sleeping_messages:
             self._settle_stored(start, stop)
 
+    def abandon(self, number: int) -> int:
+        """While there is no channel: nothing is kept for one from below ``number``; how many messages that was."""
+        start = max(self.backlog_from, self.abandoned_to)
+        if self.cursors or number <= start:
+            return 0
+        count = 0
+        for batch in self.overlapping(start, number):
+            if batch.open:
+                messages = min(number, batch.stop) - max(start, batch.first)
+                count += messages
+                self.settle(batch, messages)
+        count += self._settle_stored(start, number)
+        self.abandoned_to = number
+        return count
+
     def unkeep(self, batch: Batch) -> None:
         """One that wanted the batch to stay does no longer."""
         batch.keeps -= 1
@@ -285,8 +312,9 @@ class Log:
         if times:
             self.turn.timers.arm(self, min(times))
 
-    def _settle_stored(self, start: int, stop: int) -> None:
-        """What no channel has open any more, of what is in the store only, needs no loading."""
+    def _settle_stored(self, start: int, stop: int) -> int:
+        """What no channel has open any more, of what is in the store only, needs no loading. How many messages."""
+        count = 0
         for kept in (self.away, self.sleeping):
             for low, high in kept.within(start, stop):
                 wanted = Ranges(
@@ -294,11 +322,13 @@ class Log:
                 )
                 for begin, end in wanted.missing(low, high):
                     settled = kept.discard(begin, end)
+                    count += settled
                     if kept is self.away:
                         self.away_messages -= settled
                     else:
                         self.sleeping_messages -= settled
                     self._forget(begin, end, stored=True)
+        return count
 
     def _release(self, batch: Batch) -> None:
         """Every channel has finished it, and nobody keeps it."""

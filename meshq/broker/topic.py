@@ -32,7 +32,7 @@ class Topic:
 
     __slots__ = (
         "_epoch", "_first", "_kept", "_loader", "_turn", "_windows", "channels", "gathering", "generation", "lanes",
-        "log", "logs", "name", "published", "settings",
+        "limited", "log", "logs", "name", "published", "settings",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +46,8 @@ class Topic:
         self.name = name
         self.generation = generation
         self.settings = TopicSettings()
+        self.limited = False
+        """Somebody limits what it, or one of its channels, may have unfinished."""
         self.channels: dict[str, Channel] = {}
         self.gathering = Gathering(turn.config.broker)
         self.published = 0
@@ -134,6 +136,7 @@ class Topic:
             log.away_messages += log.away.add(start, stop)
         for start, stop in kept.deferred:
             log.sleeping_messages += log.sleeping.add(start, stop)
+        log.kept_bytes_mean = kept.size_bytes / max(1, log.messages)
         there = Ranges((*kept.ready, *kept.deferred))
         log.gone = Ranges(there.missing(log.first, log.next))
         for channel in kept.channels:

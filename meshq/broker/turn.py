@@ -38,6 +38,7 @@ class Turn:
     """Shared by reference; every machine input sets ``now`` first."""
 
     __slots__ = (
+        "began_ns",
         "budget_bytes",
         "channels",
         "config",
@@ -69,6 +70,8 @@ class Turn:
         """What messages may take in memory: above it they stay in the store, or are refused."""
         self.offset_ns = 0
         """What to add to ``now`` for the wall clock."""
+        self.began_ns = 0
+        """The wall time of this start, if there is a store: what earlier logs hold was accepted before."""
         self.drained: dict[Log, None] = {}
         """Logs of earlier starts that may be empty now."""
         self.channels: dict[Channel, None] = {}

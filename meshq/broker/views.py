@@ -51,6 +51,8 @@ def channel_map(name: str, channel: Channel | None, receiver: Receiver | None, *
         "returned": counters.returned,
         "sessions_lost": counters.sessions_lost,
         "redelivered": counters.redelivered(),
+        "emptied": counters.emptied,
+        "dropped_oldest": counters.dropped_oldest,
         "consumers": consumers,
         "in_hand": in_hand,
         "paused": channel.settings.paused,

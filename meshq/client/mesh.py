@@ -27,6 +27,7 @@ from meshq.config import BrokerConfig, LinkConfig
 from meshq.errors import Closed, MeshError
 from meshq.machine.effects import Address
 from meshq.machine.rng import Rng
+from meshq.machine.settings import Plain, check
 from meshq.names import Epoch, check_channel, check_topic
 from meshq.runtime.addresses import split_address
 from meshq.runtime.contract import Stream, StreamOwner
@@ -253,13 +254,42 @@ class Mesh:
         found: dict[str, Any] = await self.ask("stats", {"mesh": True} if mesh else {}, timeout_s=timeout_s)
         return found
 
-    async def create(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Make a topic, or a channel of it, exist. Creating what exists changes nothing."""
-        await self.ask("create", _names(topic, channel), timeout_s=timeout_s)
+    async def create(
+        self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S, **settings: Plain | None
+    ) -> None:
+        """Make a topic, or a channel of it, exist, and set it as ``configure`` does. What exists is only set."""
+        await self.ask("create", _named(topic, channel, settings), timeout_s=timeout_s)
 
     async def delete(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         """Delete a topic, or a channel of it, with all its messages, everywhere. Its consumers get ChannelDeleted."""
         await self.ask("delete", _names(topic, channel), timeout_s=timeout_s)
+
+    async def configure(
+        self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S, **settings: Plain | None
+    ) -> dict[str, Plain]:
+        """Set a topic, or a channel of it, everywhere; None takes a setting back. Returns how it is set then::
+
+            await mesh.configure("orders", "billing", attempts_max=5, messages_max=100_000)
+
+        Which settings there are is in ``docs/howto-queues.md``. Of two that set the same one, on two sides of a
+        partition too, the later wins. Raises ConfigError for an unknown one or a wrong value, MeshError (code
+        NOT_FOUND) for a name that is not there; nothing was set then.
+        """
+        answer = await self.ask("configure", _named(topic, channel, settings), timeout_s=timeout_s)
+        found: dict[str, Plain] = answer.get("settings", {}) if isinstance(answer, dict) else {}
+        return found
+
+    async def pause(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Hand nothing out until ``resume``: of the topic to any channel, or of the channel. Publishing goes on."""
+        await self.ask("pause", _names(topic, channel), timeout_s=timeout_s)
+
+    async def resume(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """End a pause."""
+        await self.ask("resume", _names(topic, channel), timeout_s=timeout_s)
+
+    async def empty(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Drop what the channel has not finished, everywhere; of a topic, what it keeps for its first channel."""
+        await self.ask("empty", _names(topic, channel), timeout_s=timeout_s)
 
     async def ask(self, kind: str, arguments: dict[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Any:
         """Any other question to the node. Raises Unreachable (it was not asked), Unconfirmed (no answer came)."""
@@ -292,6 +322,13 @@ def connect(*addresses: str, name: str | None = None, label: str = "", config: L
 
 async def _dial(address: Address, owner: StreamOwner) -> Stream:
     return await dial_tcp(address, owner)
+
+
+def _named(topic: str, channel: str | None, settings: dict[str, Plain | None]) -> dict[str, Any]:
+    arguments = _names(topic, channel)
+    if settings:
+        arguments["settings"] = check("topic" if channel is None else "channel", settings)
+    return arguments
 
 
 def _names(topic: str, channel: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict
 from meshq.client.connection import Connection, again
 from meshq.client.session import LiveSession
 from meshq.errors import MeshError, Overloaded, Unconfirmed, refusal
+from meshq.machine.settings import Plain
 from meshq.wire.frames import Answer, Hello
 
 TIMEOUT_S: Final = 5.0
@@ -42,6 +43,8 @@ class ChannelView(TypedDict, total=False):
 
     channel: str
     generation: int
+    settings: dict[str, Plain]
+    """How it is set, by name."""
     consumers: dict[str, int]
 
 
@@ -50,6 +53,8 @@ class TopicView(TypedDict, total=False):
 
     topic: str
     generation: int
+    settings: dict[str, Plain]
+    """How it is set, by name."""
     channels: list[ChannelView]
     messages: int
 

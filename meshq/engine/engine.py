@@ -27,6 +27,7 @@ from meshq.engine.peers import forget_peer, keep_peer, known_peers
 from meshq.engine.post import Post
 from meshq.engine.questions import Questions
 from meshq.engine.streams import Role, Stream, Streams
+from meshq.engine.verbs import Verbs
 from meshq.engine.views import Views
 from meshq.errors import Overloaded, RemoteProtocolError
 from meshq.machine import events
@@ -107,6 +108,7 @@ class Engine:
         self._views = Views(
             config, self.membership, self.routing, self.broker, self.links, self._streams, self.counters
         )
+        self._verbs = Verbs(self.routing, self._wall_ns)
         self._questions = Questions(config, self._streams, self.links, self.membership, self._kinds())
         self._timed = (self.membership, self.routing, self.broker, self._streams, self.links, self._post.hearsay)
         self._deadlines = tuple(machine.deadline for machine in (*self._timed, self._questions))
@@ -510,8 +512,11 @@ class Engine:
         """The code with which publishes are refused, or nothing."""
         if self._drain_until is not None or self._stopped:
             return "DRAINING"
-        self._doors.wall_ns = self._wall_offset_ns + round(self._now * 1e9)
+        self._doors.wall_ns = self._wall_ns(self._now)
         return "" if self.ready else "STARTING"
+
+    def _wall_ns(self, now: float) -> int:
+        return self._wall_offset_ns + round(now * 1e9)
 
     def _emit(self, event: events.Event) -> None:
         self._out.append(Emit(event))
@@ -535,8 +540,7 @@ class Engine:
             "stats": views.stats,
             "config": views.config,
             "ping": views.ping,
-            "create": views.create,
-            "delete": views.delete,
+            **self._verbs.kinds,
             "drain": self._drain_asked,
         }
 

@@ -13,10 +13,9 @@ from meshq.config import Config
 from meshq.engine.counters import Counters, as_map
 from meshq.engine.links import Links
 from meshq.engine.streams import Streams
-from meshq.errors import MeshError
 from meshq.membership.member import Member
 from meshq.membership.membership import Membership
-from meshq.names import RELEASE, check_channel, check_topic
+from meshq.names import RELEASE
 from meshq.routing.routing import Routing
 
 
@@ -82,25 +81,6 @@ class Views:
         """Nothing, quickly."""
         return {}
 
-    def create(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Create a topic, or a channel of one, as use would."""
-        topic, channel = _names(arguments)
-        if channel:
-            return {"generation": self._routing.use_channel(now, topic, channel)}
-        return {"generation": self._routing.use_topic(now, topic)}
-
-    def delete(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Delete a topic or a channel, everywhere; what it holds is gone."""
-        topic, channel = _names(arguments)
-        if channel:
-            deleted = self._routing.delete_channel(now, topic, channel)
-        else:
-            deleted = self._routing.delete_topic(now, topic)
-        if not deleted:
-            what = f"{topic}/{channel}" if channel else topic
-            raise MeshError(f"there is no {what} to delete (#ephemeral ones go by themselves)", code="NOT_FOUND")
-        return {}
-
     def _member(self, now: float, member: Member) -> dict[str, Any]:
         host, port = member.address
         return {
@@ -117,11 +97,3 @@ class Views:
             "self": member.name == self._config.name,
             "since_s": round(now - max(self.started_at, member.since), 3),
         }
-
-
-def _names(arguments: dict[str, Any]) -> tuple[str, str]:
-    topic, channel = arguments.get("topic", ""), arguments.get("channel", "")
-    check_topic(topic)
-    if channel:
-        check_channel(channel)
-    return topic, channel

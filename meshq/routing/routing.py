@@ -166,6 +166,14 @@ class Routing:
         self._absorb(now)
         return True
 
+    def settings(self, topic: str, channel: str = "") -> dict[str, Any]:
+        """How a topic or channel is set: name to plain value; nothing for one that does not exist."""
+        return {} if self._catalog.known(topic, channel) is None else self._catalog.settings(topic, channel)
+
+    def channels(self, topic: str) -> list[str]:
+        """The channels that the topic has, ephemeral ones too; sorted."""
+        return self._view.channels(topic)
+
     def wall(self, now: float, wall_ns: int) -> None:
         """It is ``wall_ns`` since 1970 now; only the stamps of settings and the store need it."""
         self._wall_offset_ms = wall_ns / 1e6 - now * 1000

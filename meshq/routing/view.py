@@ -30,6 +30,12 @@ class View:
             fleeting.setdefault(topic_name, []).append(channel)
         return [self._topic(name, shown[name], fleeting.get(name, [])) for name in sorted(shown)]
 
+    def channels(self, name: str) -> list[str]:
+        """The channels of a topic, sorted."""
+        topic = self._catalog.topics.get(name)
+        alive = [] if topic is None else [channel for channel, its in topic.channels.items() if not its.dead]
+        return sorted([*alive, *(channel for topic_name, channel in self._ephemerals.channels if topic_name == name)])
+
     def _topic(self, name: str, generation: int, fleeting: list[str]) -> dict[str, Any]:
         topic = self._catalog.topics.get(name)
         alive = [] if topic is None else [channel for channel, its in topic.channels.items() if not its.dead]

@@ -1,0 +1,51 @@
+"""Emptying: what had been accepted by a moment is finished, all of it at once, and nothing later.
+
+For a channel that is what it has not finished, wherever it is: a later FIN of what was lent means nothing. For a
+topic without channels it is what it keeps for the first. Decides which messages those are: each origin goes by the
+time at which it accepted them, of its own clock; where only the store knows that, it turns out as they are loaded.
+"""
+
+from __future__ import annotations
+
+from meshq.broker.channel import Channel
+from meshq.broker.log import Log
+from meshq.broker.topic import Topic
+
+
+def empty_channel(channel: Channel, emptied_ns: int) -> None:
+    """Finish what the channel has not, of what was accepted until then."""
+    messages = 0
+    for cursor in list(channel.cursors.values()):
+        number, sure = accepted_by(cursor.log, emptied_ns)
+        messages += cursor.finish(cursor.born, number)
+        if not sure:
+            cursor.since_ns = max(cursor.since_ns, emptied_ns + 1)
+        if cursor.hungry:
+            cursor.seek(cursor.at)
+    channel.counters.emptied += messages
+    channel.turn.counters.emptied += messages
+    channel.touch()
+
+
+def empty_topic(topic: Topic, emptied_ns: int) -> None:
+    """Forget what the topic keeps for a first channel, of what was accepted until then."""
+    if not topic.channels:
+        for log in list(topic.logs.values()):
+            log.turn.counters.emptied += log.abandon(accepted_by(log, emptied_ns)[0])
+
+
+def accepted_by(log: Log, wall_ns: int) -> tuple[int, bool]:
+    """Up to which number messages were accepted by then; False: some of the next ones perhaps as well."""
+    turn = log.turn
+    if wall_ns >= turn.wall_ns(turn.now) or (not log.current and wall_ns >= turn.began_ns):
+        return log.next, True
+    later, number = log.next, log.first
+    for batch in reversed(log.in_order()):
+        if batch.accepted_ns <= wall_ns:
+            number = batch.stop
+            break
+        later = batch.first
+    for at, first in log.times:
+        if turn.wall_ns(at) <= wall_ns:
+            number = max(number, first)
+    return number, not (log.away.within(number, later) or log.sleeping.within(number, later))

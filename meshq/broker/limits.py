@@ -1,0 +1,190 @@
+"""How much a topic or a channel may have unfinished at this origin, as somebody set it, and what happens above that.
+
+A topic's limits hold for each of its channels, and for what it keeps while it has none; a channel's are its own.
+Decides what is counted (everything unfinished: waiting, deferred, in flight), which publish is refused, and which
+messages make room for one that is not: the oldest, but none in flight. Limits of the node are ``intake``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+from typing import Final, NamedTuple
+
+from meshq.broker.channel import Channel
+from meshq.broker.cursor import Cursor
+from meshq.broker.gathering import Publishing
+from meshq.broker.log import Log
+from meshq.broker.sizes import Sizes
+from meshq.broker.topic import Topic
+from meshq.errors import Overloaded
+from meshq.machine.ranges import Ranges
+from meshq.machine.settings import DROP_OLDEST, ChannelSettings, TopicSettings
+
+RANGES_MAX: Final = 64
+"""A channel with more gaps than these has its bytes estimated from their sum."""
+
+
+class Bound(NamedTuple):
+    """A limit that somebody set: of a topic, or of one of its channels."""
+
+    whose: str
+    command: str
+    setting: str
+    most: int
+    drops: bool
+
+
+def apply(topic: Topic) -> None:
+    """The limits of the topic, or of one of its channels, are others now."""
+    every: list[TopicSettings | ChannelSettings] = [topic.settings]
+    every += [channel.settings for channel in topic.channels.values()]
+    topic.limited = any(each.messages_max or each.bytes_max for each in every)
+
+
+def check(topic: Topic, publishing: Publishing) -> None:
+    """Raises Overloaded, with nothing changed, when the publish would go above a limit that refuses."""
+    gathering = topic.gathering
+    messages = gathering.messages + publishing.messages
+    size_bytes = gathering.size_bytes + len(publishing.body)
+    for channel in _places(topic, publishing.traits.channels):
+        for bound in _bounds(topic, channel):
+            counted = messages if bound.setting == "messages_max" else size_bytes
+            if not bound.drops and (there := _amount(topic, channel, bound)) + counted > bound.most:
+                what = "messages" if bound.setting == "messages_max" else "bytes"
+                raise Overloaded(
+                    f"{bound.whose} has {there:,.0f} unfinished {what} at this node, and its {bound.setting} is "
+                    f"{bound.most:,}: add consumers, or `{bound.command} {bound.setting}=N`",
+                    limit=bound.setting,
+                )
+
+
+def trim(topic: Topic) -> None:
+    """Make room: drop the oldest messages of whatever is above a limit that says so."""
+    for channel in _places(topic, ()):
+        for bound in _bounds(topic, channel):
+            if not bound.drops:
+                continue
+            excess = _amount(topic, channel, bound) - bound.most
+            if excess > 0:
+                _drop(topic, channel, bound, excess)
+
+
+# what is limited
+
+
+def _places(topic: Topic, channels: tuple[str, ...]) -> list[Channel | None]:
+    """The channels that a publish is for, or none: then the topic keeps it for the first."""
+    places = [channel for name, channel in topic.channels.items() if not channels or name in channels]
+    return [*places] if topic.channels else [None]
+
+
+def _bounds(topic: Topic, channel: Channel | None) -> Iterator[Bound]:
+    settings: TopicSettings | ChannelSettings = topic.settings
+    command = f"meshq topics configure {topic.name}"
+    whose = f"topic {topic.name}"
+    yield from _of(settings, whose if channel is None else f"channel {channel.key.channel} of {whose}", command)
+    if channel is not None:
+        name = channel.key.channel
+        yield from _of(
+            channel.settings, f"channel {topic.name}/{name}", f"meshq channels configure {topic.name} {name}"
+        )
+
+
+def _of(settings: TopicSettings | ChannelSettings, whose: str, command: str) -> Iterator[Bound]:
+    drops = settings.full == DROP_OLDEST
+    if settings.messages_max:
+        yield Bound(whose, command, "messages_max", settings.messages_max, drops)
+    if settings.bytes_max:
+        yield Bound(whose, command, "bytes_max", settings.bytes_max, drops)
+
+
+# how much there is
+
+
+def _amount(topic: Topic, channel: Channel | None, bound: Bound) -> float:
+    if bound.setting == "messages_max":
+        if channel is not None:
+            return channel.unfinished()
+        return sum(stop - start for log in topic.logs.values() for start, stop in _kept(log))
+    if channel is not None:
+        return sum(_size_bytes(cursor) for cursor in channel.cursors.values())
+    return sum(_sizes(log).of(_kept(log)) for log in topic.logs.values())
+
+
+def _kept(log: Log) -> list[tuple[int, int]]:
+    """What a log without channels keeps for the first."""
+    return log.gone.missing(max(log.backlog_from, log.abandoned_to), log.next)
+
+
+def _size_bytes(cursor: Cursor) -> float:
+    sizes, stop = _sizes(cursor.log), cursor.log.next
+    if len(cursor.finished) <= RANGES_MAX:
+        return sizes.of(cursor.finished.missing(cursor.born, stop))
+    start = cursor.finished.around(cursor.born)[1] if cursor.born in cursor.finished else cursor.born
+    return sizes.between(start, stop) * cursor.unfinished() / max(1, stop - start)
+
+
+def _sizes(log: Log) -> Sizes:
+    """The sizes of what is there, from now on kept; what lies in the store only is taken for as large as the rest."""
+    if log.sizes is None:
+        log.sizes = _measured(log)
+    return log.sizes
+
+
+def _measured(log: Log) -> Sizes:
+    batches = log.in_order()
+    there = sum(batch.count() for batch in batches)
+    mean = log.kept_bytes_mean or sum(len(batch.body) for batch in batches) / max(1, there)
+    sizes, number = Sizes(log.first), log.first
+    for batch in batches:
+        if batch.first > number:
+            sizes.add(batch.first, (batch.first - number) * mean)
+        sizes.add(batch.stop, len(batch.body))
+        number = batch.stop
+    if log.next > number:
+        sizes.add(log.next, (log.next - number) * mean)
+    return sizes
+
+
+# making room
+
+
+def _drop(topic: Topic, channel: Channel | None, bound: Bound, excess: float) -> None:
+    """Drop the oldest, up to ``excess`` messages or bytes, as far as they are not in flight."""
+    dropped = 0
+    logs = sorted(topic.logs.values(), key=lambda log: (log.id.epoch_ms, log.id.lane))
+    for log in logs:
+        cursor = channel.cursors.get(log.id) if channel is not None else None
+        free = _free(channel, cursor) if channel is not None and cursor is not None else _kept(log)
+        for start, stop in free if channel is None or cursor is not None else ():
+            if excess <= 0:
+                break
+            number, size = _cut(log, bound, start, stop, excess)
+            excess -= size
+            dropped += log.abandon(number) if cursor is None else cursor.finish(start, number)
+        if cursor is not None and cursor.hungry:
+            cursor.seek(cursor.at)
+    turn = topic.log.turn
+    turn.counters.dropped_oldest += dropped
+    if channel is not None:
+        channel.counters.dropped_oldest += dropped
+
+
+def _free(channel: Channel, cursor: Cursor) -> list[tuple[int, int]]:
+    """What the channel has neither finished nor lent, in order."""
+    taken = Ranges(cursor.finished)
+    for borrower in (*channel.borrowers.values(), *([channel.own] if channel.own is not None else [])):
+        lent = borrower.lent.get(cursor.log.id)
+        for lease in lent.leases if lent is not None else ():
+            taken.add(lease.start, lease.stop)
+    return taken.missing(cursor.born, cursor.log.next)
+
+
+def _cut(log: Log, bound: Bound, start: int, stop: int, excess: float) -> tuple[int, float]:
+    """Up to where of ``start`` to ``stop`` it is enough, and how much that is."""
+    size = float(stop - start) if bound.setting == "messages_max" else _sizes(log).between(start, stop)
+    if size <= excess:
+        return stop, size
+    number = start + ceil((stop - start) * excess / size)
+    return number, excess
