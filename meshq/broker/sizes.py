@@ -47,5 +47,5 @@ class Sizes:
     def _join(self) -> None:
         """Of the older half of the steps, every other one goes."""
         half = len(self._numbers) // 2
-        self._numbers[1:half:2] = []
-        self._totals[1:half:2] = []
+        del self._numbers[1:half:2]
+        del self._totals[1:half:2]
