@@ -240,9 +240,9 @@ class Mesh:
         """``client.Mesh.resume``."""
         self._run(self._mesh.resume(topic, channel, timeout_s=timeout_s))
 
-    def empty(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+    def empty(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> list[str]:
         """``client.Mesh.empty``."""
-        self._run(self._mesh.empty(topic, channel, timeout_s=timeout_s))
+        return self._run(self._mesh.empty(topic, channel, timeout_s=timeout_s))
 
     def ask(self, kind: str, arguments: dict[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Any:
         """``client.Mesh.ask``."""

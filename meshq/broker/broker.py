@@ -76,6 +76,11 @@ class Broker:
         found = self._existence.topic(topic, generation)
         self._intake.accept(found, Publishing(token, count, body, wall_ns, traits))
 
+    def level(self, topic: str) -> str:
+        """How safe a message of the topic is, unless its publish says so itself."""
+        found = self._registry.topics.get(topic)
+        return (found.settings.level if found is not None else "") or self._turn.config.broker.level
+
     # the store
 
     @property

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meshq.cli import bench
+from meshq.cli import bench, queues
 
 app = typer.Typer(
     help="A messaging mesh for services: start a node with `meshq join`, then `meshq pub` and `meshq sub`.",
@@ -22,6 +22,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench.app, name="bench")
+app.add_typer(queues.topics, name="topics")
+app.add_typer(queues.channels, name="channels")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 Nodes = Annotated[
@@ -180,14 +182,6 @@ def sub(
 def members(node: Nodes = None, json: Json = False) -> None:
     """The nodes of the mesh as one of them sees it."""
     from meshq.cli.views import members as command
-
-    command(node, as_json=json)
-
-
-@app.command()
-def topics(node: Nodes = None, json: Json = False) -> None:
-    """Topics, channels and who consumes them."""
-    from meshq.cli.views import topics as command
 
     command(node, as_json=json)
 

@@ -37,7 +37,7 @@ def sentence(event: Event) -> str:
             return f"channel {event.topic}/{event.channel} deleted"
         case events.Configured():
             what = f"channel {event.topic}/{event.channel}" if event.channel else f"topic {event.topic}"
-            return f"{what} is set: {shown(event.settings)}"
+            return f"{what} is set: {shown(event.settings) or 'as new'}"
         case events.Alone():
             return f"no seed answered within {event.after_s:g} s: serving alone, and still trying"
         case events.Trouble():

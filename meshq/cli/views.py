@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from meshq.cli import client, out
 from meshq.cli.sources import load
+from meshq.machine.settings import shown
 from meshq.names import RELEASE
 
 T = TypeVar("T")
@@ -46,7 +47,23 @@ def topics(nodes: Sequence[str] | None, *, as_json: bool) -> None:
     if not rows:
         print("no topics yet: `meshq pub TOPIC BODY` makes one")
         return
-    out.table(("TOPIC", "CHANNEL", "CONSUMERS"), rows)
+    out.table(("TOPIC", "CHANNEL", "CONSUMERS", "SETTINGS"), rows)
+
+
+def channels(nodes: Sequence[str] | None, topic: str, *, as_json: bool) -> None:
+    """The channels of ``topic``, or of all: a line for each."""
+    found = _ask(nodes, lambda mesh: mesh.topics())
+    named = [each for each in found if topic in ("", each["topic"])]
+    every = [{"topic": each["topic"], **channel} for each in named for channel in each["channels"]]
+    if as_json:
+        out.document(every)
+    elif every:
+        rows = [
+            (each["topic"], each["channel"], _consumers(each["consumers"]), shown(each["settings"])) for each in every
+        ]
+        out.table(("TOPIC", "CHANNEL", "CONSUMERS", "SETTINGS"), rows)
+    else:
+        print(f"no channels{f' of {topic}' if topic else ''} yet: `meshq sub TOPIC CHANNEL` makes one")
 
 
 def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
@@ -125,10 +142,14 @@ def _ask(nodes: Sequence[str] | None, question: Callable[[Any], Awaitable[T]]) -
     return client.run(main)
 
 
-def _topic_rows(topic: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    if not topic["channels"]:
-        return [(topic["topic"], "-", "keeps its messages until it has a channel")]
-    return [(topic["topic"], each["channel"], _consumers(each["consumers"])) for each in topic["channels"]]
+def _topic_rows(topic: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """A line for each channel; one for the topic itself when it has none, or is set."""
+    name, own = topic["topic"], shown(topic["settings"])
+    kept = "" if topic["channels"] else "keeps its messages until it has a channel"
+    rows = [(name, "-", kept, own)] if kept or own else []
+    return rows + [
+        (name, each["channel"], _consumers(each["consumers"]), shown(each["settings"])) for each in topic["channels"]
+    ]
 
 
 def _consumers(consumers: Mapping[str, int]) -> str:

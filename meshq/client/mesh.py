@@ -287,9 +287,14 @@ class Mesh:
         """End a pause."""
         await self.ask("resume", _names(topic, channel), timeout_s=timeout_s)
 
-    async def empty(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Drop what the channel has not finished, everywhere; of a topic, what it keeps for its first channel."""
-        await self.ask("empty", _names(topic, channel), timeout_s=timeout_s)
+    async def empty(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> list[str]:
+        """Drop what the channel has not finished, everywhere; of a topic, what it keeps for its first channel.
+
+        A topic that has channels keeps nothing besides: then nothing is done, and their names are returned.
+        """
+        answer = await self.ask("empty", _names(topic, channel), timeout_s=timeout_s)
+        channels: list[str] = answer.get("channels", []) if isinstance(answer, dict) else []
+        return channels
 
     async def ask(self, kind: str, arguments: dict[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Any:
         """Any other question to the node. Raises Unreachable (it was not asked), Unconfirmed (no answer came)."""

@@ -252,7 +252,7 @@ class Doors:
         )
 
     def _level(self, topic: str, asked: Any) -> int:
-        """The rank of the level that a publish gets: what it asks for, or what the node gives."""
+        """The rank of the level that a publish gets: what it asks for, or else its topic, or else the node."""
         if asked not in ("", *LEVELS):
             raise LevelUnavailable(f"no level {str(asked)[:32]!r}: ask for {', '.join(LEVELS)} or nothing")
         if not self._broker.stores or is_ephemeral(topic):
@@ -260,7 +260,7 @@ class Doors:
                 return MEMORY
             why = f"{topic} is #ephemeral" if self._broker.stores else "this node keeps messages in memory only"
             raise LevelUnavailable(f"level {asked!r} is not available: {why}; ask for 'memory', or nothing")
-        return LEVELS.index(asked or self._config.broker.level)
+        return LEVELS.index(asked or self._broker.level(topic))
 
     def _subscribe(self, now: float, door: Door, frame: Subscribe) -> None:
         if frame.flow in door.subscriptions:

@@ -1,4 +1,7 @@
-"""POST /topic/create, /topic/delete, /channel/create, /channel/delete, with nsqd's checks in nsqd's order."""
+"""POST /topic/ and /channel/ with create, delete, empty, pause, unpause: nsqd's checks in nsqd's order.
+
+What nsqd does to itself is done to the mesh here. As with nsqd, emptying a topic leaves its channels alone.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,7 @@ class Admin:
 
     async def delete_topic(self, request: web.Request) -> web.Response:
         """Drop the topic, its channels and what they hold."""
-        topic = query(request).get("topic")
-        if topic is None:
-            raise Refusal(400, "MISSING_ARG_TOPIC")
-        await self._channels(topic)
-        await self._mesh.delete(topic)
+        await self._mesh.delete(await self._topic(request))
         return nothing()
 
     async def create_channel(self, request: web.Request) -> web.Response:
@@ -40,11 +39,55 @@ class Admin:
 
     async def delete_channel(self, request: web.Request) -> web.Response:
         """Drop the channel and what it holds."""
+        await self._mesh.delete(*await self._channel(request))
+        return nothing()
+
+    async def empty_topic(self, request: web.Request) -> web.Response:
+        """Drop what the topic keeps for its first channel."""
+        topic = topic_of(query(request))
+        await self._channels(topic)
+        await self._mesh.empty(topic)
+        return nothing()
+
+    async def pause_topic(self, request: web.Request) -> web.Response:
+        """Serve none of the topic's channels."""
+        await self._mesh.pause(await self._topic(request))
+        return nothing()
+
+    async def unpause_topic(self, request: web.Request) -> web.Response:
+        """Serve them again."""
+        await self._mesh.resume(await self._topic(request))
+        return nothing()
+
+    async def empty_channel(self, request: web.Request) -> web.Response:
+        """Drop what the channel has not finished."""
+        await self._mesh.empty(*await self._channel(request))
+        return nothing()
+
+    async def pause_channel(self, request: web.Request) -> web.Response:
+        """Hand out nothing of the channel."""
+        await self._mesh.pause(*await self._channel(request))
+        return nothing()
+
+    async def unpause_channel(self, request: web.Request) -> web.Response:
+        """Hand it out again."""
+        await self._mesh.resume(*await self._channel(request))
+        return nothing()
+
+    async def _topic(self, request: web.Request) -> str:
+        """The topic that a request names, which exists."""
+        topic = query(request).get("topic")
+        if topic is None:
+            raise Refusal(400, "MISSING_ARG_TOPIC")
+        await self._channels(topic)
+        return topic
+
+    async def _channel(self, request: web.Request) -> tuple[str, str]:
+        """The channel that a request names, which exists."""
         topic, channel = _names(query(request))
         if channel not in await self._channels(topic):
             raise Refusal(404, "CHANNEL_NOT_FOUND")
-        await self._mesh.delete(topic, channel)
-        return nothing()
+        return topic, channel
 
     async def _channels(self, topic: str) -> set[str]:
         """The channels of a topic; raises Refusal 404 TOPIC_NOT_FOUND."""

@@ -132,8 +132,14 @@ class HttpDoor:
             ("/mpub", publisher.mpub),
             ("/topic/create", admin.create_topic),
             ("/topic/delete", admin.delete_topic),
+            ("/topic/empty", admin.empty_topic),
+            ("/topic/pause", admin.pause_topic),
+            ("/topic/unpause", admin.unpause_topic),
             ("/channel/create", admin.create_channel),
             ("/channel/delete", admin.delete_channel),
+            ("/channel/empty", admin.empty_channel),
+            ("/channel/pause", admin.pause_channel),
+            ("/channel/unpause", admin.unpause_channel),
         ):
             application.router.add_post(path, post)
         return application
@@ -210,6 +216,8 @@ def _meaning(error: MeshError) -> tuple[int, str]:
             return 413, "MSG_TOO_BIG"
         case InvalidMessage():
             return 400, f"MSG_{error.code}"
+        case MeshError(code="NOT_FOUND"):  # gone meanwhile, or #ephemeral: that can't be paused or emptied
+            return 404, "NOT_FOUND"
     _log.warning("a request failed: %s", error)
     return 500, "INTERNAL_ERROR"
 

@@ -33,7 +33,7 @@ def _topic(entry: Mapping[str, Any], channel: str, clients: bool) -> dict[str, A
         "backend_depth": 0,
         "message_count": entry["published"],
         "message_bytes": entry["bytes"],  # what the node holds now, lengths included
-        "paused": False,
+        "paused": entry.get("paused", False),
         "e2e_processing_latency": _NO_LATENCY,
     }
 
@@ -54,7 +54,7 @@ def _channel(entry: Mapping[str, Any], clients: bool) -> dict[str, Any]:
         "timeout_count": counts["timed_out"],
         "client_count": entry["consumers"],
         "clients": [] if clients else None,
-        "paused": False,
+        "paused": entry.get("paused", False),
         "e2e_processing_latency": _NO_LATENCY,
     }
 
@@ -79,7 +79,7 @@ def text(
 
 def _topic_lines(topic: Mapping[str, Any]) -> list[str]:
     return [
-        f"   [{topic['topic_name']:<15}] depth: {topic['depth']:<5} be-depth: {topic['backend_depth']:<5} "
+        f"{_mark(topic)}[{topic['topic_name']:<15}] depth: {topic['depth']:<5} be-depth: {topic['backend_depth']:<5} "
         f"msgs: {topic['message_count']:<8} e2e%: ",
         *(_channel_line(channel) for channel in topic["channels"]),
         "",
@@ -88,11 +88,16 @@ def _topic_lines(topic: Mapping[str, Any]) -> list[str]:
 
 def _channel_line(channel: Mapping[str, Any]) -> str:
     return (
-        f"      [{channel['channel_name']:<25}] depth: {channel['depth']:<5} be-depth: {channel['backend_depth']:<5} "
+        f"   {_mark(channel)}[{channel['channel_name']:<25}] "
+        f"depth: {channel['depth']:<5} be-depth: {channel['backend_depth']:<5} "
         f"inflt: {channel['in_flight_count']:<4} def: {channel['deferred_count']:<4} "
         f"re-q: {channel['requeue_count']:<5} timeout: {channel['timeout_count']:<5} "
         f"msgs: {channel['message_count']:<8} e2e%: "
     )
+
+
+def _mark(paused: Mapping[str, Any]) -> str:
+    return "*P " if paused["paused"] else "   "
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ does is decided where its field is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -169,10 +169,10 @@ def channel_settings(values: dict[str, Any]) -> ChannelSettings:
     return ChannelSettings(**_understood(CHANNEL, values))
 
 
-def shown(values: dict[str, Any]) -> str:
-    """``values`` in one line: ``paused ttl_s=60``; what ``empty`` left behind is no way in which a name is set."""
+def shown(values: Mapping[str, Any]) -> str:
+    """``values`` in one line for people: ``paused ttl_s=60``, or nothing; what ``empty`` left behind is left out."""
     said = {name: value for name, value in values.items() if value is not False and not _said_by_a_verb(name)}
-    return " ".join(name if value is True else f"{name}={value}" for name, value in said.items()) or "nothing"
+    return " ".join(name if value is True else f"{name}={value}" for name, value in said.items())
 
 
 def _said_by_a_verb(name: str) -> bool:

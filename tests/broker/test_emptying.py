@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from meshq.broker.broker import Broker
+from meshq.broker.effects import Hand
 from meshq.config import BrokerConfig, Config
 from meshq.machine.effects import Load, Store
 from meshq.machine.store import BatchRow, Born, ChannelKept, Finished, Gone, LogKept, LogOver
@@ -51,9 +52,8 @@ class Kept(Node):
                         wanted = [row for row in self.rows if row.log == log and row.due_ns == 0]
                         found = [row for row in wanted if row.first + row.messages > start and row.first < stop]
                         self.broker.loaded(self.now, token, found[:1])
-                    case _:
-                        if type(effect).__name__ == "Hand":
-                            self.hands.append(effect)
+                    case Hand():
+                        self.hands.append(effect)
             self.broker.check()
 
     def empty(self, channel: str, at_ns: int | None = None) -> None:
@@ -184,12 +184,12 @@ def recovered(at_ns: int, *, channels: bool = True) -> Kept:
         first.channel("c")
     first.publish(b"1", b"2")
     log = first.rows[0].log
-    kept = [(each.number, []) for each in first.told if isinstance(each, Born)]
+    born = [each.number for each in first.told if isinstance(each, Born)]
     node = Kept()
     node.rows = first.rows
     node.broker = Broker(Config(name="a", broker=BrokerConfig()), Epoch(2, 2), Random(1))
     node.now = 200.0
-    channel = [ChannelKept("c", 1, number, 0, finished, []) for number, finished in kept]
+    channel = [ChannelKept("c", 1, number, 0, [], []) for number in born]
     node.broker.recover(node.now, node.wall_ns, [LogKept("t", log, 3, [(1, 3)], [], 20, channel)])
     node.broker.topic_born(node.now, "t", 1)
     node.broker.configured(node.now, "t", "", {"emptied_ns": at_ns})

@@ -56,6 +56,49 @@ def test_what_is_published_reaches_a_consumer_byte_for_byte() -> None:
     run(test())
 
 
+def test_topics_and_channels_are_paused_and_emptied_as_nsqd_does_it() -> None:
+    async def test() -> None:
+        async with served() as (node, base, session):
+
+            async def ask(path: str) -> tuple[int, str]:
+                async with session.post(f"{base}{path}") as response:
+                    return response.status, await response.text()
+
+            async def figures() -> dict[str, Any]:
+                async with session.get(f"{base}/stats?format=json&topic=t") as response:
+                    found: dict[str, Any] = (await response.json())["topics"][0]
+                    return found
+
+            for verb in ("empty", "pause", "unpause"):
+                assert await ask(f"/topic/{verb}") == (400, '{"message":"MISSING_ARG_TOPIC"}')
+                assert await ask(f"/topic/{verb}?topic=none") == (404, '{"message":"TOPIC_NOT_FOUND"}')
+                assert await ask(f"/channel/{verb}?topic=none&channel=c") == (404, '{"message":"TOPIC_NOT_FOUND"}')
+            assert await ask("/topic/empty?topic=bad$") == (400, '{"message":"INVALID_TOPIC"}')
+            assert await ask("/channel/pause?topic=t") == (400, '{"message":"MISSING_ARG_CHANNEL"}')
+            await node.publish("t", b"kept for the first channel")
+            assert await ask("/topic/empty?topic=t") == (200, "")
+            await node.create("t", "c")
+            assert await ask("/channel/empty?topic=t&channel=d") == (404, '{"message":"CHANNEL_NOT_FOUND"}')
+            await node.publish("t", b"one")
+            assert (await figures())["channels"][0]["depth"] == 1
+            assert await ask("/topic/pause?topic=t") == (200, "")
+            assert await ask("/channel/pause?topic=t&channel=c") == (200, "")
+            assert ((await figures())["paused"], (await figures())["channels"][0]["paused"]) == (True, True)
+            assert await ask("/topic/unpause?topic=t") == (200, "")
+            assert ((await figures())["paused"], (await figures())["channels"][0]["paused"]) == (False, True)
+            assert await ask("/topic/empty?topic=t") == (200, "")  # its channels keep what they have
+            assert (await figures())["channels"][0]["depth"] == 1
+            assert await ask("/channel/empty?topic=t&channel=c") == (200, "")
+            assert (await figures())["channels"][0]["depth"] == 0
+            assert await ask("/channel/unpause?topic=t&channel=c") == (200, "")
+            async with node.subscribe("t", "c") as messages, node.subscribe("t", "d#ephemeral"):
+                await node.publish("t", b"two")
+                assert [message.body async for message in _first(messages, 1)] == [b"two"]
+                assert await ask("/channel/pause?topic=t&channel=d%23ephemeral") == (404, '{"message":"NOT_FOUND"}')
+
+    run(test())
+
+
 def test_a_compressed_body_is_as_opaque_as_any() -> None:
     async def test() -> None:
         async with served() as (node, base, session), node.subscribe("t", "c") as messages:

@@ -103,6 +103,15 @@ def test_the_text_form_lines_up_like_nsqds() -> None:
     ) in lines
 
 
+def test_what_is_paused_is_marked() -> None:
+    found = topics_of({"topics": [{**topic("a", {**channel("x"), "paused": True}), "paused": True}]}, "", "", True)
+    assert found is not None
+    assert (found[0]["paused"], found[0]["channels"][0]["paused"]) == (True, True)
+    lines = text("0.1.0", 0.0, 1.0, found, None).splitlines()
+    assert any(line.startswith("*P [a ") for line in lines)
+    assert any(line.startswith("   *P [x ") for line in lines)
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.5, "0.5s"), (1, "1s"), (60, "1m0s"), (3661.25, "1h1m1.25s"), (3600, "1h0m0s")]
 )

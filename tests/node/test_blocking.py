@@ -44,6 +44,13 @@ def test_the_verbs_work_without_await(node: blocking.Node) -> None:
         (channel,) = mesh.stats()["topics"][0]["channels"]
         assert (channel["finished"], channel["redelivered"]) == (3, 0)
         mesh.delete("other")
+        mesh.create("orders", "audit", messages_max=10)
+        assert mesh.configure("orders", "audit", attempts_max=5) == {"attempts_max": 5, "messages_max": 10}
+        mesh.pause("orders")
+        mesh.resume("orders")
+        mesh.publish("orders", b"4")
+        assert mesh.empty("orders") == ["audit", "billing"]
+        assert mesh.empty("orders", "audit") == []
 
 
 def test_leases_are_settled_whole_or_singly(node: blocking.Node) -> None:

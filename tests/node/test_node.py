@@ -413,3 +413,36 @@ async def test_a_node_that_is_gone_for_good_ends_its_iterators() -> None:
 
 def test_one_seed_may_be_given_as_text() -> None:
     assert meshq.Node("10.0.0.1:4155", name="a").config.seeds == ("10.0.0.1:4155",)
+
+
+@on_loop
+async def test_a_mesh_is_set_paused_and_emptied_from_any_node() -> None:
+    async with quick_node(name="a") as a, quick_node(a.address, name="b") as b:
+        await a.create("orders", "billing", messages_max=2)
+
+        async def settings() -> dict[str, Any]:
+            return {each["topic"]: each["channels"][0]["settings"] for each in await b.topics() if each["channels"]}
+
+        async with asyncio.timeout(10):
+            while await settings() != {"orders": {"messages_max": 2}}:
+                continue
+        await b.publish_many("orders", [b"1", b"2"])
+        with pytest.raises(Overloaded, match="channel orders/billing has 2 unfinished messages") as no:
+            await b.publish("orders", b"3", timeout_s=0)
+        assert no.value.limit == "messages_max"
+        await a.empty("orders", "billing")
+        await b.publish("orders", b"4")
+        await a.pause("orders", "billing")
+        async with asyncio.timeout(10):
+            while (await settings())["orders"].get("paused") is not True:
+                continue
+        async with b.subscribe("orders", "billing") as messages:
+            await a.configure("orders", "billing", messages_max=None)
+            await a.resume("orders", "billing")
+            message = await anext(messages)
+            assert message.body == b"4"
+            message.finish()
+        with pytest.raises(ConfigError, match="has no setting 'colour'"):
+            await a.configure("orders", colour="red")
+        with pytest.raises(MeshError, match="there is no topic nowhere"):
+            await a.pause("nowhere")

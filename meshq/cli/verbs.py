@@ -1,0 +1,92 @@
+"""``topics`` and ``channels`` with a verb: create, configure, pause, resume, empty, delete.
+
+Decides how settings are read from the command line, and what is said of what was done. What may be set is
+``meshq.machine.settings``'s; what a verb does is the mesh's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from meshq.cli import client, out
+from meshq.cli.exits import WrongUse
+from meshq.errors import ConfigError
+from meshq.machine.settings import Plain, What, check, shown
+
+_PAST = {"create": "exists", "configure": "is set", "pause": "is paused", "resume": "goes on", "delete": "is deleted"}
+
+
+def do(
+    verb: str, nodes: Sequence[str] | None, topic: str, channel: str | None, given: Sequence[str], *, as_json: bool
+) -> None:
+    """Do ``verb`` to a topic, or with ``channel`` to one of its channels, and say so.
+
+    Raises WrongUse for settings that can't be, and what the mesh refuses.
+    """
+    settings = read("topic" if channel is None else "channel", given)
+    answer = client.run(lambda: _asked(nodes, verb, topic, channel, settings))
+    if as_json:
+        out.document({"topic": topic, "channel": channel, "verb": verb, **answer})
+    else:
+        print(_sentence(verb, topic, channel, answer))
+
+
+def read(what: What, given: Sequence[str]) -> dict[str, Plain | None]:
+    """Settings as NAME=VALUE; an empty value takes one back. Raises WrongUse."""
+    settings: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise WrongUse(f"{text!r} is no setting: give NAME=VALUE, and NAME= to take one back")
+        settings[name] = _value(value)
+    try:
+        return check(what, settings)
+    except ConfigError as exc:
+        raise WrongUse(str(exc)) from exc
+
+
+def _value(text: str) -> Any:
+    """A word as it stands; numbers, true and false as JSON writes them."""
+    if not text:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
+
+
+async def _asked(
+    nodes: Sequence[str] | None, verb: str, topic: str, channel: str | None, settings: dict[str, Any]
+) -> dict[str, Any]:
+    from meshq.client import connect
+
+    async with connect(*client.addresses(nodes)) as mesh:
+        match verb:
+            case "create":
+                await mesh.create(topic, channel, **settings)
+                return {}
+            case "configure":
+                return {"settings": await mesh.configure(topic, channel, **settings)}
+            case "empty":
+                return {"channels": await mesh.empty(topic, channel)}
+            case "pause":
+                await mesh.pause(topic, channel)
+            case "resume":
+                await mesh.resume(topic, channel)
+            case _:
+                await mesh.delete(topic, channel)
+    return {}
+
+
+def _sentence(verb: str, topic: str, channel: str | None, answer: dict[str, Any]) -> str:
+    name = f"topic {topic}" if channel is None else f"channel {topic}/{channel}"
+    if verb == "empty":
+        if channels := answer["channels"]:
+            return (
+                f"{name} keeps no messages: they wait in {', '.join(channels)} (`meshq channels empty {topic} CHANNEL`)"
+            )
+        return f"{name} is emptied"
+    return f"{name} {_PAST[verb]}" + (f": {shown(answer['settings']) or 'as new'}" if verb == "configure" else "")
