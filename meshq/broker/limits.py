@@ -1,8 +1,10 @@
 """How much a topic or a channel may have unfinished at this origin, as somebody set it, and what happens above that.
 
 A topic's limits hold for each of its channels, and for what it keeps while it has none; a channel's are its own.
-Decides what is counted (everything unfinished: waiting, deferred, in flight), which publish is refused, and which
-messages make room for one that is not: the oldest, but none in flight. Limits of the node are ``intake``'s.
+Decides what is counted and which publish is refused: everything unfinished counts, also what is in flight. Or
+which messages make room: the oldest of what waits or is deferred, until no more of that is left than the limit
+says; what is in flight is not dropped, and does not count, or the newest would have to go. Limits of the node are
+``intake``'s.
 """
 
 from __future__ import annotations
@@ -63,11 +65,8 @@ def trim(topic: Topic) -> None:
     """Make room: drop the oldest messages of whatever is above a limit that says so."""
     for channel in _places(topic, ()):
         for bound in _bounds(topic, channel):
-            if not bound.drops:
-                continue
-            excess = _amount(topic, channel, bound) - bound.most
-            if excess > 0:
-                _drop(topic, channel, bound, excess)
+            if bound.drops and _amount(topic, channel, bound) > bound.most:
+                _make_room(topic, channel, bound)
 
 
 # what is limited
@@ -150,25 +149,40 @@ def _measured(log: Log) -> Sizes:
 # making room
 
 
-def _drop(topic: Topic, channel: Channel | None, bound: Bound, excess: float) -> None:
-    """Drop the oldest, up to ``excess`` messages or bytes, as far as they are not in flight."""
+class Stretch(NamedTuple):
+    """Messages of one log that wait: for a channel, or for the first (then there is no cursor)."""
+
+    log: Log
+    cursor: Cursor | None
+    start: int
+    stop: int
+
+
+def _make_room(topic: Topic, channel: Channel | None, bound: Bound) -> None:
+    """Drop the oldest of what waits until no more waits than there may."""
+    waiting = _waiting(topic, channel)
+    excess = sum(_size(one, bound) for one in waiting) - bound.most
     dropped = 0
-    logs = sorted(topic.logs.values(), key=lambda log: (log.id.epoch_ms, log.id.lane))
-    for log in logs:
-        cursor = channel.cursors.get(log.id) if channel is not None else None
-        free = _free(channel, cursor) if channel is not None and cursor is not None else _kept(log)
-        for start, stop in free if channel is None or cursor is not None else ():
-            if excess <= 0:
-                break
-            number, size = _cut(log, bound, start, stop, excess)
-            excess -= size
-            dropped += log.abandon(number) if cursor is None else cursor.finish(start, number)
-        if cursor is not None and cursor.hungry:
-            cursor.seek(cursor.at)
-    turn = topic.log.turn
-    turn.counters.dropped_oldest += dropped
+    for one in waiting:
+        if excess <= 0:
+            break
+        number, size = _cut(one, bound, excess)
+        excess -= size
+        dropped += one.log.abandon(number) if one.cursor is None else one.cursor.finish(one.start, number)
+        if one.cursor is not None and one.cursor.hungry:
+            one.cursor.seek(one.cursor.at)
+    topic.log.turn.counters.dropped_oldest += dropped
     if channel is not None:
         channel.counters.dropped_oldest += dropped
+
+
+def _waiting(topic: Topic, channel: Channel | None) -> list[Stretch]:
+    """Oldest first."""
+    logs = sorted(topic.logs.values(), key=lambda log: (log.id.epoch_ms, log.id.lane))
+    if channel is None:
+        return [Stretch(log, None, start, stop) for log in logs for start, stop in _kept(log)]
+    cursors = [channel.cursors[log.id] for log in logs if log.id in channel.cursors]
+    return [Stretch(cursor.log, cursor, *span) for cursor in cursors for span in _free(channel, cursor)]
 
 
 def _free(channel: Channel, cursor: Cursor) -> list[tuple[int, int]]:
@@ -181,10 +195,15 @@ def _free(channel: Channel, cursor: Cursor) -> list[tuple[int, int]]:
     return taken.missing(cursor.born, cursor.log.next)
 
 
-def _cut(log: Log, bound: Bound, start: int, stop: int, excess: float) -> tuple[int, float]:
-    """Up to where of ``start`` to ``stop`` it is enough, and how much that is."""
-    size = float(stop - start) if bound.setting == "messages_max" else _sizes(log).between(start, stop)
+def _size(one: Stretch, bound: Bound) -> float:
+    if bound.setting == "messages_max":
+        return one.stop - one.start
+    return _sizes(one.log).between(one.start, one.stop)
+
+
+def _cut(one: Stretch, bound: Bound, excess: float) -> tuple[int, float]:
+    """Up to where it is enough, and how much that is."""
+    size = _size(one, bound)
     if size <= excess:
-        return stop, size
-    number = start + ceil((stop - start) * excess / size)
-    return number, excess
+        return one.stop, size
+    return one.start + ceil((one.stop - one.start) * excess / size), excess

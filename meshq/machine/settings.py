@@ -45,7 +45,7 @@ class TopicSettings(NamedTuple):
     bytes_max: int = 0
     """The same in bytes."""
     full: str = REFUSE
-    """What happens to a publish above them: REFUSE, or DROP_OLDEST to make room."""
+    """Above them a publish is refused (REFUSE), or what waits longest makes room for it (DROP_OLDEST)."""
     dedupe_window_s: float = 0.0
     """How long a publish id is remembered; 0: not at all."""
     retention_s: float = 0.0
@@ -70,7 +70,7 @@ class ChannelSettings(NamedTuple):
     bytes_max: int = 0
     """The same in bytes."""
     full: str = REFUSE
-    """What happens to a publish above them: REFUSE, or DROP_OLDEST, of this channel, to make room."""
+    """Above them a publish is refused (REFUSE), or what waits longest in the channel makes room (DROP_OLDEST)."""
     start: str | int = ""
     """Where it began: EARLIEST, LATEST, a time in ms since 1970; "": as a channel does that was just used."""
     emptied_ns: int = 0

@@ -189,17 +189,37 @@ class Admin(Client):
     def __init__(self, fleet: Fleet, ledger: Ledger, name: str, node: str, *, roaming: bool = False) -> None:
         super().__init__(fleet, ledger, name, node, roaming=roaming)
         self.answers: dict[int, Answer] = {}
+        self._paused: dict[tuple[str, str], int] = {}
+        """What it paused, with the question that resumes it, once that is asked."""
         self._numbers = 0
         self._handlers = {Answer: self._answered}
 
     def ask(self, kind: str, arguments: dict[str, Any]) -> int:
         """Ask, if the node can be reached; the answer comes under the number returned, or never."""
         self._numbers += 1
+        if kind == "pause":
+            self._paused.setdefault((arguments["topic"], arguments.get("channel", "")), 0)
         if self.up:
             self._world.note(self.name, f"asks {self.node} to {kind} {arguments}")
             self._session.ask(self._numbers, kind, arguments, self.DEADLINE_MS)
             self._flush()
         return self._numbers
+
+    def settle_down(self) -> None:
+        """Have everything go on that it paused: again until the node has answered."""
+        for (topic, channel), number in list(self._paused.items()):
+            if number in self.answers:
+                del self._paused[topic, channel]
+            else:
+                name = {"topic": topic, **({"channel": channel} if channel else {})}
+                self._paused[topic, channel] = self.ask("resume", name)
+        if self._paused:
+            self._world.after(self.DEADLINE_MS / 1000, self.settle_down)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that it paused has not gone on."""
+        return bool(self._paused)
 
     def _answered(self, frame: Answer) -> None:
         self.answers[frame.number] = frame

@@ -72,6 +72,8 @@ class Stage:
         """Whether faults have ended for good."""
         self.forgiven: set[str] = set()
         """Topics whose messages may vanish, because the scenario asks for it (delete)."""
+        self.emptied_at: dict[tuple[str, str], float] = {}
+        """Channels that were emptied, and when."""
         self.retired: set[str] = set()
         """Hosts that are not started again when all is mended: others took their names."""
         self.forgotten: list[tuple[float, str, str]] = []
@@ -162,6 +164,11 @@ class Stage:
         """What was sent before is not due to the channel any more."""
         self.ledger.owed_from[topic, channel] = self.world.now
 
+    def emptied(self, topic: str, channel: str) -> None:
+        """Somebody just emptied the channel: what was sent before is not due to it, and is not to come."""
+        self.emptied_at[topic, channel] = self.world.now
+        self.owe_from_now(topic, channel)
+
     def forget_extent(self, holder: str, origin: str) -> None:
         """The broker at ``holder`` forgets one message that ``origin`` lent it, as its next audit will show."""
         engine = self.engine(holder)
@@ -218,6 +225,8 @@ class Stage:
             publisher.stop()
         for consumer in self.consumers:
             consumer.settle_down()
+        for admin in self.admins:
+            admin.settle_down()
         self.mended_at = self.world.now
         self.calm = True
 
@@ -229,6 +238,7 @@ class Stage:
         """Whether something is still under way anywhere."""
         return (
             any(publisher.busy for publisher in self.publishers)
+            or any(admin.busy for admin in self.admins)
             or any(engine.messages_left for _, engine in self.engines())
             or bool(self.outstanding())
         )

@@ -89,7 +89,7 @@ def test_what_is_in_flight_is_not_dropped_and_what_waits_or_is_deferred_is() -> 
     node = Kept()
     node.channel("c")
     node.consume("c", messages=2)
-    configure(node, "c", messages_max=3, full="drop_oldest")
+    configure(node, "c", messages_max=1, full="drop_oldest")
     node.publish(b"lent 1")
     node.publish(b"lent 2")
     node.publish(b"deferred", delay_s=60.0)
@@ -101,14 +101,16 @@ def test_what_is_in_flight_is_not_dropped_and_what_waits_or_is_deferred_is() -> 
     assert handed(node) == [b"lent 1", b"lent 2", b"newest"]
 
 
-def test_with_everything_in_flight_only_what_just_came_can_go() -> None:
+def test_with_everything_in_flight_nothing_is_dropped_and_the_latest_waits_behind_it() -> None:
     node = Kept()
     node.channel("c")
-    node.consume("c", messages=10)
+    node.consume("c", messages=4)
     configure(node, "c", messages_max=2, full="drop_oldest")
-    for number in range(5):
+    for number in range(7):
         node.publish(b"%d" % number)
-    assert (stats(node, "c")["in_flight"], stats(node, "c")["dropped_oldest"]) == (2, 3)
+    assert (stats(node, "c")["in_flight"], stats(node, "c")["depth"], stats(node, "c")["dropped_oldest"]) == (4, 2, 1)
+    node.finish()
+    assert handed(node) == [b"0", b"1", b"2", b"3", b"5", b"6"]
 
 
 def test_the_backlog_of_a_topic_keeps_its_latest_messages_for_the_first_channel() -> None:

@@ -24,6 +24,7 @@ from meshq.sim.checkers.paths import Paths
 from meshq.sim.checkers.patience import Patience
 from meshq.sim.checkers.repeats import Repeats
 from meshq.sim.checkers.rest import Rest
+from meshq.sim.checkers.settings import SetAlike
 from meshq.sim.checkers.subscribed import Subscribed
 from meshq.sim.checkers.tables import Tables
 from meshq.sim.checkers.thrift import Thrift
@@ -32,12 +33,12 @@ from meshq.sim.checkers.views import Views
 
 STANDARD = (
     NothingLost, Kept, Subscribed, Newcomers, Draining, Copies, Accounts, Credit, Thrift, OneLease, Repeats, Due,
-    Tried, Patience, Paths, Views, Honest, Bounds, Tables, Rest,
+    Tried, Patience, Paths, Views, Honest, Bounds, Tables, Rest, SetAlike,
 )  # fmt: skip
 
 
 __all__ = [
     "STANDARD", "Accounts", "Bounds", "Checker", "Copies", "Credit", "Draining", "Due", "Honest", "Kept", "Newcomers",
-    "NoRepeats", "NothingLost", "OneLease", "Order", "Paths", "Patience", "Repeats", "Rest", "Subscribed", "Tables",
-    "Thrift", "Tried", "Views",
+    "NoRepeats", "NothingLost", "OneLease", "Order", "Paths", "Patience", "Repeats", "Rest", "SetAlike", "Subscribed",
+    "Tables", "Thrift", "Tried", "Views",
 ]  # fmt: skip
