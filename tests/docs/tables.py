@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from meshq import config
+from meshq.machine import settings
 from meshq.sim import checkers
 from meshq.sim.run import NAMES
 from meshq.sim.scenario import SCENARIOS
@@ -108,6 +109,24 @@ def _config_table(title: str, group: Any, prefix: str) -> str:
     return "\n".join(rows)
 
 
+def names_tables() -> str:
+    """Every setting of topics and channels, a table each."""
+    return "\n\n".join(
+        _names_table(title, table, kind)
+        for title, table, kind in (
+            ("a topic", settings.TOPIC, settings.TopicSettings),
+            ("a channel", settings.CHANNEL, settings.ChannelSettings),
+        )
+    )
+
+
+def _names_table(title: str, table: dict[str, settings.Setting], kind: Any) -> str:
+    notes = _notes(settings, kind.__name__)
+    rows = [f"### {title}", "", _meaning(kind), "", "| setting | values | is |", "|---|---|---|"]
+    rows += [f"| `{name}` | {one.values} | {notes[name]} |" for name, one in table.items() if not one.verb]
+    return "\n".join(rows)
+
+
 def _shown(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else repr(value)
 
@@ -136,6 +155,7 @@ TABLES = {
     ("protocol.md", "interest"): interest_table,
     ("protocol.md", "frames"): frames_table,
     ("configuration.md", "settings"): config_tables,
+    ("configuration.md", "names"): names_tables,
     ("simulation.md", "checkers"): checkers_table,
     ("simulation.md", "scenarios"): scenarios_table,
 }
