@@ -104,6 +104,8 @@ class RoutingConfig:
     """Deleted names remembered; beyond it the oldest is forgotten early."""
     tombstone_s: float = 30 * 86_400.0
     """How long they are remembered: a node away for longer takes the mesh's catalog."""
+    topic_unused_s: float = 30 * 86_400.0
+    """A topic without channels, messages and settings goes by itself when nobody used it for so long."""
     ephemeral_linger_s: float = 10.0
     """How long an #ephemeral channel outlives its last consumer."""
     repair_quiet_s: float = 1.0

@@ -147,6 +147,11 @@ class Broker:
         found = self._registry.topics.get(topic)
         return found.unfinished_since(at) if found is not None and found.generation == generation else []
 
+    def in_use(self, topic: str) -> tuple[int, int]:
+        """How many messages of the topic are here, and how many were ever published to it here."""
+        found = self._registry.topics.get(topic)
+        return (0, 0) if found is None else (found.messages + found.gathering.messages, found.published)
+
     def carry_over(self, now: float, topic: str, generation: int, later: list[Publishing]) -> None:
         """Messages of an earlier life belong to this one: they were accepted after its delete, elsewhere."""
         self._turn.now = now

@@ -27,6 +27,7 @@ from meshq.engine.peers import forget_peer, keep_peer, known_peers
 from meshq.engine.post import Post
 from meshq.engine.questions import Questions
 from meshq.engine.streams import Role, Stream, Streams
+from meshq.engine.unused import Unused
 from meshq.engine.verbs import Verbs
 from meshq.engine.views import Views
 from meshq.errors import Overloaded, RemoteProtocolError
@@ -110,7 +111,16 @@ class Engine:
         )
         self._verbs = Verbs(self.routing, self._wall_ns)
         self._questions = Questions(config, self._streams, self.links, self.membership, self._kinds())
-        self._timed = (self.membership, self.routing, self.broker, self._streams, self.links, self._post.hearsay)
+        unused = Unused(config.routing, self.membership, self.routing, self.broker)
+        self._timed = (
+            self.membership,
+            self.routing,
+            self.broker,
+            self._streams,
+            self.links,
+            self._post.hearsay,
+            unused,
+        )
         self._deadlines = tuple(machine.deadline for machine in (*self._timed, self._questions))
         self._introduce()
 
@@ -373,9 +383,12 @@ class Engine:
         """What routing says; what was accepted after a topic's delete elsewhere counts as its next use."""
         now = self._now
         later = [
-            (ended.topic, self.broker.accepted_since(ended.topic, ended.generation, now - ended.age_s))
+            (
+                ended.topic,
+                self.broker.accepted_since(ended.topic, ended.generation, -inf if ended.unused else now - ended.age_s),
+            )
             for ended in effects
-            if type(ended) is routing_effects.TopicEnded and ended.age_s > 0
+            if type(ended) is routing_effects.TopicEnded and (ended.unused or ended.age_s > 0)
         ]
         for effect in effects:
             self._from_routing(effect)

@@ -25,6 +25,11 @@ from meshq.wire import strict
 from meshq.wire.interest import BUCKETS, LIFE_MAX, TOPIC_GENERATION_MAX, Record, Settings
 
 AGE_MS_MAX: Final = 1 << 62
+USED: Final = "used"
+"""Its stamp is when somebody last said that the topic is used."""
+UNUSED: Final = "unused"
+"""Of a tombstone, or of the life after it: nobody deleted the topic, it went by itself."""
+_WENT: Final[Settings] = {UNUSED: (0, None)}
 
 
 class Channel:
@@ -125,7 +130,8 @@ class Catalog:
         generation = 1 if topic is None else topic.generation + 1
         if generation > TOPIC_GENERATION_MAX:
             raise Overloaded(f"{name} was deleted too often; use another name", limit="generations_max")
-        self._step_topic(now, name, generation, False, now, {})
+        went = topic is not None and UNUSED in topic.settings
+        self._step_topic(now, name, generation, False, now, dict(_WENT) if went else {})
         return generation
 
     def use_channel(self, now: float, topic_name: str, name: str) -> int:
@@ -161,6 +167,20 @@ class Catalog:
         self._step_channel(now, topic, name, Channel(topic.channels[name].life, True, now, {}))
         return True
 
+    def end_unused(self, now: float, name: str) -> bool:
+        """The same for one that nobody uses; it drops nothing that somebody accepted meanwhile."""
+        topic = self.topics.get(name)
+        if topic is None or topic.dead:
+            return False
+        self._step_topic(now, name, topic.generation, True, now, dict(_WENT))
+        return True
+
+    def used_ms(self, now: float, name: str, wall_ms: int) -> float:
+        """When anybody last said that the topic, which is alive, is used; its birth counts. By the wall clock."""
+        topic = self.topics[name]
+        stamp = topic.settings[USED][0] if USED in topic.settings else 0
+        return max(stamp, wall_ms - (now - topic.since) * 1000)
+
     def configure(self, topic_name: str, channel: str, values: dict[str, Any], wall_ms: int) -> bool:
         """Set ``values`` of a topic (or of its channel), None taking one back; False when that is not alive."""
         if self.known(topic_name, channel) is None:
@@ -191,7 +211,7 @@ class Catalog:
         if topic is None or (record.generation, record.dead) > (topic.generation, topic.dead):
             if not record.dead and (topic is None or topic.dead) and self.alive >= _with_room(self._config.topics_max):
                 return False
-            settings = {} if record.dead else dict(record.settings)
+            settings = _of_the_dead(record.settings) if record.dead else dict(record.settings)
             self._step_topic(now, record.topic, record.generation, record.dead, since, settings)
         elif (record.generation, record.dead) == (topic.generation, topic.dead):
             self._agree(topic, "", topic, since, record.settings)
@@ -217,7 +237,10 @@ class Catalog:
 
     def _agree(self, topic: Topic, channel: str, its: Topic | Channel, since: float, settings: Settings) -> None:
         """The same step told by somebody else: the older age holds, settings merge."""
-        if settings and not its.dead:
+        if its.dead:
+            if its.settings and not _of_the_dead(settings):  # somebody did delete it
+                self._settle(topic, channel, its, {})
+        elif settings:
             self._settle(topic, channel, its, merge_settings(its.settings, settings))
         if since < its.since:
             its.since = since
@@ -243,7 +266,7 @@ class Catalog:
         if topic is None:
             topic = self.topics[name] = Topic(name)
         else:
-            self._end_topic(now, topic, since)
+            self._end_topic(now, topic, since, unused=UNUSED in settings)
         topic.generation, topic.dead, topic.since, topic.settings = generation, dead, since, settings
         self._toggle(topic, "", topic)
         if dead:
@@ -255,7 +278,7 @@ class Catalog:
             if plain(settings):
                 self._tell_settings(topic, "", topic)
 
-    def _end_topic(self, now: float, topic: Topic, since: float) -> None:
+    def _end_topic(self, now: float, topic: Topic, since: float, *, unused: bool) -> None:
         """Take away what the topic was until now, its channels first."""
         age_s = max(0.0, now - since)
         for name, its in topic.channels.items():
@@ -269,7 +292,7 @@ class Catalog:
         self._toggle(topic, "", topic)
         if not topic.dead:
             self.alive -= 1
-            self.changes.append(TopicEnded(topic.name, topic.generation, age_s))
+            self.changes.append(TopicEnded(topic.name, topic.generation, age_s, unused))
 
     def _step_channel(self, now: float, topic: Topic, name: str, its: Channel, *, local: bool = False) -> None:
         before = topic.channels.get(name)
@@ -332,6 +355,10 @@ class Catalog:
             del topic.channels[channel]
         else:
             del self.topics[topic_name]
+
+
+def _of_the_dead(settings: Settings) -> Settings:
+    return dict(_WENT) if UNUSED in settings else {}
 
 
 def _channel_record(now: float, topic: Topic, name: str, its: Channel) -> Record:

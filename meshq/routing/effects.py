@@ -19,11 +19,15 @@ class TopicBorn(NamedTuple):
 
 
 class TopicEnded(NamedTuple):
-    """That generation of the topic is over; it was deleted ``age_s`` ago. Its channels ended before."""
+    """That generation of the topic is over; it was deleted ``age_s`` ago. Its channels ended before.
+
+    ``unused``: nobody deleted it, it went by itself; whatever a node has accepted stays.
+    """
 
     topic: str
     generation: int
     age_s: float = 0.0
+    unused: bool = False
 
 
 class ChannelBorn(NamedTuple):

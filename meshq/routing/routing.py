@@ -21,7 +21,7 @@ from meshq.routing import kept
 from meshq.routing.announce import Announcer
 from meshq.routing.barrier import Barrier, Barriers
 from meshq.routing.bootstrap import Bootstrap
-from meshq.routing.catalog import Catalog
+from meshq.routing.catalog import USED, Catalog
 from meshq.routing.counters import Counters
 from meshq.routing.effects import (
     ChannelBorn,
@@ -165,6 +165,24 @@ class Routing:
         self._news.note(topic, channel)
         self._absorb(now)
         return True
+
+    def idle_s(self, now: float, topic: str) -> float:
+        """How long ago anybody said that the topic is used, its birth included; 0 for an ephemeral or unknown one."""
+        if self._catalog.known(topic) is None:
+            return 0.0
+        wall_ms = self._wall_ms(now)
+        return max(0.0, wall_ms - self._catalog.used_ms(now, topic, wall_ms)) / 1000
+
+    def still_used(self, now: float, topic: str) -> None:
+        """Say that the topic is used: it is not to go by itself."""
+        self.configure(now, topic, "", {USED: None})
+
+    def end_unused(self, now: float, topic: str) -> None:
+        """The topic goes by itself, everywhere. Nothing that a node accepted is dropped by it."""
+        self._stir(now)
+        if self._catalog.end_unused(now, topic):
+            self._news.note(topic, "")
+            self._absorb(now)
 
     def settings(self, topic: str, channel: str = "") -> dict[str, Any]:
         """How a topic or channel is set: name to plain value; nothing for one that does not exist."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from meshq.config import BrokerConfig, Config, LinkConfig
+from meshq.config import BrokerConfig, Config, LinkConfig, RoutingConfig
 from meshq.engine import Engine
 from meshq.link.client import ClientSession
 from meshq.names import Epoch
@@ -29,6 +29,7 @@ class Cast:
         seed: int = 1,
         link: LinkConfig | None = None,
         broker: BrokerConfig | None = None,
+        routing: RoutingConfig | None = None,
         zones: dict[str, str] | None = None,
         seeds: dict[str, tuple[str, ...]] | None = None,
         labels: dict[str, str] | None = None,
@@ -36,6 +37,7 @@ class Cast:
         self._names = names
         self._link = link or LinkConfig()
         self._broker = broker or BrokerConfig()
+        self._routing = routing or RoutingConfig()
         self._zones = zones or {}
         self._seeds = seeds or {}
         self._labels = labels or {}
@@ -73,6 +75,7 @@ class Cast:
             label=self._labels.get(start.name, "meshq"),
             link=self._link,
             broker=self._broker,
+            routing=self._routing,
             zone=self._zones.get(start.name, ""),
         )
         return Engine(config.check(), start.epoch, start.rng, bound=start.bound, advertised=None)

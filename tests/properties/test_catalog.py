@@ -35,7 +35,8 @@ def records(draw: st.DrawFn) -> Record:
     if channel:
         generation = channel_generation(generation, draw(st.integers(1, 3)))
     dead = draw(st.booleans())
-    return Record(draw(topics), channel, generation, dead, draw(st.integers(0, 9)), {} if dead else draw(settings))
+    went: Settings = {"unused": (0, None)} if not channel and draw(st.booleans()) else {}
+    return Record(draw(topics), channel, generation, dead, draw(st.integers(0, 9)), went if dead else draw(settings))
 
 
 verbs = st.one_of(
@@ -43,6 +44,7 @@ verbs = st.one_of(
     st.tuples(st.just("use_channel"), topics, channels),
     st.tuples(st.just("delete_topic"), topics),
     st.tuples(st.just("delete_channel"), topics, channels),
+    st.tuples(st.just("end_unused"), topics),
     st.tuples(st.just("configure"), topics, st.one_of(st.just(""), channels), values, st.integers(0, 3)),
 )
 
