@@ -8,14 +8,16 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Final
 
+from meshq.config import RoutingConfig
 from meshq.sim.checkers.emptied import Emptied
 from meshq.sim.checkers.latest import Latest
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.crowd import POLITE, crowd, some
 from meshq.sim.faults import Crash, Fault, Partition
+from meshq.sim.network import Weather
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.scenario import scenario
-from meshq.sim.stage import Stage
+from meshq.sim.stage import Settings, Stage
 
 NAMES: Final = ({"topic": "orders"}, {"topic": "orders", "channel": "billing"}, {"topic": "orders", "channel": "audit"})
 
@@ -86,4 +88,28 @@ def limited(stage: Stage) -> list[Fault]:
     for at_s in (0.0, 0.5):
         stage.act(at_s, admin.ask, "configure", {**orders, "settings": {"messages_max": rng.randint(20, 60)}})
         stage.act(at_s, admin.ask, "create", {**latest, "settings": settings})
+    return []
+
+
+def _brief() -> Settings:
+    """Topics go after three seconds, and news take a twentieth of one."""
+    return Settings(routing=RoutingConfig(topic_unused_s=3.0), weather=Weather(latency_s=0.05, jitter_s=0.01))
+
+
+@scenario("unused-topics", active_s=14.0, settings=_brief)
+def unused_topics(stage: Stage) -> list[Fault]:
+    """Topics are created and used by nobody, until just about when they go by themselves; then each is published to at
+    another node, and consumers come last. Breaks an end by itself that takes along what was published in the moment
+    before it is heard of, and a topic that goes while it has messages."""
+    rng = stage.rng("unused")
+    admin = stage.admin(rng.choice(stage.names))
+    for number in range(12):
+        topic, at_s = f"rare-{number}", 0.5 + number * 0.1
+        node = rng.choice(stage.names)
+        publisher = stage.publisher(node, PublisherHabits(topics=(topic,), every_s=0.02, messages_max=8))
+        stage.act(at_s, admin.ask, "create", {"topic": topic})
+        stage.late[publisher.name] = at_s + 3.1 + rng.uniform(-0.15, 0.15)
+        stage.act(stage.late[publisher.name], publisher.start)
+        stage.consumer(rng.choice(stage.names), topic, "all", POLITE, late_s=12.0)
+        stage.act(0.0, stage.owe_everything, topic, "all")
     return []
