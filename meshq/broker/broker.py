@@ -144,8 +144,7 @@ class Broker:
     def accepted_since(self, topic: str, generation: int, at: float) -> list[Publishing]:
         """Unfinished messages of that life of the topic, accepted here after ``at``."""
         self._intake.close_batches()
-        found = self._registry.topics.get(topic)
-        return found.unfinished_since(at) if found is not None and found.generation == generation else []
+        return self._existence.accepted_since(topic, generation, at)
 
     def in_use(self, topic: str) -> tuple[int, int]:
         """How many messages of the topic are here, and how many were ever published to it here."""

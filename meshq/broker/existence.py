@@ -12,6 +12,7 @@ from typing import Any, Final
 from meshq.broker import settings
 from meshq.broker.channel import Channel
 from meshq.broker.effects import ConsumerEnded
+from meshq.broker.gathering import Publishing
 from meshq.broker.intake import Intake
 from meshq.broker.registry import Registry
 from meshq.broker.topic import Topic
@@ -28,7 +29,17 @@ ENDED_MAX: Final = 10_000
 class Existence:
     """Topics, channels and interest."""
 
-    __slots__ = ("_ended", "_intake", "_interest", "_numbered", "_recovering", "_registry", "_windows", "epoch")
+    __slots__ = (
+        "_ended",
+        "_intake",
+        "_interest",
+        "_numbered",
+        "_outlived",
+        "_recovering",
+        "_registry",
+        "_windows",
+        "epoch",
+    )
 
     def __init__(self, registry: Registry, intake: Intake, windows: Windows, epoch: Epoch) -> None:
         self._registry = registry
@@ -39,6 +50,8 @@ class Existence:
         self._ended: dict[str, int] = {}
         self._interest: dict[tuple[str, str], tuple[tuple[str, int], ...]] = {}
         self._recovering = False
+        self._outlived: dict[tuple[str, int], list[tuple[float, Publishing]]] = {}
+        """What lives of topics had that a publish to the next one ended, until routing says when they were over."""
         self._numbered = 1
         """No ephemeral log counts from below this: no number is used twice."""
 
@@ -50,8 +63,20 @@ class Existence:
         if generation <= self._ended.get(name, 0) or (found is not None and generation < found.generation):
             self._registry.turn.counters.refused += 1
             raise ChannelDeleted(f"topic {name} was deleted meanwhile: publish again to start it anew")
+        if found is not None:
+            self._intake.close_batches()
+            self._outlived[name, found.generation] = found.unfinished()
         self.topic_born(name, generation)
         return self._registry.topics[name]
+
+    def accepted_since(self, name: str, generation: int, at: float) -> list[Publishing]:
+        """Unfinished messages of that life of the topic that were accepted after ``at``."""
+        found = self._registry.topics.get(name)
+        if found is not None and found.generation == generation:
+            there = found.unfinished()
+        else:
+            there = self._outlived.pop((name, generation), [])
+        return [publishing for accepted_at, publishing in there if accepted_at > at]
 
     def topic_born(self, name: str, generation: int) -> None:
         """This life of the topic exists; an earlier one is over."""
@@ -104,6 +129,7 @@ class Existence:
                 del self._ended[next(iter(self._ended))]
         topic = self._registry.topics.get(name)
         if topic is None or topic.generation > generation:
+            self._outlived.pop((name, generation), None)
             return
         if not topic.channels:
             self._registry.turn.counters.dropped += topic.messages

@@ -178,16 +178,15 @@ class Topic:
 
     # a later life, and the end
 
-    def unfinished_since(self, accepted_at: float) -> list[Publishing]:
-        """What was accepted later than that and is not finished on every channel, to be published again."""
-        later: list[Publishing] = []
-        for log in self.logs.values():
-            for batch in log.in_order():
-                if batch.open and batch.accepted_at > accepted_at:
-                    for start, stop in _unfinished(log, batch):
-                        body = batch.part(start, stop)
-                        later.append(Publishing(0, stop - start, body, batch.accepted_ns, batch.traits))
-        return later
+    def unfinished(self) -> list[tuple[float, Publishing]]:
+        """What is in memory and not finished on every channel, to be published again, and when it was accepted."""
+        return [
+            (batch.accepted_at, Publishing(0, stop - start, batch.part(start, stop), batch.accepted_ns, batch.traits))
+            for log in self.logs.values()
+            for batch in log.in_order()
+            if batch.open
+            for start, stop in _unfinished(log, batch)
+        ]
 
     def drop(self) -> None:
         """The topic ended, with every message."""

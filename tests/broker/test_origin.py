@@ -461,3 +461,18 @@ def test_the_stats_add_up() -> None:
     assert (topic["messages"], topic["published"], topic["depth"]) == (4, 4, 0)
     assert channel["depth"] + channel["in_flight"] + channel["deferred"] == 4
     assert (channel["requeued"], channel["redelivered"], channel["consumers"]) == (2, 2, 1)
+
+
+def test_a_publish_to_the_next_life_leaves_it_to_routing_what_of_the_last_one_goes_over() -> None:
+    node = Node()
+    node.publish(b"before")
+    node.now += 2.0
+    node.publish(b"after")
+    node.gather(b"next", generation=2)  # in the turn in which the delete is heard of, before its effects
+    later = node.broker.accepted_since("t", 1, node.now - 1.0)
+    assert [bodies.decode(publishing.body) for publishing in later] == [[b"after"]]
+    node.broker.topic_ended(node.now, "t", 1)
+    node.broker.carry_over(node.now, "t", 2, later)
+    node.turn()
+    assert node.broker.messages_left() == 2
+    assert node.broker.accepted_since("t", 1, 0.0) == []
