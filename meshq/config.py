@@ -138,6 +138,8 @@ class BrokerConfig:
     """A message handed over and neither finished nor touched for this long is requeued."""
     requeue_delay_max_s: float = 3_600.0
     """Longest delay of a requeue; a longer one is shortened to it."""
+    errors_max: int = 1_000
+    """Runs of messages of one channel and log of which the first and last error are kept; lowest numbers go first."""
     window_s: float = 10.0
     """Recent batches kept for channels that are heard of late."""
     window_topic_bytes_max: int = 16 * MIB

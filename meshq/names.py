@@ -15,6 +15,9 @@ from meshq.errors import InvalidName
 RELEASE: Final = "0.1.0"
 """This version of meshq; other members and clients see it."""
 EPHEMERAL: Final = "#ephemeral"
+DEAD: Final = ".dead"
+DEAD_CHANNEL: Final = "dlq"
+"""The channel of a topic of dead letters that is created with it, and keeps them."""
 NAME_CHARACTERS_MAX: Final = 64
 LEVELS: Final = ("memory", "disk", "fsync")
 """How safe a message is when its publish is confirmed, by rank: held, committed, committed and synced."""
@@ -24,6 +27,9 @@ KEY_CHARACTERS_MAX: Final = 128
 MEMORY: Final = 0
 DISK: Final = 1
 FSYNC: Final = 2
+
+DEAD_CHARACTERS: Final = 40
+"""Of a long topic's name, in that of its dead letters: with a hash, ``.dead`` and ``#ephemeral`` it makes 64."""
 
 _QUEUE_NAME = re.compile(r"[.a-zA-Z0-9_-]+(#ephemeral)?")
 _NODE_NAME = re.compile(r"[.a-zA-Z0-9_-]+")
@@ -76,6 +82,24 @@ def check_node(name: str) -> str:
 def is_ephemeral(name: str) -> bool:
     """Whether a topic or channel of this name lives in interest alone."""
     return name.endswith(EPHEMERAL)
+
+
+def dead_topic(name: str) -> str:
+    """Where the dead letters of a topic go: ``name.dead``, or ``name.dead#ephemeral``; of such a topic, itself.
+
+    Of a name that leaves no room for it the first 40 characters stay, with 8 hex digits of a hash of all of it behind.
+    """
+    if is_dead_topic(name):
+        return name
+    plain, ending = (name[: -len(EPHEMERAL)], DEAD + EPHEMERAL) if is_ephemeral(name) else (name, DEAD)
+    if len(plain) + len(ending) > NAME_CHARACTERS_MAX:
+        plain = f"{plain[:DEAD_CHARACTERS]}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
+    return plain + ending
+
+
+def is_dead_topic(name: str) -> bool:
+    """Whether a topic of this name holds dead letters, which never become dead letters again."""
+    return name.removesuffix(EPHEMERAL).endswith(DEAD)
 
 
 def message_id(topic: str, log: LogId, number: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from meshq.broker.cursor import Cursor
+from meshq.broker.dead import BROKEN
 from meshq.broker.extents import Extent
 from meshq.broker.lease import Lent
 from meshq.broker.parties import ToReceiver
@@ -19,6 +20,8 @@ from meshq.wire.frames import Span
 if TYPE_CHECKING:
     from meshq.broker.channel import Channel
 
+ERRORS: Final = {"timeout": "not finished in time", "departed": "its consumer left"}
+"""What is noted for a message that came back without an error of its own."""
 COUNTING: Final = ("requeue", "timeout", "departed")
 """Reasons of a requeue that count an attempt; any other counts none."""
 
@@ -141,7 +144,9 @@ class Borrower:
 
     def req(self, log: LogId, start: int, stop: int, delay_s: float, reason: str, error: str = "") -> None:
         """O5: not finished. Without a lease in this session it means nothing."""
-        messages = self._close(log, start, stop, counts=reason in COUNTING, delay_s=delay_s)
+        error = error or ERRORS.get(reason, "")
+        broken = reason == BROKEN
+        messages = self._close(log, start, stop, counts=reason in COUNTING, delay_s=delay_s, error=error, broken=broken)
         self.channel.count_requeued(reason, messages)
 
     def give_back(self, log: LogId, start: int, stop: int) -> None:
@@ -167,14 +172,24 @@ class Borrower:
                 return f"nothing said of a log of which {lent.audited} were received"
         return ""
 
-    def _close(self, log: LogId, start: int, stop: int, *, counts: bool, delay_s: float = 0.0) -> int:
+    def _close(
+        self,
+        log: LogId,
+        start: int,
+        stop: int,
+        *,
+        counts: bool,
+        delay_s: float = 0.0,
+        error: str = "",
+        broken: bool = False,
+    ) -> int:
         """Close leases of this session; what of them is not finished goes back. How many messages did."""
         lent = self.lent.get(log)
         if lent is None:
             return 0
         messages = 0
         for lease in lent.leases.take(start, stop):
-            messages += lent.cursor.put_back(lease, counts=counts, delay_s=delay_s)
+            messages += lent.cursor.put_back(lease, counts=counts, delay_s=delay_s, error=error, broken=broken)
         self.channel.touch()
         return messages
 
@@ -214,9 +229,7 @@ class Borrower:
         marks, self.marks = self.marks, []
         self.marks_epoch = None
         for cursor, start, stop in marks:
-            for low, high in cursor.finished.missing(start, stop):
-                cursor.attempts.add(low, high)
-                self.channel.turn.counters.died += high - low
+            self.channel.turn.counters.died += cursor.count_dead(start, stop)
 
     # views
 

@@ -15,6 +15,7 @@ from meshq.broker.channel import Channel
 from meshq.broker.check import check_channel, check_receiver
 from meshq.broker.consumer import Consumer
 from meshq.broker.counters import Counters
+from meshq.broker.dead import Undertaker
 from meshq.broker.effects import BrokerEffect, ToPeer
 from meshq.broker.exchange import Exchange
 from meshq.broker.existence import Existence
@@ -29,7 +30,7 @@ from meshq.broker.window import Windows
 from meshq.config import Config
 from meshq.machine.rng import Rng
 from meshq.machine.store import BatchRow, LogKept, Put
-from meshq.names import ChannelKey, Epoch, LogId
+from meshq.names import ChannelKey, Epoch, LogId, is_ephemeral
 from meshq.wire.frames import Frame, Span
 
 
@@ -44,6 +45,7 @@ class Broker:
         self._intake = Intake(self._turn, windows)
         self._existence = Existence(self._registry, self._intake, windows, epoch)
         self._exchange = Exchange(self._registry, rng)
+        self._undertaker = Undertaker(self._turn, self._intake)
         self._receivers = self._registry.receivers
         self._consumers = self._registry.consumers
 
@@ -80,6 +82,19 @@ class Broker:
         """How safe a message of the topic is, unless its publish says so itself."""
         found = self._registry.topics.get(topic)
         return (found.settings.level if found is not None else "") or self._turn.config.broker.level
+
+    def bury(self, now: float, topic: str, generation: int) -> None:
+        """``topic``, which was asked for by DeadLetters, exists: what is dying for it is published there."""
+        self._turn.now = now
+        if self.trouble and not is_ephemeral(topic):
+            self._undertaker.spare(topic)  # finished rows get through a full store, letters don't
+        else:
+            self._undertaker.bury(self._existence.topic(topic, generation))
+
+    def spare(self, now: float, topic: str) -> None:
+        """It can't exist now: what is dying for it is delivered once more, later."""
+        self._turn.now = now
+        self._undertaker.spare(topic)
 
     # the store
 
@@ -331,6 +346,8 @@ class Broker:
         turn = self._turn
         self._intake.close_batches()
         self._run()
+        if turn.dying:
+            self._undertaker.announce()
         if turn.drained:
             self._existence.tidy()
         if turn.finishing:

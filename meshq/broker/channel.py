@@ -77,6 +77,12 @@ class Channel:
         return dropped
 
     @property
+    def attempts_max(self) -> int:
+        """What has come back so often becomes a dead letter; 0: nothing does."""
+        own = self.settings.attempts_max
+        return (self.topic.attempts_max or 0) if own is None else own
+
+    @property
     def paused(self) -> bool:
         """Nothing is lent: somebody paused the channel, or its topic. What is lent goes on."""
         return self.settings.paused or self.topic.paused

@@ -34,6 +34,7 @@ def check_cursor(cursor: Cursor, borrowers: list[Borrower]) -> None:
     spans += [(extent.start, extent.stop) for _, _, extent in cursor.deferred]
     for extent in cursor.channel.keyed.waiting(cursor):
         spans += cursor.finished.missing(extent.start, extent.stop)
+    spans += [span for dying in cursor.dying for span in cursor.finished.missing(dying.start, dying.stop)]
     for start, stop in cursor.finished.missing(cursor.at, log.next):
         spans += log.sleeping.missing(start, stop)
     for start, stop in log.sleeping.within(cursor.born, log.next):

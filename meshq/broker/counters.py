@@ -13,8 +13,12 @@ class Counters:
         "broken_bodies",
         "broken_rules",
         "cancelled",
+        "dead",
         "departed",
         "died",
+        "duplicates",
+        "expired",
+        "ids_forgotten",
         "dropped",
         "dropped_oldest",
         "emptied",
@@ -49,6 +53,14 @@ class Counters:
         self.handed = 0
         self.requeued = 0
         self.timed_out = 0
+        self.dead = 0
+        """Became dead letters."""
+        self.duplicates = 0
+        """Publishes whose id was known: they added nothing."""
+        self.ids_forgotten = 0
+        """Ids forgotten before their window was over."""
+        self.expired = 0
+        """Nobody wanted them any more, per channel."""
         self.departed = 0
         """Of consumers that left."""
         self.cancelled = 0
@@ -98,12 +110,16 @@ class ChannelCounters:
     """Of one channel at its origin, in messages."""
 
     __slots__ = (
-        "cancelled", "departed", "dropped_oldest", "emptied", "finished", "requeued", "returned", "sessions_lost",
-        "timed_out",
+        "cancelled", "dead", "departed", "dropped_oldest", "emptied", "expired", "finished", "requeued", "returned",
+        "sessions_lost", "timed_out",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.finished = 0
+        """Dead letters among them."""
+        self.dead = 0
+        self.expired = 0
+        """Nobody wanted them any more."""
         self.requeued = 0
         self.timed_out = 0
         self.departed = 0

@@ -1,9 +1,9 @@
 """What of one log still waits for one channel: how far it has come, and what came back.
 
 Every message of the log from ``born`` on is for this channel in exactly one place: finished, ahead of
-the cursor, among the ``returned``, ``deferred``, asleep in the store, or lent (which is the borrower's). Decides the
-order in which messages leave: lowest numbers first. What lies ahead in the store only is loaded when somebody
-wants it (``hungry``); how is ``loading``'s.
+the cursor, among the ``returned``, ``deferred`` or ``dying``, asleep in the store, or lent (which is the borrower's).
+Decides the order in which messages leave: lowest numbers first. What lies ahead in the store only is loaded when
+somebody wants it (``hungry``); how is ``loading``'s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from meshq.broker.attempts import Attempts
 from meshq.broker.batch import Batch
+from meshq.broker.dead import Dying, doom
 from meshq.broker.extents import Extent, Waiting
+from meshq.broker.failures import Failures
 from meshq.machine.ranges import Ranges
 from meshq.machine.store import ChannelKept
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from meshq.broker.channel import Channel
     from meshq.broker.log import Log
 
+DIED = "the process that held it ended"
 NO_ATTEMPTS: list[list[int]] = []
 """Of messages never tried before, nearly all of them. Shared: never changed."""
 
@@ -29,8 +32,8 @@ class Cursor:
     """One channel's place in one log."""
 
     __slots__ = (
-        "_ahead", "at", "attempts", "batch", "born", "channel", "chunk", "deferred", "deferred_messages", "finished",
-        "hungry", "loading", "log", "postponed", "returned", "since_ns", "unsaved",
+        "_ahead", "at", "attempts", "batch", "born", "channel", "chunk", "deferred", "deferred_messages", "dying",
+        "failures", "finished", "hungry", "loading", "log", "postponed", "returned", "since_ns", "unsaved",
     )  # fmt: skip
 
     def __init__(self, channel: Channel, log: Log) -> None:
@@ -57,6 +60,9 @@ class Cursor:
         self.unsaved = Ranges()
         """What of it the store has not been told."""
         self.attempts = Attempts()
+        self.failures = Failures(channel.turn.config.broker.errors_max)
+        self.dying: list[Dying] = []
+        """What becomes dead letters with this turn."""
         self._ahead = 0
         """Up to here numbers that the cursor has not reached may be finished."""
 
@@ -78,6 +84,8 @@ class Cursor:
             for start, stop in self.finished.missing(tried.start, tried.stop):
                 if tried.attempts:
                     self.attempts.add(start, stop, tried.attempts)
+                if tried.last_error:
+                    self.failures.add(start, stop, tried.first_error, tried.last_error)
                 if tried.due_ns and turn.at(tried.due_ns) > turn.now:
                     self.postponed.append((start, stop, turn.at(tried.due_ns)))
         left = self.finished.missing(self.born, self.log.next)
@@ -247,21 +255,44 @@ class Cursor:
 
     # coming back
 
-    def put_back(self, extent: Extent, *, counts: bool, delay_s: float = 0.0) -> int:
-        """A lease was closed: what of it is not finished waits again. Returns how many messages."""
+    def put_back(
+        self, extent: Extent, *, counts: bool, delay_s: float = 0.0, error: str = "", broken: bool = False
+    ) -> int:
+        """A lease was closed: what of it is not finished waits again, or is dying. Returns how many messages."""
         messages = 0
-        turn = self.log.turn
         for start, stop in self.finished.missing(extent.start, extent.stop):
             messages += stop - start
+            if error and (counts or broken):
+                self.failures.add(start, stop, error, error)
             if counts:
                 self.attempts.add(start, stop)
-            part = Extent(extent.batch, start, stop)
-            if counts or delay_s > 0:
-                turn.journal.tried(self, start, stop, turn.now + delay_s if delay_s > 0 else 0.0)
-            if delay_s > 0:
-                self.defer(part, turn.now + delay_s)
+            if counts or broken:
+                for low, high in doom(self, extent.batch, start, stop, broken=broken):
+                    self._wait(Extent(extent.batch, low, high), delay_s, tried=True)
             else:
-                self.returned.put(part)
+                self._wait(Extent(extent.batch, start, stop), delay_s, tried=delay_s > 0)
+        return messages
+
+    def _wait(self, extent: Extent, delay_s: float, *, tried: bool) -> None:
+        turn = self.log.turn
+        due = turn.now + delay_s if delay_s > 0 else 0.0
+        if tried:
+            turn.journal.tried(self, extent.start, extent.stop, due)
+        if due:
+            self.defer(extent, due)
+        else:
+            self.returned.put(extent)
+
+    def count_dead(self, start: int, stop: int) -> int:
+        """The process that held these ended: an attempt each, unless they are finished. Returns how many."""
+        messages = 0
+        for low, high in self.finished.missing(start, stop):
+            messages += high - low
+            self.failures.add(low, high, DIED, DIED)
+            self.attempts.add(low, high)
+            for extent in self.returned.take(low, high):  # what somebody else has by now has its chance
+                for begin, end in doom(self, extent.batch, extent.start, extent.stop, broken=False):
+                    self.returned.put(Extent(extent.batch, begin, end))
         return messages
 
     def offer(self, extent: Extent) -> None:
@@ -308,6 +339,7 @@ class Cursor:
         self.finished.add(start, stop)
         if self.attempts:
             self.attempts.drop(start, stop)
+            self.failures.drop(start, stop)
         if self.log.written:
             self.unsaved.add(start, stop)
             self.log.turn.journal.finished(self)
@@ -329,6 +361,7 @@ class Cursor:
             if self.deferred:
                 self._undefer(low, high)
             self.attempts.drop(low, high)
+            self.failures.drop(low, high)
             self._ahead = max(self._ahead, high)
             self.channel.keyed.finished(self, low, high)
             self.log.settle_span(low, high)

@@ -47,6 +47,12 @@ class Unkept(NamedTuple):
     why: str
 
 
+class DeadLetters(NamedTuple):
+    """Messages are to be published to ``topic``: see that it exists, then ``bury``; ``spare`` when it can't."""
+
+    topic: str
+
+
 class WantLink(NamedTuple):
     """Messages, or finished marks, wait for ``peer`` and there is no session. Said again while so."""
 
@@ -69,5 +75,5 @@ class ConsumerEnded(NamedTuple):
 
 
 BrokerEffect: TypeAlias = (
-    ToPeer | Hand | Confirmed | Unkept | WantLink | BreakSession | ConsumerEnded | Store | Load | LoadDue
+    ToPeer | Hand | Confirmed | Unkept | DeadLetters | WantLink | BreakSession | ConsumerEnded | Store | Load | LoadDue
 )

@@ -7,6 +7,7 @@ that long of it, which repeats deliveries and loses nothing. What rows mean is `
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from meshq.broker.batch import Batch
@@ -83,13 +84,11 @@ class Journal:
         if not log.written:
             return
         due_ns = self._turn.wall_ns(due) if due else 0
-        for low, high, attempts in cursor.attempts.within(start, stop):
-            if start < low:
-                self.rows.append(Tried(log.topic, log.id, key.channel, key.generation, start, low, 0, due_ns))
-            self.rows.append(Tried(log.topic, log.id, key.channel, key.generation, low, high, attempts, due_ns))
-            start = high
-        if start < stop:
-            self.rows.append(Tried(log.topic, log.id, key.channel, key.generation, start, stop, 0, due_ns))
+        for low, high, first, last in cursor.failures.within(start, stop):
+            for begin, end, attempts in _pieces(cursor.attempts.within(low, high), low, high):
+                self.rows.append(
+                    Tried(log.topic, log.id, key.channel, key.generation, begin, end, attempts, due_ns, first, last)
+                )
 
     def log_over(self, log: Log) -> None:
         """Nothing of the log is wanted any more."""
@@ -124,6 +123,12 @@ class Journal:
         for log in logs:
             self._write_gone(log)
 
+    def finished_now(self, cursor: Cursor) -> None:
+        """What the cursor has finished goes with this turn's rows: another row of them says where it went."""
+        if cursor in self._cursors:
+            del self._cursors[cursor]
+            self._write_finished(cursor)
+
     def _write_finished(self, cursor: Cursor) -> None:
         log, key, stop = cursor.log, cursor.channel.key, 0
         unsaved, cursor.unsaved = cursor.unsaved, type(cursor.unsaved)()
@@ -145,3 +150,14 @@ class Journal:
         taken = self.rows, self.batches, self.sync
         self.rows, self.batches, self.sync = [], [], False
         return taken
+
+
+def _pieces(runs: list[list[int]], start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    """``start`` to ``stop`` in pieces of equal attempts, none among them."""
+    for low, high, attempts in runs:
+        if start < low:
+            yield start, low, 0
+        yield low, high, attempts
+        start = high
+    if start < stop:
+        yield start, stop, 0

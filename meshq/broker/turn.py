@@ -16,6 +16,7 @@ from meshq.machine.timers import Timers
 
 if TYPE_CHECKING:
     from meshq.broker.channel import Channel
+    from meshq.broker.cursor import Cursor
     from meshq.broker.loading import Loader
     from meshq.broker.log import Log
     from meshq.broker.receiver import Receiver
@@ -44,6 +45,7 @@ class Turn:
         "config",
         "counters",
         "drained",
+        "dying",
         "finishing",
         "journal",
         "loader",
@@ -74,6 +76,8 @@ class Turn:
         """The wall time of this start, if there is a store: what earlier logs hold was accepted before."""
         self.drained: dict[Log, None] = {}
         """Logs of earlier starts that may be empty now."""
+        self.dying: dict[Cursor, None] = {}
+        """Those with messages that are to become dead letters."""
         self.channels: dict[Channel, None] = {}
         """Channels whose send rules must run."""
         self.receivers: dict[Receiver, None] = {}

@@ -44,6 +44,7 @@ def channel_map(name: str, channel: Channel | None, receiver: Receiver | None, *
         "in_flight": in_flight,
         "deferred": deferred,
         "finished": counters.finished,
+        "dead": counters.dead,
         "requeued": counters.requeued,
         "timed_out": counters.timed_out,
         "departed": counters.departed,

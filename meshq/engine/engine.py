@@ -50,7 +50,7 @@ from meshq.machine.store import BatchRow, Put, Recovered
 from meshq.membership import effects as membership_effects
 from meshq.membership.member import Member, State
 from meshq.membership.membership import Membership
-from meshq.names import Epoch
+from meshq.names import DEAD_CHANNEL, Epoch, is_ephemeral
 from meshq.routing import effects as routing_effects
 from meshq.routing.routing import Routing
 from meshq.wire import strict
@@ -374,6 +374,8 @@ class Engine:
                 self._doors.ended(now, effect)
             case broker_effects.Unkept():
                 self._doors.unkept(effect)
+            case broker_effects.DeadLetters(topic):
+                self._bury(topic)
             case Store() | Load() | LoadDue():
                 self._out.append(effect)
             case Emit(event):
@@ -404,6 +406,21 @@ class Engine:
             self._emit(events.Trouble(f"{messages} messages of the deleted topic {topic} could not be kept: {exc}"))
             return
         self.broker.carry_over(self._now, topic, generation, publishings)
+
+    def _bury(self, topic: str) -> None:
+        """Dead letters want a topic, and a channel that keeps them for whoever looks."""
+        now = self._now
+        try:
+            if not self.ready:
+                raise Overloaded("the catalog of the mesh is not known yet")
+            generation = self.routing.use_topic(now, topic)
+            if not is_ephemeral(topic):
+                self.routing.use_channel(now, topic, DEAD_CHANNEL)
+        except Overloaded as exc:
+            self._emit(events.Trouble(f"{topic} can't be had, its messages are delivered once more: {exc}"))
+            self.broker.spare(now, topic)
+        else:
+            self.broker.bury(now, topic, generation)
 
     def _from_routing(self, effect: Any) -> None:
         now = self._now
