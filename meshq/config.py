@@ -20,6 +20,7 @@ ZERO_ALLOWED: Final = frozenset(
     {
         "barrier_s",
         "dead_max",
+        "dedupe_window_s",
         "delay_max_s",
         "ephemeral_linger_s",
         "first_channels_s",
@@ -132,6 +133,10 @@ class BrokerConfig:
     """Bodies on their way to the store; beyond it publishes are refused."""
     topic_messages_max: int = 10_000_000
     """Unfinished messages of one topic at this node; beyond it publishes are refused."""
+    dedupe_window_s: float = 120.0
+    """How long a publish id is known, where the topic does not say; 0: not at all."""
+    dedupe_ids_max: int = 100_000
+    """Publish ids known at a time; beyond it the oldest is forgotten, and counted."""
     delay_max_s: float = 365 * 86_400.0
     """Longest deferral of a publish."""
     message_timeout_s: float = 60.0

@@ -61,7 +61,10 @@ class InvalidName(MeshError, ValueError):
 
 
 class InvalidMessage(MeshError, ValueError):
-    """A message can't be published as it is; nothing was. Codes: EMPTY, TOO_BIG, BAD_BODY, BAD_DELAY."""
+    """A message can't be published as it is; nothing was.
+
+    Codes: EMPTY, TOO_BIG, BAD_BODY, BAD_DELAY, BAD_TTL, BAD_ID, BAD_KEY, BAD_PRIORITY.
+    """
 
     code = "BAD_BODY"
 
@@ -136,6 +139,8 @@ _BY_CODE: dict[str, type[MeshError]] = {
     "TOO_BIG": InvalidMessage,
     "BAD_BODY": InvalidMessage,
     "BAD_DELAY": InvalidMessage,
+    "BAD_TTL": InvalidMessage,
+    "BAD_ID": InvalidMessage,
     "BAD_KEY": InvalidMessage,
     "BAD_PRIORITY": InvalidMessage,
     "CONFIG": ConfigError,

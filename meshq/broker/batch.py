@@ -104,7 +104,7 @@ class Batch(Payload):
         self.traits = traits
         self.due = traits.due
         """When it may be delivered; 0.0: at once."""
-        self.plain = not (traits.due or traits.expires or traits.key or traits.channels)
+        self.plain = not (traits.due or traits.key or traits.channels)
         """Cursors need not look at its traits."""
         self.open = 0
         self.keeps = 0

@@ -28,6 +28,7 @@ from meshq.broker.turn import Turn, Wanted
 from meshq.broker.why import Why
 from meshq.broker.window import Windows
 from meshq.config import Config
+from meshq.errors import ChannelDeleted
 from meshq.machine.rng import Rng
 from meshq.machine.store import BatchRow, LogKept, Put
 from meshq.names import ChannelKey, Epoch, LogId, is_ephemeral
@@ -68,15 +69,28 @@ class Broker:
         *,
         traits: Traits = PLAIN,
         wall_ns: int,
+        publish_id: str = "",
     ) -> None:
         """Accept ``count`` messages; answered by Confirmed(token) or Unkept(token). ``body`` was checked by the door.
 
-        Raises Overloaded or StoreTrouble, with nothing changed, when they can't be accepted, and ChannelDeleted when
-        the topic's life ``generation`` is over.
+        Those of a ``publish_id`` that is known are there already. Raises Overloaded or StoreTrouble, with nothing
+        changed, when they can't be accepted, InvalidMessage when the id was another's, and ChannelDeleted when the
+        topic's life ``generation`` is over, or a channel that they are for.
         """
-        self._turn.now = now
+        turn = self._turn
+        turn.now = now
         found = self._existence.topic(topic, generation)
+        if publish_id and turn.ids.again(found, publish_id, token, count):
+            return
+        for channel in traits.channels:
+            if channel not in found.channels:
+                raise ChannelDeleted(f"{topic} has no channel {channel}: nobody would get what is for it alone")
+        ttl_s = found.settings.ttl_s
+        if ttl_s and not traits.expires:
+            traits = traits._replace(expires=now + ttl_s)
         self._intake.accept(found, Publishing(token, count, body, wall_ns, traits))
+        if publish_id:
+            turn.ids.accepted(found, publish_id, token, count)
 
     def level(self, topic: str) -> str:
         """How safe a message of the topic is, unless its publish says so itself."""
@@ -113,6 +127,11 @@ class Broker:
         self.wall(now, wall_ns)
         self._turn.journal.on = True
         self._existence.recover(logs)
+
+    def recover_ids(self, now: float, puts: list[Put]) -> None:
+        """The publish ids among what the store kept."""
+        self._turn.now = now
+        self._turn.ids.recover(puts)
 
     def recovered(self, now: float) -> None:
         """Every channel that the node knew has been announced."""
@@ -359,7 +378,7 @@ class Broker:
             if peer.outbox:
                 turn.out += [ToPeer(peer.name, frame) for frame in peer.take_outbox()]
         out, turn.out = turn.out, []
-        return out
+        return turn.ids.answered(out)
 
     def _run(self) -> None:
         channels, receivers = self._turn.channels, self._turn.receivers

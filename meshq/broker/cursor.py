@@ -147,7 +147,8 @@ class Cursor:
 
     def _stays(self, batch: Batch, start: int) -> bool:
         """Whether the cursor stays at a batch that wants a closer look; else it is past it."""
-        if batch.accepted_ns < self.since_ns:
+        channels = batch.traits.channels
+        if batch.accepted_ns < self.since_ns or (channels and self.channel.key.channel not in channels):
             self.at = batch.stop
             self.finish(start, batch.stop)
             return False
@@ -172,8 +173,10 @@ class Cursor:
 
     def waits(self) -> bool:
         """Whether a message could be lent now."""
+        if self.log.expiry is not None:
+            self.log.expiry.sweep(self)
         if self._ahead > self.at:
-            self._skip()
+            self.skip()
         return self.batch is not None or len(self.returned) > 0
 
     def waiting(self) -> int:
@@ -378,7 +381,7 @@ class Cursor:
         heapify(self.deferred)
         self.deferred_messages = sum(extent.stop - extent.start for _, _, extent in left)
 
-    def _skip(self) -> None:
+    def skip(self) -> None:
         """Move on over what is finished already."""
         while self.batch is not None:
             left = self.finished.missing(self.at, self.batch.stop)

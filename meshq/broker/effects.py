@@ -32,12 +32,16 @@ class Hand(NamedTuple):
 
 
 class Confirmed(NamedTuple):
-    """The publish ``token`` is kept at ``level``: numbers ``first`` and following of ``log``."""
+    """The publish ``token`` is kept at ``level``: numbers ``first`` and following of ``log``.
+
+    ``duplicate``: an earlier publish with its id had put them there.
+    """
 
     token: int
     log: LogId
     first: int
     level: str
+    duplicate: bool = False
 
 
 class Unkept(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Final
 
 from meshq.broker.batch import Batch
 from meshq.broker.cursor import Cursor
+from meshq.broker.expiry import Expiry
 from meshq.broker.retained import Retained
 from meshq.broker.sizes import Sizes
 from meshq.broker.turn import Turn
@@ -29,10 +30,38 @@ class Log:
     """One log of one life of a topic: the one that this start of the node writes, or one of an earlier start."""
 
     __slots__ = (
-        "_firsts", "_here", "_last", "abandoned_to", "away", "away_messages", "backlog_from", "batches", "current",
-        "cursors", "falling", "first", "first_born_at", "gone", "grace_until", "held", "id", "kept_bytes_mean",
-        "next", "retained", "sizes", "sleeping", "sleeping_messages", "times", "topic", "turn", "ungone", "window",
-        "window_bytes", "written",
+        "_firsts",
+        "_here",
+        "_last",
+        "abandoned_to",
+        "away",
+        "away_messages",
+        "backlog_from",
+        "batches",
+        "current",
+        "cursors",
+        "expiry",
+        "expiry",
+        "falling",
+        "first",
+        "first_born_at",
+        "gone",
+        "grace_until",
+        "held",
+        "id",
+        "kept_bytes_mean",
+        "next",
+        "retained",
+        "sizes",
+        "sleeping",
+        "sleeping_messages",
+        "times",
+        "topic",
+        "turn",
+        "ungone",
+        "window",
+        "window_bytes",
+        "written",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, topic: str, log: LogId, first: int = 1) -> None:
@@ -51,6 +80,8 @@ class Log:
         """Their first numbers in order, and some that have left."""
         self._last: Batch | None = None
         self.cursors: list[Cursor] = []
+        self.expiry: Expiry | None = None
+        """Once a batch had a time to live."""
         self._here = 0
         """Messages in memory that some channel, or a channel to come, has not finished."""
         self.away = Ranges()
@@ -108,6 +139,8 @@ class Log:
         self.turn.memory_bytes += batch.memory_bytes()
         if self.sizes is not None:
             self.sizes.add(stop, len(batch.body))
+        if batch.traits.expires:
+            self.expire(batch)
         cursors = self.cursors
         batch.open = count * (len(cursors) or 1)
         for cursor in cursors:
@@ -123,9 +156,24 @@ class Log:
         self.turn.memory_bytes += batch.memory_bytes()
         if self.sizes is not None:
             self.sizes.add(batch.stop, len(batch.body))
+        if batch.traits.expires:
+            self.expire(batch)
         for cursor in self.cursors:
             if cursor.batch is None and not cursor.hungry:
                 cursor.at = self.next
+
+    def expire(self, batch: Batch) -> None:
+        """The batch is not wanted any more at a certain time."""
+        if self.expiry is None:
+            self.expiry = Expiry(self)
+        self.expiry.add(batch)
+
+    def address(self, batch: Batch) -> None:
+        """The channels that the batch is not for have finished it."""
+        channels = batch.traits.channels
+        for cursor in list(self.cursors) if channels else ():
+            if cursor.channel.key.channel not in channels:
+                cursor.finish(batch.first, batch.stop)
 
     def committed(self, batch: Batch, horizon: float) -> None:
         """The store has the batch: it may leave memory. What is due before ``horizon`` does not sleep on."""
@@ -163,6 +211,8 @@ class Log:
         self.away_messages -= self.away.discard(first, stop)
         self.sleeping_messages -= self.sleeping.discard(first, stop)
         self._link(batch)
+        if batch.traits.expires:
+            self.expire(batch)
         count = stop - first
         self._here += count
         self.turn.memory_bytes += batch.memory_bytes()
@@ -218,15 +268,19 @@ class Log:
         start = max(self.backlog_from, self.abandoned_to)
         if self.cursors or number <= start:
             return 0
-        count = 0
-        for batch in self.overlapping(start, number):
-            if batch.open:
-                messages = min(number, batch.stop) - max(start, batch.first)
-                count += messages
-                self.settle(batch, messages)
-        count += self._settle_stored(start, number)
+        count = self.unwant(start, number)
         self.abandoned_to = number
         return count
+
+    def unwant(self, start: int, stop: int) -> int:
+        """While there is no channel: these are not kept for one; how many messages that was."""
+        count = 0
+        for batch in self.overlapping(start, stop):
+            if batch.open:
+                messages = min(stop, batch.stop) - max(start, batch.first)
+                count += messages
+                self.settle(batch, messages)
+        return count + self._settle_stored(start, stop)
 
     def unkeep(self, batch: Batch) -> None:
         """One that wanted the batch to stay does no longer."""
@@ -290,6 +344,8 @@ class Log:
         self.away, self.sleeping = Ranges(), Ranges()
         self._here = self.away_messages = self.sleeping_messages = 0
         self.turn.timers.cancel(self)
+        if self.expiry is not None:
+            self.turn.timers.cancel(self.expiry)
 
     def unhold(self) -> None:
         """The grace of the first channel is over."""

@@ -107,9 +107,12 @@ class Topic:
                 journal.batch(log, batch)
                 if traits.due and self._loader.sleeps(log, traits.due):
                     log.sleep(batch)
+                    log.address(batch)
                     continue
             log.append(batch)
             self._windows.keep(log, batch)
+            if traits.channels:
+                log.address(batch)
 
     def rename(self, epoch: Epoch) -> None:
         """Before anything was accepted: the logs to be written bear another epoch."""

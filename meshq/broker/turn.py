@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshq.broker.counters import Counters
 from meshq.broker.effects import BreakSession, BrokerEffect, WantLink
+from meshq.broker.ids import PublishIds
 from meshq.broker.journal import Journal
 from meshq.config import Config
 from meshq.machine.timers import Timers
@@ -47,6 +48,7 @@ class Turn:
         "drained",
         "dying",
         "finishing",
+        "ids",
         "journal",
         "loader",
         "memory_bytes",
@@ -68,6 +70,7 @@ class Turn:
         self.out: list[BrokerEffect] = []
         self.journal = Journal(self)
         self.loader: Loader
+        self.ids = PublishIds(self)
         self.budget_bytes = config.broker.memory_bytes_max
         """What messages may take in memory: above it they stay in the store, or are refused."""
         self.offset_ns = 0

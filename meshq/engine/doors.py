@@ -31,6 +31,7 @@ from meshq.routing.routing import Routing
 from meshq.wire import bodies
 from meshq.wire.fields import error_of
 from meshq.wire.frames import (
+    NO_OPTIONS,
     Ask,
     Capacity,
     Confirmed,
@@ -156,7 +157,8 @@ class Doors:
             door, request, messages, size_bytes = found
             door.messages -= messages
             door.bytes -= size_bytes
-            self._streams.send(door.stream, Confirmed(request, effect.log, effect.first, effect.level))
+            options = {"duplicate": True} if effect.duplicate else NO_OPTIONS
+            self._streams.send(door.stream, Confirmed(request, effect.log, effect.first, effect.level, options))
 
     def unkept(self, effect: Unkept) -> None:
         """The messages of a publish could not be kept at their level: say so."""
@@ -248,7 +250,15 @@ class Doors:
             raise InvalidMessage("no messages: give at least one", code="EMPTY")
         generation = self._routing.known(frame.topic) or self._routing.use_topic(now, frame.topic)
         self._broker.publish(
-            now, token, frame.topic, generation, frame.messages, frame.body, traits=traits, wall_ns=self.wall_ns
+            now,
+            token,
+            frame.topic,
+            generation,
+            frame.messages,
+            frame.body,
+            traits=traits,
+            wall_ns=self.wall_ns,
+            publish_id=wishes.publish_id(frame.options) if frame.options else "",
         )
 
     def _level(self, topic: str, asked: Any) -> int:

@@ -481,6 +481,7 @@ class Engine:
         if recovered.lost:
             self._emit(events.Trouble(f"{recovered.lost} batches were lost with a damaged store"))
         self.broker.recover(now, wall_ns, recovered.logs)
+        self.broker.recover_ids(now, recovered.puts)
         self.routing.recover(now, recovered.puts, recovered.logs)
         self._settle()
         self.broker.recovered(now)

@@ -10,14 +10,18 @@ from typing import Any, Final
 
 from meshq.broker.batch import Traits
 from meshq.config import BrokerConfig
-from meshq.errors import InvalidMessage
-from meshq.names import KEY_CHARACTERS_MAX, LANES, LEVELS
+from meshq.errors import InvalidMessage, InvalidName
+from meshq.machine.settings import TIME_S_MAX
+from meshq.names import KEY_CHARACTERS_MAX, LANES, LEVELS, check_channel
 
+ID_CHARACTERS_MAX: Final = 160
+"""A publish id; clients allow 128, and put a number behind it when one call becomes several publishes."""
+CHANNELS_MAX: Final = 64
 PLAIN: Final = tuple(Traits(level=level) for level in range(len(LEVELS)))
 
 
 def traits(now: float, options: dict[str, Any], level: int, limits: BrokerConfig) -> Traits:
-    """The traits of a publish at that level. Raises InvalidMessage (BAD_DELAY, BAD_KEY, BAD_PRIORITY)."""
+    """The traits of a publish at that level. Raises InvalidMessage (BAD_DELAY, _TTL, _KEY, ...) or InvalidName."""
     if not options:
         return PLAIN[level]
     delay_ms = options.get("delay_ms", 0)
@@ -29,5 +33,27 @@ def traits(now: float, options: dict[str, Any], level: int, limits: BrokerConfig
     lane = options.get("priority", 0)
     if type(lane) is not int or not 0 <= lane < LANES:
         raise InvalidMessage(f"a priority is 0 (the default) to {LANES - 1} (the most urgent)", code="BAD_PRIORITY")
+    ttl_ms = options.get("ttl_ms", 0)
+    if type(ttl_ms) is not int or not 0 <= ttl_ms <= TIME_S_MAX * 1000:
+        raise InvalidMessage(f"a time to live is 0 (none) to {TIME_S_MAX} seconds", code="BAD_TTL")
     due = now + delay_ms / 1000 if delay_ms else 0.0
-    return Traits(due=due, level=level, lane=lane, key=key)
+    expires = now + ttl_ms / 1000 if ttl_ms else 0.0
+    return Traits(due=due, expires=expires, level=level, lane=lane, key=key, channels=_channels(options))
+
+
+def publish_id(options: dict[str, Any]) -> str:
+    """The id of a publish; empty: none. Raises InvalidMessage (BAD_ID)."""
+    found = options.get("id", "")
+    if type(found) is not str or len(found) > ID_CHARACTERS_MAX:
+        raise InvalidMessage(f"an id is text of at most {ID_CHARACTERS_MAX} characters", code="BAD_ID")
+    return found
+
+
+def _channels(options: dict[str, Any]) -> tuple[str, ...]:
+    """The only channels that the messages are for; none named: all. Raises InvalidName."""
+    found = options.get("channels", ())
+    if not found:
+        return ()
+    if type(found) is not list or len(found) > CHANNELS_MAX:
+        raise InvalidName(f"channels are a list of at most {CHANNELS_MAX} names", code="BAD_CHANNEL")
+    return tuple(dict.fromkeys(map(check_channel, found)))

@@ -46,8 +46,8 @@ class TopicSettings(NamedTuple):
     """The same in bytes."""
     full: str = REFUSE
     """Above them a publish is refused (REFUSE), or what waits longest makes room for it (DROP_OLDEST)."""
-    dedupe_window_s: float = 0.0
-    """How long a publish id is remembered; 0: not at all."""
+    dedupe_window_s: float | None = None
+    """How long a publish id is remembered; 0: not at all, None: as long as the node has it."""
     retention_s: float = 0.0
     """How long finished messages are kept for replay; 0: not at all."""
     retention_bytes: int = 0
