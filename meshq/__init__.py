@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from meshq import blocking as blocking
     from meshq.client import Backoff as Backoff
+    from meshq.client import DeadLetter as DeadLetter
+    from meshq.client import DeadLetters as DeadLetters
     from meshq.client import EventStream as EventStream
     from meshq.client import Lease as Lease
     from meshq.client import Mesh as Mesh
     from meshq.client import Message as Message
     from meshq.client import Receipt as Receipt
+    from meshq.client import Redriven as Redriven
     from meshq.client import Subscription as Subscription
     from meshq.client import connect as connect
     from meshq.config import Config as Config
@@ -50,7 +53,8 @@ if TYPE_CHECKING:
 
 _MODULES: Final = {"blocking": "meshq.blocking", "events": "meshq.machine.events"}
 _HOMES: Final = {
-    "meshq.client": "Backoff EventStream Lease Mesh Message Receipt Subscription connect",
+    "meshq.client": "Backoff DeadLetter DeadLetters EventStream Lease Mesh Message Receipt Redriven Subscription"
+    " connect",
     "meshq.config": "Config",
     "meshq.errors": "ChannelDeleted Closed ConfigError Fenced InvalidMessage InvalidName LevelUnavailable MeshError"
     " LocalProtocolError Overloaded PartlyPublished ProtocolError RemoteProtocolError StoreTrouble"

@@ -288,6 +288,26 @@ def connect(*addresses: str, **settings: Any) -> Mesh:
     return Mesh(client.connect(*addresses, **settings), "meshq:client")
 
 
+class DeadLetters:
+    """``client.DeadLetters`` without ``await``."""
+
+    def __init__(self, mesh: Mesh, letters: client.DeadLetters) -> None:
+        self._mesh = mesh
+        self._letters = letters
+
+    def list(self, limit: int = 100) -> Sequence[client.DeadLetter]:
+        """The first of them; they stay where they are."""
+        return self._mesh._run(self._letters.list(limit))
+
+    def redrive(self) -> client.Redriven:
+        """Each goes back to the channel it failed on."""
+        return self._mesh._run(self._letters.redrive())
+
+    def purge(self) -> int:
+        """Throw them away. Returns how many."""
+        return self._mesh._run(self._letters.purge())
+
+
 class Subscription:
     """``client.Subscription`` without ``await``: an iterator of messages, or by ``leases()`` of leases.
 

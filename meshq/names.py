@@ -18,6 +18,8 @@ EPHEMERAL: Final = "#ephemeral"
 DEAD: Final = ".dead"
 DEAD_CHANNEL: Final = "dlq"
 """The channel of a topic of dead letters that is created with it, and keeps them."""
+DEAD_HEADER: Final = "meshq-dead-"
+"""How the headers begin that say of a dead letter what it was."""
 NAME_CHARACTERS_MAX: Final = 64
 LEVELS: Final = ("memory", "disk", "fsync")
 """How safe a message is when its publish is confirmed, by rank: held, committed, committed and synced."""

@@ -17,7 +17,7 @@ from meshq.broker.effects import DeadLetters
 from meshq.broker.extents import Extent
 from meshq.broker.gathering import Publishing
 from meshq.errors import RemoteProtocolError
-from meshq.names import dead_topic, is_dead_topic, message_id
+from meshq.names import DEAD_HEADER, dead_topic, is_dead_topic, message_id
 from meshq.wire import bodies
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ SPARED_S: Final = 60.0
 """When there can be no topic of dead letters, the messages are delivered once more after this time."""
 ATTEMPTS: Final = "attempts"
 BROKEN: Final = "broken"
-PREFIX: Final = "meshq-dead-"
 
 
 class Dying:
@@ -133,7 +132,7 @@ class Undertaker:
             if len(items) != stop - start:
                 raise RemoteProtocolError(f"{len(items)} messages in a body of {stop - start}")
         except RemoteProtocolError:
-            headers = {**self._headers(cursor, dying, start), PREFIX + "messages": str(stop - start)}
+            headers = {**self._headers(cursor, dying, start), DEAD_HEADER + "messages": str(stop - start)}
             item = bodies.item(dying.batch.body[:size_bytes_max], headers, size_bytes_max=size_bytes_max)
             yield bodies.encode([item])
             return
@@ -156,7 +155,7 @@ class Undertaker:
             "first-error": first,
             "last-error": last,
         }
-        return {PREFIX + name: text for name, text in said.items() if text}
+        return {DEAD_HEADER + name: text for name, text in said.items() if text}
 
 
 def with_headers(dead: dict[str, str], own: dict[str, str]) -> dict[str, str]:
@@ -174,7 +173,7 @@ def with_headers(dead: dict[str, str], own: dict[str, str]) -> dict[str, str]:
         room -= 1
         room_bytes -= size_bytes
     if dropped:
-        dead = {**dead, PREFIX + "headers-dropped": str(dropped)}
+        dead = {**dead, DEAD_HEADER + "headers-dropped": str(dropped)}
     return {**kept, **dead}
 
 

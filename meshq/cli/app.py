@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meshq.cli import bench, queues
+from meshq.cli import bench, dlq, queues
 
 app = typer.Typer(
     help="A messaging mesh for services: start a node with `meshq join`, then `meshq pub` and `meshq sub`.",
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.add_typer(bench.app, name="bench")
 app.add_typer(queues.topics, name="topics")
 app.add_typer(queues.channels, name="channels")
+
+app.add_typer(dlq.app, name="dlq")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 Nodes = Annotated[
@@ -135,6 +137,13 @@ def pub(
     delay: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Seconds until the messages are delivered.")
     ] = 0.0,
+    ttl: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Seconds after which nobody wants the messages any more.")
+    ] = 0.0,
+    publish_id: Annotated[
+        str,
+        typer.Option("--id", metavar="ID", help="A second publish with it, within the topic's window, adds nothing."),
+    ] = "",
     key: Annotated[
         str, typer.Option(metavar="KEY", help="Ordering key: those of one key go out one at a time, in order.")
     ] = "",
@@ -153,7 +162,7 @@ def pub(
     """Publish messages and say how many were confirmed."""
     from meshq.cli.pub import pub as command
 
-    wishes = {"delay_s": delay, "key": key, "priority": priority, "level": level}
+    wishes = {"delay_s": delay, "ttl_s": ttl, "id": publish_id, "key": key, "priority": priority, "level": level}
     command(node, topic, bodies, wishes, timeout_s=timeout, as_json=json)
 
 

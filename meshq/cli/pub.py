@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from meshq.cli import client, out
+from meshq.cli.exits import WrongUse
 from meshq.cli.lines import Lines
 from meshq.cli.worker import Worker
 from meshq.client import Mesh, connect
@@ -36,6 +37,8 @@ def pub(
 
     ``wishes`` are keywords of ``Mesh.publish_many``.
     """
+    if wishes["id"] and list(bodies) == ["-"]:
+        raise WrongUse("--id is for messages given as arguments: how standard input is cut into publishes may differ")
     work = _Publishing(topic, wishes, timeout_s)
     done = False
     try:
@@ -60,6 +63,7 @@ class _Publishing:
         self._connected = False
         self.confirmed = 0
         self.level = ""
+        self.duplicate = False
 
     async def run(self, nodes: list[str], bodies: Sequence[str]) -> None:
         """Connect, publish everything, wait for every confirmation. Raises MeshError at the first refusal."""
@@ -100,6 +104,7 @@ class _Publishing:
             raise
         self.confirmed += receipt.count
         self.level = receipt.level
+        self.duplicate = receipt.duplicate
         self._show_progress()
 
     def _show_progress(self) -> None:
@@ -118,12 +123,13 @@ class _Publishing:
         empty = self._lines.empty
         if as_json:
             rate = round(self.confirmed / seconds) if seconds else 0
-            counts = {"confirmed": self.confirmed, "empty": empty, "level": self.level}
+            counts = {"confirmed": self.confirmed, "empty": empty, "level": self.level, "duplicate": self.duplicate}
             out.document({"topic": self._topic, **counts, "seconds": round(seconds, 3), "messages_per_s": rate})
             return
         skipped = f"; {empty:,} empty line{'s' if empty > 1 else ''} left out" if empty else ""
         held = ", held in memory only" if self.level == "memory" else ""
-        print(f"{self.confirmed:,} confirmed{held}{skipped}")
+        known = ", published before under this id" if self.duplicate else ""
+        print(f"{self.confirmed:,} confirmed{held}{known}{skipped}")
 
 
 def _first(group: BaseExceptionGroup[MeshError]) -> MeshError:

@@ -17,6 +17,7 @@ from meshq.client.addresses import AddressBook
 from meshq.client.backoff import Backoff, Wait
 from meshq.client.batch import NO_WISHES, Headers, wishes
 from meshq.client.connection import Connection, Dial, Identity
+from meshq.client.dead_letters import DeadLetters
 from meshq.client.events import Events, EventStream
 from meshq.client.publishing import TIMEOUT_S, Publisher
 from meshq.client.questions import MemberView, Questions, TopicView
@@ -238,6 +239,10 @@ class Mesh:
         return self._subscriptions.make(topic, channel, terms)
 
     # looking and changing
+
+    def dead_letters(self, topic: str, channel: str | None = None) -> DeadLetters:
+        """What was not delivered again of the topic, or of one channel of it: to list, redrive or purge."""
+        return DeadLetters(self, topic, channel)
 
     async def members(self, *, timeout_s: float = TIMEOUT_S) -> list[MemberView]:
         """Every node that the node at the other end knows of, itself included."""

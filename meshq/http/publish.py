@@ -40,8 +40,10 @@ class Publisher:
                 raise Refusal(400, "MSG_EMPTY")
             arguments = query(request)
             topic = topic_of(arguments)
-            delay_s = _delay_s(arguments)
-            await self._mesh.publish(topic, body, delay_s=delay_s, timeout_s=FULL_TIMEOUT_S)
+            delay_s, ttl_s = _delay_s(arguments), _ttl_s(arguments)
+            await self._mesh.publish(
+                topic, body, delay_s=delay_s, ttl_s=ttl_s, id=arguments.get("id", ""), timeout_s=FULL_TIMEOUT_S
+            )
         return ok()
 
     async def mpub(self, request: web.Request) -> web.Response:
@@ -51,7 +53,9 @@ class Publisher:
             topic = topic_of(arguments)
             bodies = self._parts(body, flag(arguments, "binary", False))
             if bodies:
-                await self._mesh.publish_many(topic, bodies, timeout_s=FULL_TIMEOUT_S)
+                await self._mesh.publish_many(
+                    topic, bodies, ttl_s=_ttl_s(arguments), id=arguments.get("id", ""), timeout_s=FULL_TIMEOUT_S
+                )
         return ok()
 
     def _parts(self, body: bytes, binary: bool) -> list[bytes]:
@@ -100,4 +104,12 @@ def _delay_s(arguments: dict[str, str]) -> float:
         return 0.0
     if not _INTEGER.fullmatch(text) or not 0 <= int(text) <= DEFER_MS_MAX:
         raise Refusal(400, "INVALID_DEFER")
+    return int(text) / 1000
+
+
+def _ttl_s(arguments: dict[str, str]) -> float:
+    """The argument ``ttl``, in milliseconds as ``defer`` is; 0: none."""
+    text = arguments.get("ttl", "0")
+    if not _INTEGER.fullmatch(text) or int(text) < 0:
+        raise Refusal(400, "INVALID_TTL")
     return int(text) / 1000
