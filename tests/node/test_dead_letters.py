@@ -132,7 +132,7 @@ async def test_a_ttl_and_an_id_that_cannot_be_are_refused_by_name() -> None:
     async with quick_node() as node:
         for asked, code in (({"ttl_s": -1.0}, "BAD_TTL"), ({"ttl_s": 9e8}, "BAD_TTL"), ({"id": "x" * 129}, "BAD_ID")):
             with pytest.raises(InvalidMessage) as caught:
-                await node.publish("t", b"x", **asked)  # type: ignore[arg-type]
+                await node.publish("t", b"x", **asked)
             assert caught.value.code == code
 
 

@@ -1,0 +1,105 @@
+"""The scenarios of a work queue: poison, messages that are wanted for a time only, publishes repeated under an id.
+
+Their docstrings say which plausible design they break.
+"""
+
+from __future__ import annotations
+
+from meshq.config import BrokerConfig
+from meshq.names import DEAD_CHANNEL, dead_topic
+from meshq.sim.checkers.expired import Expired
+from meshq.sim.checkers.letters import LIMIT, Letters
+from meshq.sim.consumer import ConsumerHabits
+from meshq.sim.crowd import POLITE, some
+from meshq.sim.faults import Fault, Flap
+from meshq.sim.publisher import PublisherHabits
+from meshq.sim.queueing import Fussy, Mourner, Wishes, Wishful
+from meshq.sim.scenario import scenario
+from meshq.sim.stage import Settings, Stage
+
+
+def _wishful(stage: Stage, node: str, habits: PublisherHabits, wishes: Wishes) -> None:
+    name = f"p{len(stage.publishers) + 1}"
+    stage.publishers.append(Wishful(stage.fleet, stage.ledger, name, node, habits, wishes))
+
+
+def _fussy(stage: Stage, node: str, channel: str, habits: ConsumerHabits) -> None:
+    name = f"c{len(stage.consumers) + 1}"
+    stage.consumers.append(Fussy(stage.fleet, stage.ledger, name, node, "orders", channel, habits))
+
+
+def _limited(stage: Stage, *channels: str) -> None:
+    """Every channel has the attempts limit from the start of the active part, and somebody reads the dead letters."""
+    admin = stage.admin(stage.names[0])
+    for channel in channels:
+        stage.act(
+            0.0, admin.ask, "configure", {"topic": "orders", "channel": channel, "settings": {"attempts_max": LIMIT}}
+        )
+    topic = dead_topic("orders")
+    stage.consumers.append(Mourner(stage.fleet, stage.ledger, "mourner", stage.names[-1], topic, DEAD_CHANNEL, POLITE))
+
+
+@scenario("poison", active_s=15.0, more=(Letters,))
+def poison(stage: Stage) -> list[Fault]:
+    """Every consumer refuses some messages, for ever; one consumer never finishes anything, one takes one at a time,
+    one 2,500. Breaks a limit that counts wrongly, dead letters that are lost between two topics or written twice, and
+    poison that keeps others waiting."""
+    rng = stage.rng("poison")
+    for node in stage.names:
+        _wishful(stage, node, PublisherHabits(topics=("orders",), every_s=0.3), Wishes(poison=0.05))
+    quick = (0.001, 0.02)
+    for channel in ("billing", "audit"):
+        for messages, node in zip((1, 2_500, 64), some(rng, stage.names, 3), strict=True):
+            _fussy(stage, node, channel, ConsumerHabits(messages=messages, handle_s=quick, requeue_ms_max=200))
+    _fussy(stage, rng.choice(stage.names), "billing", ConsumerHabits(messages=8, hold=1.0, timeout_ms=60_000))
+    _limited(stage, "billing", "audit")
+    return []
+
+
+@scenario("poison-flapping", active_s=12.0, more=(Letters,))
+def poison_flapping(stage: Stage) -> list[Fault]:
+    """The same with links that are cut all the time. Breaks an attempt that is counted for a link, and an error that
+    is told over one session and counted in another."""
+    rng = stage.rng("poison")
+    for node in stage.names:
+        _wishful(stage, node, PublisherHabits(topics=("orders",), every_s=0.3), Wishes(poison=0.1))
+    for node in some(rng, stage.names, 3):
+        _fussy(stage, node, "billing", ConsumerHabits(messages=64, handle_s=(0.001, 0.1), requeue_ms_max=200))
+    _limited(stage, "billing")
+    one, other = rng.sample(stage.names, 2)
+    return [Flap(at_s=0.5, for_s=10.0, one=one, other=other, every_s=0.2)]
+
+
+def _short_window() -> Settings:
+    return Settings(broker=BrokerConfig(window_s=1.0))
+
+
+@scenario("expiring", active_s=12.0, more=(Expired,), settings=_short_window)
+def expiring(stage: Stage) -> list[Fault]:
+    """Messages are wanted for a moment or some seconds; some consumers are slow, and one channel has none. Breaks what
+    is looked at when it is published only, a time kept by whoever holds the message, and a backlog that stays because
+    nobody comes for it."""
+    rng = stage.rng("expiring")
+    for node in stage.names:
+        habits = PublisherHabits(topics=("orders",), every_s=0.1, delay_share=0.1, delay_ms_max=2_000)
+        _wishful(stage, node, habits, Wishes(ttl_s=rng.choice(((0.05, 0.5), (0.5, 4.0)))))
+    _wishful(stage, rng.choice(stage.names), PublisherHabits(topics=("orders",), every_s=0.1), Wishes())
+    for node in some(rng, stage.names, 2):
+        stage.consumer(node, "orders", "billing", ConsumerHabits(messages=2, handle_s=(0.02, 0.2)))
+    stage.consumer(rng.choice(stage.names), "orders", "audit", POLITE)
+    _wishful(stage, rng.choice(stage.names), PublisherHabits(topics=("unread",), every_s=0.1), Wishes(ttl_s=(0.5, 4.0)))
+    stage.act(0.0, stage.admin(stage.names[0]).ask, "create", {"topic": "unread", "channel": "nobody"})
+    return []
+
+
+@scenario("twice", active_s=12.0)
+def twice(stage: Stage) -> list[Fault]:
+    """Half of all publishes are sent again under the same id, at once or a little later. Breaks an id that is known
+    only once its publish is confirmed, and a second answer with other numbers."""
+    rng = stage.rng("twice")
+    for node in stage.names:
+        _wishful(stage, node, PublisherHabits(topics=("orders",), every_s=0.1), Wishes(again=0.5))
+    for channel in ("billing", "audit"):
+        for node in some(rng, stage.names, 2):
+            stage.consumer(node, "orders", channel, POLITE)
+    return []
