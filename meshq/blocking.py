@@ -216,6 +216,10 @@ class Mesh:
         """``client.Mesh.stats``."""
         return self._run(self._mesh.stats(mesh=mesh, timeout_s=timeout_s))
 
+    def dead_letters(self, topic: str, channel: str | None = None) -> DeadLetters:
+        """``client.Mesh.dead_letters``."""
+        return DeadLetters(self, self._mesh.dead_letters(topic, channel))
+
     def create(
         self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S, **settings: Plain | None
     ) -> None:

@@ -147,7 +147,8 @@ class Borrower:
         error = error or ERRORS.get(reason, "")
         broken = reason == BROKEN
         messages = self._close(log, start, stop, counts=reason in COUNTING, delay_s=delay_s, error=error, broken=broken)
-        self.channel.count_requeued(reason, messages)
+        if not broken:
+            self.channel.count_requeued(reason, messages)
 
     def give_back(self, log: LogId, start: int, stop: int) -> None:
         """O5: never handed over; counts nothing."""

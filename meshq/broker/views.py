@@ -45,6 +45,7 @@ def channel_map(name: str, channel: Channel | None, receiver: Receiver | None, *
         "deferred": deferred,
         "finished": counters.finished,
         "dead": counters.dead,
+        "expired": counters.expired,
         "requeued": counters.requeued,
         "timed_out": counters.timed_out,
         "departed": counters.departed,

@@ -64,7 +64,8 @@ def poison_flapping(stage: Stage) -> list[Fault]:
     for node in stage.names:
         _wishful(stage, node, PublisherHabits(topics=("orders",), every_s=0.3), Wishes(poison=0.1))
     for node in some(rng, stage.names, 3):
-        _fussy(stage, node, "billing", ConsumerHabits(messages=64, handle_s=(0.001, 0.1), requeue_ms_max=200))
+        # Without a delay: one that a consumer asks for after its link ended means nothing, and it cannot know.
+        _fussy(stage, node, "billing", ConsumerHabits(messages=64, handle_s=(0.001, 0.1), requeue_ms_max=1))
     _limited(stage, "billing")
     one, other = rng.sample(stage.names, 2)
     return [Flap(at_s=0.5, for_s=10.0, one=one, other=other, every_s=0.2)]

@@ -1,5 +1,5 @@
 """What dead letters say is true, and there are no others: each is of a message that came back as often as the limit, or
-more often, on the channel it names, with the error that a consumer gave; a message that nobody refuses has one only
+more often, on the channel it names, with an error that a consumer gave; a message that nobody refuses has one only
 where its consumers' processes may have died with it.
 
 That all poison ends there is the statement of ``delivery``: nobody else finishes it.
@@ -29,10 +29,15 @@ class Letters(Checker):
                 self.find(f"the dead letter of {letter.name!r} says {said}")
             elif not letter.name.endswith(POISON) and not deaths:
                 self.find(f"{letter.name!r} was refused by nobody and is a dead letter: {said}")
-            elif letter.name.endswith(POISON) and not deaths and not said.get("last-error", "").startswith(ERROR):
+            elif letter.name.endswith(POISON) and not deaths and not _told(said):
                 self.find(f"the dead letter of {letter.name!r} does not say what its consumers did: {said}")
         if not self.stage.plan:
             counted = Counter((letter.name, letter.said["channel"]) for letter in letters)
             for (name, channel), count in counted.items():
                 if count > 1:
                     self.find(f"{name!r} has {count} dead letters of {channel}")
+
+
+def _told(said: dict[str, str]) -> bool:
+    """Whether a consumer's words are in it: one that never finishes has the message once at most."""
+    return any(said.get(name, "").startswith(ERROR) for name in ("first-error", "last-error"))
