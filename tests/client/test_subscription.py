@@ -130,6 +130,7 @@ async def test_a_failing_handler_requeues_with_the_subscriptions_backoff() -> No
                     raise ValueError("boom")
             await until(lambda: node.all(Req))
         assert node.requeued() == [(1, 2, 750, "requeue")]
+        assert node.all(Req)[0].options == {"error": "ValueError('boom')"}
 
         async with mesh.subscribe("t", "c") as messages:
             node.deliver(node.flow, [b"x"])
@@ -458,3 +459,30 @@ def test_the_moment_is_short_against_the_message_timeout() -> None:
 
 def test_meshes_can_be_made_outside_a_loop() -> None:
     assert isinstance(Lan().mesh(Lan().node()), Mesh)
+
+
+@on_loop
+async def test_an_error_is_clipped_and_may_be_said_by_hand() -> None:
+    lan = Lan()
+    node = lan.node()
+    async with lan.mesh() as mesh:
+        async with mesh.subscribe("t", "c") as messages:
+            node.deliver(node.flow, [b"x", b"y"])
+            (await anext(messages)).requeue(error="\ud800" + "x" * 1_000)
+            (await anext(messages)).requeue()
+        await until(lambda: len(node.all(Req)) == 2)
+        assert [req.options for req in node.all(Req)] == [{"error": "?" + "x" * 199}, {}]
+
+
+@on_loop
+async def test_a_body_that_cannot_be_read_is_given_up_as_broken() -> None:
+    lan = Lan()
+    node = lan.node()
+    async with lan.mesh() as mesh:
+        async with mesh.subscribe("t", "c") as messages:
+            log = LogId("n", 1, 2, 1, 0)
+            node.say(Deliver(node.flow, log, 1, 3, 0, [], b"\xff"))
+            node.deliver(node.flow, [b"good"])
+            assert (await anext(messages)).body == b"good"
+            await until(lambda: node.all(Req))
+        assert node.requeued() == [(1, 3, 0, "broken")]

@@ -122,6 +122,26 @@ def test_a_deferred_message_counts_as_deferred() -> None:
     run(test())
 
 
+def test_a_time_to_live_and_an_id_may_be_given() -> None:
+    async def test() -> None:
+        async with served() as (node, base, session):
+            for path in ("pub?topic=t&id=1", "pub?topic=t&id=1", "mpub?topic=t&id=2", "mpub?topic=t&id=2"):
+                async with session.post(f"{base}/{path}", data=b"x") as response:
+                    assert response.status == 200
+            (topic,) = (await node.stats())["topics"]
+            assert topic["messages"] == 2
+            async with session.post(f"{base}/pub?topic=short&ttl=1", data=b"x") as response:
+                assert response.status == 200
+            async with asyncio.timeout(WAIT_S):
+                while not (await node.stats())["counters"]["broker"]["expired"]:
+                    pass
+            for query, code in (("ttl=-1", "INVALID_TTL"), ("ttl=x", "INVALID_TTL"), (f"id={'x' * 200}", "MSG_BAD_ID")):
+                async with session.post(f"{base}/pub?topic=t&{query}", data=b"x") as response:
+                    assert (response.status, (await response.json())["message"]) == (400, code)
+
+    run(test())
+
+
 def test_concurrent_requests_share_batches() -> None:
     async def test() -> None:
         async with served() as (node, base, session):
