@@ -9,6 +9,7 @@ from meshq.config import BrokerConfig
 from meshq.names import DEAD_CHANNEL, dead_topic
 from meshq.sim.checkers.expired import Expired
 from meshq.sim.checkers.letters import LIMIT, Letters
+from meshq.sim.checkers.served import Served
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.crowd import POLITE, some
 from meshq.sim.faults import Fault, Flap
@@ -39,7 +40,7 @@ def _limited(stage: Stage, *channels: str) -> None:
     stage.consumers.append(Mourner(stage.fleet, stage.ledger, "mourner", stage.names[-1], topic, DEAD_CHANNEL, POLITE))
 
 
-@scenario("poison", active_s=15.0, more=(Letters,))
+@scenario("poison", active_s=15.0, more=(Letters, Served))
 def poison(stage: Stage) -> list[Fault]:
     """Every consumer refuses some messages, for ever; one consumer never finishes anything, one takes one at a time,
     one 2,500. Breaks a limit that counts wrongly, dead letters that are lost between two topics or written twice, and
