@@ -167,10 +167,10 @@ def a_touch_does_nothing(right: Code, strike: Strike) -> Code:
 def a_requeue_forgets_its_delay(right: Code, strike: Strike) -> Code:
     """A message requeued for later is delivered again at once."""
 
-    def put_back(cursor: Cursor, extent: Any, *, counts: bool, delay_s: float = 0.0) -> Any:
+    def put_back(cursor: Cursor, extent: Any, *, counts: bool, delay_s: float = 0.0, **more: Any) -> Any:
         if delay_s > 0:
             strike()
-        return right(cursor, extent, counts=counts)
+        return right(cursor, extent, counts=counts, **more)
 
     return put_back
 
@@ -194,12 +194,12 @@ def of_deferred_messages_one_is_lost(right: Code, strike: Strike) -> Code:
 def what_was_finished_meanwhile_comes_back_too(right: Code, strike: Strike) -> Code:
     """A lease that is closed puts all of it back, also what somebody else has finished."""
 
-    def put_back(cursor: Cursor, extent: Any, *, counts: bool, delay_s: float = 0.0) -> Any:
+    def put_back(cursor: Cursor, extent: Any, **how: Any) -> Any:
         finished, cursor.finished = cursor.finished, Ranges()
         if finished.missing(extent.start, extent.stop) != [(extent.start, extent.stop)]:
             strike()
         try:
-            return right(cursor, extent, counts=counts, delay_s=delay_s)
+            return right(cursor, extent, **how)
         finally:
             cursor.finished = finished
 
