@@ -107,10 +107,12 @@ class Undertaker:
                 cursor.defer(Extent(dying.batch, start, stop), due)
 
     def _bury(self, cursor: Cursor, topic: Topic) -> None:
+        now = self._turn.now
         for dying, start, stop in _unfinished(cursor):
-            level = Traits(level=dying.batch.traits.level)
+            expires = now + topic.settings.ttl_s if topic.settings.ttl_s else 0.0
+            traits = Traits(expires=expires, level=dying.batch.traits.level)
             for body in self._letters(cursor, dying, start, stop):
-                self._intake.keep(topic, Publishing(0, 1, body, self._turn.wall_ns(self._turn.now), level))
+                self._intake.keep(topic, Publishing(0, 1, body, self._turn.wall_ns(now), traits))
             self._finish(cursor, start, stop)
         self._turn.journal.finished_now(cursor)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
+from meshq.broker.broker import Broker
 from meshq.broker.effects import ConsumerEnded, DeadLetters, Hand
-from meshq.machine.effects import Store
-from meshq.machine.store import BatchRow, Finished, Tried
-from meshq.names import dead_topic
+from meshq.config import BrokerConfig, Config
+from meshq.machine.effects import Load, Store
+from meshq.machine.store import BatchRow, ChannelKept, Finished, LogKept, Tried
+from meshq.names import Epoch, dead_topic
 from meshq.wire import bodies
-from tests.broker.test_origin import Node
+from tests.broker.test_origin import WALL_NS, Node
 
 
 class DeadNode(Node):
@@ -19,8 +22,24 @@ class DeadNode(Node):
         super().__init__(**more)
         self.refuses = refuses
         self.asked: list[str] = []
+        self.batches: list[BatchRow] = []
         self.channel("c")
         self.broker.configured(self.now, "t", "c", {"attempts_max": attempts_max})
+
+    @classmethod
+    def recovered(cls, log: LogKept, batches: list[BatchRow]) -> DeadNode:
+        """The next start, which finds this."""
+        node = cls.__new__(cls)
+        Node.__init__(node, store=False)
+        node.refuses, node.asked, node.batches = False, [], batches
+        node.broker = Broker(Config(name="a", broker=BrokerConfig()), Epoch(2, 2), Random(1))
+        node.broker.recover(node.now, WALL_NS, [log])
+        node.broker.topic_born(node.now, "t", 1)
+        node.broker.channel_born(node.now, "t", "c", 1, 100.0, False)
+        node.broker.configured(node.now, "t", "c", {"attempts_max": 2})
+        node.broker.recovered(node.now)
+        node.turn()
+        return node
 
     def turn(self) -> None:
         while effects := self.broker.effects():
@@ -31,6 +50,8 @@ class DeadNode(Node):
                         (self.spare if self.refuses else self.bury)(topic)
                     case Store():
                         self.stores.append(effect)
+                    case Load(token):
+                        self.broker.loaded(self.now, token, self.batches)
                     case Hand():
                         self.hands.append(effect)
                     case ConsumerEnded():
@@ -242,6 +263,34 @@ def test_own_headers_stay_as_far_as_there_is_room() -> None:
     assert headers["h0"] == own["h0"]
     assert int(headers["meshq-dead-headers-dropped"]) == 64 - sum(name in own for name in headers)
     bodies.item(body, headers, size_bytes_max=1 << 20)
+
+
+def test_dead_letters_live_as_long_as_their_topic_says() -> None:
+    node = DeadNode(attempts_max=1)
+    node.broker.topic_born(node.now, "t.dead", 1)
+    node.broker.configured(node.now, "t.dead", "", {"ttl_s": 5.0})
+    node.publish(b"poison")
+    node.consume("c")
+    node.fail("no")
+    assert node.broker.messages_left() == 1
+    node.wait(6.0)
+    assert node.broker.messages_left() == 0
+
+
+def test_attempts_and_errors_are_those_of_before_the_restart() -> None:
+    before = DeadNode(attempts_max=2)
+    before.publish(b"poison")
+    before.consume("c")
+    before.fail("first")
+    log = before.hands[0].log
+    tried = [row for _, row in before.rows(Tried)]
+    batches = [row for _, row in before.rows(BatchRow)]
+    node = DeadNode.recovered(LogKept("t", log, 2, [(1, 2)], [], 20, [ChannelKept("c", 1, 1, 0, [], tried)]), batches)
+    node.consume("c")
+    assert node.hands[0].attempts == [[1, 2, 1]]
+    node.fail("last")
+    ((body, headers),) = node.letters()
+    assert (body, headers["meshq-dead-first-error"], headers["meshq-dead-last-error"]) == (b"poison", "first", "last")
 
 
 def test_names_of_topics_of_dead_letters() -> None:
