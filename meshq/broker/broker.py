@@ -378,7 +378,7 @@ class Broker:
             if peer.outbox:
                 turn.out += [ToPeer(peer.name, frame) for frame in peer.take_outbox()]
         out, turn.out = turn.out, []
-        return turn.ids.answered(out)
+        return turn.ids.answered(out) if turn.ids.pending else out
 
     def _run(self) -> None:
         channels, receivers = self._turn.channels, self._turn.receivers

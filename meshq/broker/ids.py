@@ -47,12 +47,12 @@ class Known:
 class PublishIds:
     """The ids that this origin knows, oldest first."""
 
-    __slots__ = ("_known", "_pending", "_turn")
+    __slots__ = ("_known", "_turn", "pending")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._known: dict[str, Known] = {}
-        self._pending: dict[int, Known] = {}
+        self.pending: dict[int, Known] = {}
         """Those that wait for their confirmation, by token."""
 
     def again(self, topic: Topic, publish_id: str, token: int, count: int) -> bool:
@@ -86,15 +86,15 @@ class PublishIds:
             turn.timers.arm(self, turn.now + SWEEP_S)
         key = _key(topic, publish_id)
         self._known.pop(key, None)
-        self._known[key] = self._pending[token] = Known(key, token, count, turn.now + window_s)
+        self._known[key] = self.pending[token] = Known(key, token, count, turn.now + window_s)
         while len(self._known) > limits.dedupe_ids_max:
             turn.counters.ids_forgotten += 1
             self._forget(next(iter(self._known.values())))
 
     def numbered(self, accepted: list[Accepted]) -> None:
         """At the end of the turn: its publishes are in their logs."""
-        for token, log, first, level in accepted if self._pending else ():
-            known = self._pending.get(token)
+        for token, log, first, level in accepted:
+            known = self.pending.get(token)
             if known is not None:
                 known.log, known.first, known.level = log, first, level
                 if level > MEMORY:
@@ -103,12 +103,10 @@ class PublishIds:
 
     def answered(self, effects: list[BrokerEffect]) -> list[BrokerEffect]:
         """The turn's effects, with the answers to those that waited for another's."""
-        if not self._pending:
-            return effects
         out: list[BrokerEffect] = []
         for effect in effects:
             out.append(effect)
-            if isinstance(effect, (Confirmed, Unkept)) and (known := self._pending.pop(effect.token, None)):
+            if isinstance(effect, (Confirmed, Unkept)) and (known := self.pending.pop(effect.token, None)):
                 out += self._settle(known, effect)
         return out
 

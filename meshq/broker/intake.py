@@ -95,7 +95,8 @@ class Intake:
                 waiting.append(one)
             else:
                 turn.out.append(Confirmed(one.token, one.log, one.first, LEVELS[MEMORY]))
-        turn.ids.numbered(accepted)
+        if turn.ids.pending:
+            turn.ids.numbered(accepted)
         rows, batches, sync = turn.journal.take()
         if rows:
             token = turn.next_serial()
