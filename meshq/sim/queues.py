@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from meshq.config import BrokerConfig
 from meshq.names import DEAD_CHANNEL, dead_topic
+from meshq.sim import swarm
 from meshq.sim.checkers.expired import Expired
 from meshq.sim.checkers.letters import LIMIT, Letters
 from meshq.sim.checkers.served import Served
@@ -70,6 +71,15 @@ def poison_flapping(stage: Stage) -> list[Fault]:
     _limited(stage, "billing")
     one, other = rng.sample(stage.names, 2)
     return [Flap(at_s=0.5, for_s=10.0, one=one, other=other, every_s=0.2)]
+
+
+@scenario("poison-storm", active_s=12.0, more=(Letters,))
+def poison_storm(stage: Stage) -> list[Fault]:
+    """The same with faults of all kinds. Breaks dead letters that go with a link or a consumer's process, attempts that
+    are counted twice, and a topic of dead letters that one side of a partition does not know."""
+    poison_flapping(stage)
+    rng = stage.rng("storm")
+    return swarm.draw(rng, stage.names, swarm.kinds(rng), count=rng.randint(2, 8), within_s=10.0)
 
 
 def _short_window() -> Settings:
