@@ -14,6 +14,7 @@ from meshq.broker.dead import BROKEN
 from meshq.broker.extents import Extent
 from meshq.broker.lease import Lent
 from meshq.broker.parties import ToReceiver
+from meshq.errors import RemoteProtocolError
 from meshq.names import Epoch, LogId
 from meshq.wire.frames import Span
 
@@ -61,8 +62,14 @@ class Borrower:
         """O1: lend the first extent that waits, as far as credit carries it. False when nothing went."""
         channel = self.channel
         cursor = channel.lanes.first(channel.cursors.values())
-        taken = cursor.take(self.messages, self.bytes) if cursor is not None else None
-        if cursor is None or taken is None:
+        if cursor is None:
+            return False
+        try:
+            taken = cursor.take(self.messages, self.bytes)
+        except RemoteProtocolError as exc:
+            cursor.give_up(str(exc))
+            return True
+        if taken is None:
             return False
         self._deliver(cursor, *taken)
         return True
@@ -74,10 +81,15 @@ class Borrower:
         cursor = self.channel.lanes.first(self.channel.cursors.values())
         if cursor is None:
             return False
+        try:
+            least = cursor.least()
+        except RemoteProtocolError as exc:
+            cursor.give_up(str(exc))
+            return False
         back_messages, back_bytes = self.messages, self.bytes
         self.messages = self.bytes = 0
         self.said = True
-        self.to.ready(cursor.least(), back_messages, back_bytes)
+        self.to.ready(least, back_messages, back_bytes)
         return True
 
     def _deliver(self, cursor: Cursor, extent: Extent, size_bytes: int) -> None:

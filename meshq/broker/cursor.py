@@ -256,6 +256,23 @@ class Cursor:
         """Earlier attempts of these messages, where there were any."""
         return self.attempts.within(start, stop) if self.attempts else NO_ATTEMPTS
 
+    def give_up(self, error: str) -> None:
+        """What comes first can't be read (a damaged store gave it back): it is dying, and the next one's turn."""
+        if len(self.returned):
+            first = self.returned.first()
+            self.returned.remove(first)
+            batch, start, stop = first.batch, first.start, first.stop
+        else:
+            assert self.batch is not None, "nothing waits"
+            batch, start, stop = self.batch, self.at, self.batch.stop
+        self.log.turn.counters.broken_bodies += stop - start
+        self.failures.add(start, stop, error, error)
+        for low, high in self.finished.missing(start, stop):
+            doom(self, batch, low, high, broken=True)
+        if self.batch is batch and self.at < stop:
+            self.seek(stop)
+        self.channel.touch()
+
     # coming back
 
     def put_back(

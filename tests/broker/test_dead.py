@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import pytest
+
 from meshq.broker.broker import Broker
 from meshq.broker.effects import ConsumerEnded, DeadLetters, Hand
 from meshq.config import BrokerConfig, Config
@@ -221,6 +223,19 @@ def test_what_the_origin_cannot_read_either_becomes_one_letter_with_the_raw_byte
     ((body, headers),) = node.letters()
     assert body == b"\xff" * len(batch.body)
     assert headers["meshq-dead-messages"] == "2"
+
+
+@pytest.mark.parametrize("messages", [1, 1_000])
+def test_what_the_origin_cannot_read_when_its_turn_comes_is_put_away_and_the_next_one_lent(messages: int) -> None:
+    node = DeadNode()
+    node.publish(b"1", b"2")
+    node.publish(b"good")
+    bad, _ = node.broker._registry.topics["t"].log.batches.values()
+    bad.body = b"\xff" * len(bad.body)
+    node.consume("c", messages=messages)
+    assert node.bodies() == [b"good"]
+    ((_, headers),) = node.letters()
+    assert (headers["meshq-dead-reason"], headers["meshq-dead-messages"]) == ("broken", "2")
 
 
 def test_where_there_can_be_no_topic_messages_are_delivered_once_more_later() -> None:
