@@ -100,6 +100,7 @@ def expiring(stage: Stage) -> list[Fault]:
         stage.consumer(node, "orders", "billing", ConsumerHabits(messages=2, handle_s=(0.02, 0.2)))
     stage.consumer(rng.choice(stage.names), "orders", "audit", POLITE)
     _wishful(stage, rng.choice(stage.names), PublisherHabits(topics=("unread",), every_s=0.1), Wishes(ttl_s=(0.5, 4.0)))
+    stage.consumer(rng.choice(stage.names), "unread", "somebody", POLITE)
     stage.act(0.0, stage.admin(stage.names[0]).ask, "create", {"topic": "unread", "channel": "nobody"})
     return []
 
