@@ -28,7 +28,9 @@ def begin(log: Log, cursor: Cursor, age_s: float, *, exact: bool) -> None:
     since, wanted = max(since, log.abandoned_to), max(wanted, log.abandoned_to)
     open_at(log, cursor, since)
     log.cursors.append(cursor)
-    turn.counters.gaps += _gap(log, wanted)
+    missed = _gap(log, wanted)
+    turn.counters.gaps += missed
+    cursor.channel.counters.missed += missed
 
 
 def open_at(log: Log, cursor: Cursor, since: int) -> None:

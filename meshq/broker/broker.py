@@ -22,10 +22,11 @@ from meshq.broker.existence import Existence
 from meshq.broker.gathering import Publishing
 from meshq.broker.intake import Intake
 from meshq.broker.loading import Loader
+from meshq.broker.peek import Glance, backlog_messages, channel_messages
 from meshq.broker.receiver import Receiver
 from meshq.broker.registry import Registry
 from meshq.broker.turn import Turn, Wanted
-from meshq.broker.why import Why
+from meshq.broker.why import Why, why
 from meshq.broker.window import Windows
 from meshq.config import Config
 from meshq.errors import ChannelDeleted
@@ -419,7 +420,32 @@ class Broker:
         if channel not in found.channels:
             return Why.NO_CHANNEL
         one = found.channels[channel]
-        return views.why(one, self._receivers.get(one.key), unconfirmed=self._intake.unconfirmed())
+        return why(one, self._receivers.get(one.key), unconfirmed=self._intake.unconfirmed())
+
+    def explain(self, now: float, topic: str) -> dict[str, Any]:
+        """What this node knows of why messages of the topic wait, by channel."""
+        self._turn.now = now
+        found = self._registry.topics.get(topic)
+        channels = found.channels if found is not None else {}
+        receivers = {key.channel: one for key, one in self._receivers.items() if key.topic == topic}
+        unconfirmed = self._intake.unconfirmed()
+        return {
+            "backlog": found.messages if found is not None and not channels else 0,
+            "channels": {
+                name: views.explanation(channels.get(name), receivers.get(name), unconfirmed=unconfirmed)
+                for name in dict.fromkeys((*channels, *receivers))
+            },
+        }
+
+    def peek(self, now: float, topic: str, channel: str, glance: Glance) -> dict[str, Any]:
+        """Messages of the channel that are not finished here; without ``channel``: those kept for the first."""
+        self._turn.now = now
+        found = self._registry.topics.get(topic)
+        if found is None or (channel and channel not in found.channels):
+            return {"counts": {}, "messages": []}
+        if channel:
+            return channel_messages(found.channels[channel], found, glance)
+        return backlog_messages(found, self._turn, glance)
 
     def stats(self) -> list[dict[str, Any]]:
         """Every topic with its channels, as the ``stats`` question answers."""

@@ -110,14 +110,16 @@ class ChannelCounters:
     """Of one channel at its origin, in messages."""
 
     __slots__ = (
-        "cancelled", "dead", "departed", "dropped_oldest", "emptied", "expired", "finished", "requeued", "returned",
-        "sessions_lost", "timed_out",
+        "cancelled", "dead", "departed", "dropped_oldest", "emptied", "expired", "finished", "missed", "requeued",
+        "returned", "sessions_lost", "timed_out",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.finished = 0
         """Dead letters among them."""
         self.dead = 0
+        self.missed = 0
+        """At most so many came before the channel was heard of, and were no longer there."""
         self.expired = 0
         """Nobody wanted them any more."""
         self.requeued = 0

@@ -1,4 +1,4 @@
-"""What the broker shows: per topic and channel, and why a channel's messages wait. Reads only."""
+"""What the broker shows: per topic and channel, and what ``why`` is answered from. Reads only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from meshq.broker.channel import Channel
 from meshq.broker.receiver import Receiver
 from meshq.broker.topic import Topic
-from meshq.broker.why import Why
+from meshq.broker.why import Why, reasons, why
 
 
 def topic_map(topic: Topic, receivers: dict[str, Receiver], *, unconfirmed: bool) -> dict[str, Any]:
@@ -62,28 +62,40 @@ def channel_map(name: str, channel: Channel | None, receiver: Receiver | None, *
     }
 
 
-def why(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -> Why:
-    """What the channel's first undelivered message waits for."""
-    if channel.paused and any(cursor.waits() for cursor in channel.cursors.values()):
-        return Why.PAUSED
-    if channel.waits():
-        return _why_waiting(channel, receiver)
-    if receiver is not None and receiver.buffered:
-        return Why.BUFFERED
-    if channel.in_flight():
-        return Why.IN_FLIGHT
-    if channel.deferred():
-        return Why.DEFERRED
-    return Why.UNCONFIRMED if unconfirmed else Why.NONE
+def explanation(channel: Channel | None, receiver: Receiver | None, *, unconfirmed: bool) -> dict[str, Any]:
+    """What ``why`` is answered from, of one channel at this node: as origin, and as the node of its consumers."""
+    told: dict[str, Any] = {"reasons": [], "finished": 0, "missed": 0}
+    if channel is not None:
+        now = channel.turn.now
+        told["finished"] = channel.counters.finished
+        told["missed"] = channel.counters.missed
+        told["reasons"] = [
+            {
+                "why": reason.why.name,
+                "messages": reason.messages,
+                "nodes": reason.nodes,
+                "attempts": reason.attempts,
+                "due_s": round(max(0.0, reason.due - now), 3) if reason.due else None,
+            }
+            for reason in reasons(channel, receiver, unconfirmed=unconfirmed)
+        ]
+    if receiver is not None and receiver.consumers:
+        told["holding"] = _holding(receiver)
+    return told
 
 
-def _why_waiting(channel: Channel, receiver: Receiver | None) -> Why:
-    interested = [borrower for borrower in channel.borrowers.values() if borrower.interested]
-    own = receiver is not None and bool(receiver.consumers)
-    if not interested and not own:
-        return Why.NO_CONSUMER
-    if any(borrower.messages or not borrower.said for borrower in interested if borrower.session):
-        return Why.WRITER_BUSY
-    if own or any(borrower.session for borrower in interested):
-        return Why.NO_CREDIT
-    return Why.PEER_UNREACHABLE
+def _holding(receiver: Receiver) -> dict[str, Any]:
+    """What this node's consumers of a channel have, and how long the one that has it longest."""
+    now = receiver.turn.now
+    consumers = list(receiver.consumers.values())
+    hands = [(hand.due - one.timeout_s, one.timeout_s) for one in consumers for hand in one.hands]
+    taken_at, timeout_s = min(hands, default=(now, 0.0))
+    return {
+        "consumers": len(consumers),
+        "capacity": sum(one.messages for one in consumers),
+        "in_hand": receiver.in_hand_messages,
+        "buffered": receiver.buffered_messages,
+        "longest_s": round(max(0.0, now - taken_at), 3),
+        "timeout_s": timeout_s,
+        "credit": {name: source.messages for name, source in receiver.sources.items() if source.messages},
+    }

@@ -1,22 +1,113 @@
-"""Everything that can keep a message from being delivered: the answer to "why is nothing coming?"."""
+"""Everything that can keep a message from being finished: the answer to "why is it not delivered?".
+
+Decides, for one channel at one origin, what its messages wait for (``reasons``), and which of two reasons is worse.
+What it means over all nodes, and what to do about it, is said by the engine.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import NamedTuple
+
+from meshq.broker.channel import Channel
+from meshq.broker.receiver import Receiver
 
 
 class Why(Enum):
-    """What the first undelivered message of a channel waits for, at this origin."""
+    """What messages wait for. Worst first: what comes earlier hides what comes later."""
 
-    NONE = "nothing waits"
-    NO_TOPIC = "this node has no such topic"
+    NO_TOPIC = "there is no such topic"
     NO_CHANNEL = "the topic has no such channel: its messages are kept for the first"
+    PAUSED = "the channel or its topic is paused"
     NO_CONSUMER = "no node has a consumer on the channel"
-    NO_CREDIT = "every consumer holds as much as it may"
     PEER_UNREACHABLE = "the nodes with consumers have no link to this one"
+    NO_CREDIT = "every consumer holds as much as it may"
     WRITER_BUSY = "a consumer has room, but the link to it is full"
+    LOADING = "in the store only, being read"
+    STORE_TROUBLE = "a node's store does not work: it accepts nothing that is to be kept on disk"
     BUFFERED = "at the consuming node, waiting for a consumer with room"
     IN_FLIGHT = "with consumers, not finished yet"
+    BACKING_OFF = "came back, and is not tried again yet"
     DEFERRED = "not due yet"
     UNCONFIRMED = "accepted, not confirmed yet"
-    PAUSED = "somebody paused the channel, or its topic"
+    STARTING = "a node has no catalog yet: it accepts nothing"
+    DRAINING = "a node is leaving: it accepts nothing"
+    NODE_SILENT = "a node did not answer: what it holds can't be told"
+    NODE_DEAD = "a node is held dead: what it accepted comes when it is back"
+    MISSED = "the channel was heard of late: messages before it are no longer there"
+    NONE = "nothing waits"
+
+
+class Reason(NamedTuple):
+    """Why so many messages of a channel wait at an origin. ``nodes``: whom it is about, with their share if known."""
+
+    why: Why
+    messages: int
+    nodes: dict[str, int]
+    due: float = 0.0
+    """When the next of them is due; 0.0: not known, or not what they wait for."""
+    attempts: int = 0
+    """How often that one was tried."""
+
+
+def reasons(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -> list[Reason]:
+    """What the channel's messages wait for at this origin, worst first; empty when nothing waits."""
+    found: list[Reason] = []
+    in_flight, deferred = channel.in_flight(), channel.deferred()
+    if channel.waits() or _hungry(channel):
+        found.append(_waiting(channel, receiver, max(1, channel.unfinished() - in_flight - deferred)))
+    if receiver is not None and receiver.buffered:
+        found.append(Reason(Why.BUFFERED, receiver.buffered_messages, {}))
+    if in_flight:
+        found.append(Reason(Why.IN_FLIGHT, in_flight, _holders(channel)))
+    if deferred:
+        found.append(_deferred(channel, deferred))
+    if unconfirmed:
+        found.append(Reason(Why.UNCONFIRMED, 0, {}))
+    return found
+
+
+def why(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -> Why:
+    """The worst of the reasons."""
+    found = reasons(channel, receiver, unconfirmed=unconfirmed)
+    return found[0].why if found else Why.NONE
+
+
+def _hungry(channel: Channel) -> bool:
+    """Whether what would be handed out next lies in the store only."""
+    return any(cursor.hungry for cursor in channel.cursors.values())
+
+
+def _waiting(channel: Channel, receiver: Receiver | None, messages: int) -> Reason:
+    """Why what could be handed out is not."""
+    interested = [borrower for borrower in channel.borrowers.values() if borrower.interested]
+    linked = [borrower for borrower in interested if borrower.session]
+    own = channel.own if receiver is not None and receiver.consumers else None
+    if not interested and own is None:
+        return Reason(Why.NO_CONSUMER, messages, {})
+    if not linked and own is None:
+        return Reason(Why.PEER_UNREACHABLE, messages, {borrower.name: 0 for borrower in interested})
+    if not channel.waits():
+        return Reason(Why.LOADING, messages, {})
+    busy = {one.name: one.messages for one in linked if one.messages or not one.said}
+    if busy:
+        return Reason(Why.WRITER_BUSY, messages, busy)
+    return Reason(Why.NO_CREDIT, messages, {one.name: one.leased() for one in (*([own] if own else []), *linked)})
+
+
+def _deferred(channel: Channel, messages: int) -> Reason:
+    """The next due tells of which kind they are; one that came back is backing off."""
+    first = min((cursor.deferred[0] for cursor in channel.cursors.values() if cursor.deferred), default=None)
+    if first is None:
+        return Reason(Why.DEFERRED, messages, {})
+    due, _, extent = first
+    cursor = next(one for one in channel.cursors.values() if one.deferred and one.deferred[0] is first)
+    tried = cursor.tried(extent.start, extent.stop)
+    attempts = max((count for _, _, count in tried), default=0)
+    return Reason(Why.BACKING_OFF if attempts else Why.DEFERRED, messages, {}, due, attempts)
+
+
+def _holders(channel: Channel) -> dict[str, int]:
+    """Who holds how much of what is in flight."""
+    borrowers = (*([channel.own] if channel.own is not None else []), *channel.borrowers.values())
+    return {borrower.name: leased for borrower in borrowers if (leased := borrower.leased())}

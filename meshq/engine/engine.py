@@ -22,10 +22,11 @@ from meshq.engine.counters import Counters
 from meshq.engine.doors import Doors
 from meshq.engine.greeting import Greeting
 from meshq.engine.hearsay import Hearsay
+from meshq.engine.inside import Inside
 from meshq.engine.links import Link, Links
 from meshq.engine.peers import forget_peer, keep_peer, known_peers
 from meshq.engine.post import Post
-from meshq.engine.questions import Questions
+from meshq.engine.questions import Gatherer, Questions
 from meshq.engine.streams import Role, Stream, Streams
 from meshq.engine.unused import Unused
 from meshq.engine.verbs import Verbs
@@ -110,7 +111,9 @@ class Engine:
             config, self.membership, self.routing, self.broker, self.links, self._streams, self.counters
         )
         self._verbs = Verbs(self.routing, self._wall_ns)
-        self._questions = Questions(config, self._streams, self.links, self.membership, self._kinds())
+        self._inside = Inside(config, self.membership, self.routing, self.broker, self.links)
+        gatherers: dict[str, Gatherer] = {"peek": self._inside.gather_peek, "why": self._inside.gather_why}
+        self._questions = Questions(config, self._streams, self.links, self.membership, self._kinds(), gatherers)
         unused = Unused(config.routing, self.membership, self.routing, self.broker)
         self._timed = (
             self.membership,
@@ -573,7 +576,13 @@ class Engine:
             "ping": views.ping,
             **self._verbs.kinds,
             "drain": self._drain_asked,
+            "peek": self._inside.peek,
+            "why": self._why_asked,
         }
+
+    def _why_asked(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        self._inside.refusing = self._refusing()
+        return self._inside.why(now, arguments)
 
     def _drain_asked(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
         timeout_s = arguments.get("timeout_s", 5)

@@ -7,7 +7,7 @@ that the broker's sessions begin and end with it. Messages and credit are the br
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from meshq.broker.broker import Broker
 from meshq.config import Config
@@ -59,6 +59,13 @@ class Link:
         self.used_at = now
 
 
+class Trouble(NamedTuple):
+    """A node that can't be dialled: since when, and how the last dial ended."""
+
+    since: float
+    how: str
+
+
 class Links:
     """All links of a node, by the name at their other end."""
 
@@ -82,6 +89,7 @@ class Links:
         self._links: dict[str, Link] = {}
         self._dials: dict[str, Stream] = {}
         self._failures: dict[str, int] = {}
+        self._troubles: dict[str, Trouble] = {}
         self._timers: Timers[tuple[str, str]] = Timers()
         self.on_gossip: Callable[[float, bytes, Address, int], None]
         self.on_ask: Callable[[float, Stream, Ask], None]
@@ -96,6 +104,10 @@ class Links:
     def get(self, name: str) -> Link | None:
         """The link to that node, when it is up."""
         return self._links.get(name)
+
+    def troubles(self) -> list[tuple[str, Trouble]]:
+        """The live nodes that could not be dialled since the last link to them, by name."""
+        return sorted(self._troubles.items())
 
     def send(self, name: str, frame: Frame) -> bool:
         """Queue a frame for that node; False when there is no link."""
@@ -164,6 +176,8 @@ class Links:
         elif self._dials.get(stream.name) is stream:
             del self._dials[stream.name]
             self._failures[stream.name] = self._failures.get(stream.name, 0) + 1
+            before = self._troubles.get(stream.name)
+            self._troubles[stream.name] = Trouble(before.since if before is not None else now, reason)
             if self._failures[stream.name] == CALLS_BEFORE_ASKING:
                 self.on_call(now, stream.name)
             self._redial(now, stream.name)
@@ -176,6 +190,7 @@ class Links:
         self._end_dial(name)
         self._timers.cancel(("dial", name))
         self._failures.pop(name, None)
+        self._troubles.pop(name, None)
 
     def superseded(self, now: float, name: str, epoch: Epoch) -> None:
         """A later start of the member is known: a link to the earlier one is over."""
@@ -225,6 +240,7 @@ class Links:
             del self._dials[name]
         self._links[name] = link
         self._failures.pop(name, None)
+        self._troubles.pop(name, None)
         self._timers.cancel(("dial", name))
         self._timers.arm(("beat", name), now + self._config.link.heartbeat_s)
         self._timers.arm(("idle", name), now + IDLE_CHECK_S)

@@ -1,23 +1,25 @@
 """Questions that one side of a stream asks the other, and the fan-out of one to the whole mesh.
 
-Decides which kinds exist, their bounds and deadlines. The answers are plain maps made by ``views``.
-A fan-out names those that did not answer.
+Decides which kinds exist, their bounds and deadlines. The answers are plain maps made by ``views`` and ``inside``.
+A fan-out names those that did not answer; what comes of it is the answers by node, or what a gatherer makes of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from meshq.config import Config
 from meshq.engine.links import Links
 from meshq.engine.streams import Stream, Streams
-from meshq.errors import MeshError
+from meshq.errors import MeshError, Overloaded
 from meshq.machine.timers import Timers
 from meshq.membership.membership import Membership
 from meshq.wire.frames import Answer, Ask
 
-Answerer = Callable[[float, dict[str, Any]], Any]
+Answerer: TypeAlias = Callable[[float, dict[str, Any]], Any]
+Gatherer: TypeAlias = Callable[[dict[str, Any], list[str], dict[str, Any]], Any]
+"""From the answers by node, the nodes that gave none and the arguments to one answer. May raise MeshError."""
 
 DEADLINE_MS_MAX: Final = 60_000
 FANS_MAX: Final = 256
@@ -26,7 +28,7 @@ FANS_MAX: Final = 256
 class Fan:
     """One question to all members, on its way."""
 
-    __slots__ = ("arguments", "asked", "kind", "missing", "number", "results", "stream")
+    __slots__ = ("arguments", "asked", "kind", "missing", "number", "refused", "results", "stream")
 
     def __init__(self, stream: Stream, ask: Ask, own: dict[str, Any]) -> None:
         self.stream = stream
@@ -36,19 +38,28 @@ class Fan:
         self.results = own
         self.missing: dict[str, None] = {}
         self.asked: dict[str, None] = {}
+        self.refused: dict[str, None] = {}
+        """Those that answered that they can't."""
 
 
 class Questions:
-    """Answers clients and nodes. ``kinds`` maps each kind to what answers it here."""
+    """Answers clients and nodes: ``kinds`` says what answers each kind here, ``gatherers`` what joins answers."""
 
     def __init__(
-        self, config: Config, streams: Streams, links: Links, membership: Membership, kinds: dict[str, Answerer]
+        self,
+        config: Config,
+        streams: Streams,
+        links: Links,
+        membership: Membership,
+        kinds: dict[str, Answerer],
+        gatherers: dict[str, Gatherer],
     ) -> None:
         self._config = config
         self._streams = streams
         self._links = links
         self._membership = membership
         self._kinds = kinds
+        self._gatherers = gatherers
         self._fans: dict[int, Fan] = {}
         self._numbers = 0
         self._timers: Timers[int] = Timers()
@@ -60,12 +71,15 @@ class Questions:
             known = ", ".join(sorted(self._kinds))
             self._streams.send(stream, Answer(ask.number, "UNKNOWN", f"no question {ask.kind[:32]!r}; known: {known}"))
             return
+        mesh = ask.arguments.get("mesh") is True
         try:
+            if mesh and len(self._fans) >= FANS_MAX:
+                raise Overloaded(f"{FANS_MAX} questions to the whole mesh are open: ask again", limit="fans_max")
             value = answerer(now, ask.arguments)
         except MeshError as exc:
             self._streams.send(stream, Answer(ask.number, exc.code, str(exc)))
             return
-        if ask.arguments.get("mesh") is True and len(self._fans) < FANS_MAX:
+        if mesh:
             self._fan_out(now, Fan(stream, ask, {self._config.name: value}), ask.deadline_ms)
         else:
             self._streams.send(stream, Answer(ask.number, "", value))
@@ -75,10 +89,12 @@ class Questions:
         fan = self._fans.get(answer.number)
         if fan is None or name not in fan.missing:
             return
-        if not answer.code:
+        if answer.code:
+            fan.refused[name] = None
+        else:
             del fan.missing[name]
             fan.results[name] = answer.value
-        if not fan.missing:
+        if len(fan.missing) == len(fan.refused):
             self._finish(answer.number, fan)
 
     def link_up(self, now: float, name: str) -> None:
@@ -119,5 +135,12 @@ class Questions:
     def _finish(self, number: int, fan: Fan) -> None:
         del self._fans[number]
         self._timers.cancel(number)
-        value = {"nodes": fan.results, "missing": list(fan.missing)}
+        missing, gather = list(fan.missing), self._gatherers.get(fan.kind)
+        try:
+            value = (
+                gather(fan.results, missing, fan.arguments) if gather else {"nodes": fan.results, "missing": missing}
+            )
+        except MeshError as exc:
+            self._streams.send(fan.stream, Answer(fan.number, exc.code, str(exc)))
+            return
         self._streams.send(fan.stream, Answer(fan.number, "", value))

@@ -385,6 +385,14 @@ class Routing:
         """Every topic with its channels and, per channel, how many consumers each node has; sorted by name."""
         return self._view.topics()
 
+    def topic(self, topic: str) -> dict[str, Any] | None:
+        """One of them; None when it does not exist."""
+        return self._view.topic(topic)
+
+    def consumers_at(self, name: str, topic: str, channel: str) -> int:
+        """How many consumers another node has there as last heard, though it may be dead by now."""
+        return self._interest.consumers(name, (topic, channel))
+
     # inside: what is kept
 
     def _wall_ms(self, now: float) -> int:

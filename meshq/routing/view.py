@@ -21,6 +21,14 @@ class View:
         self._interest = interest
         self._news = news
 
+    def topic(self, name: str) -> dict[str, Any] | None:
+        """The same of one topic; None when it does not exist."""
+        topic = self._catalog.topics.get(name)
+        fleeting = [channel for its, channel in self._ephemerals.channels if its == name]
+        if topic is not None and not topic.dead:
+            return self._topic(name, topic.generation, fleeting)
+        return self._topic(name, GENERATION, fleeting) if name in self._ephemerals.topics else None
+
     def topics(self) -> list[dict[str, Any]]:
         """Every topic with its channels and, per channel, how many consumers each node has."""
         shown = {topic.name: topic.generation for topic in self._catalog.topics.values() if not topic.dead}
