@@ -27,7 +27,7 @@ from meshq.client.batch import Headers
 from meshq.client.events import EventStream
 from meshq.client.extent import Extent
 from meshq.client.publishing import TIMEOUT_S
-from meshq.client.questions import MemberView, TopicView
+from meshq.client.questions import MemberView, PeekView, TopicView, WhyView
 from meshq.client.receipts import Receipt
 from meshq.errors import Closed
 from meshq.machine.events import Event
@@ -219,6 +219,22 @@ class Mesh:
     def dead_letters(self, topic: str, channel: str | None = None) -> DeadLetters:
         """``client.Mesh.dead_letters``."""
         return DeadLetters(self, self._mesh.dead_letters(topic, channel))
+
+    def peek(
+        self,
+        topic: str,
+        channel: str | None = None,
+        *,
+        limit: int = 10,
+        whole_bodies: bool = False,
+        timeout_s: float = TIMEOUT_S,
+    ) -> PeekView:
+        """``client.Mesh.peek``."""
+        return self._run(self._mesh.peek(topic, channel, limit=limit, whole_bodies=whole_bodies, timeout_s=timeout_s))
+
+    def why(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> WhyView:
+        """``client.Mesh.why``."""
+        return self._run(self._mesh.why(topic, channel, timeout_s=timeout_s))
 
     def create(
         self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S, **settings: Plain | None

@@ -208,6 +208,38 @@ def stats(
 
 
 @app.command()
+def peek(
+    topic: Topic,
+    channel: Annotated[
+        str, typer.Argument(metavar="[CHANNEL]", help="None: what a topic without channels keeps for its first.")
+    ] = "",
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1000, help="So many in flight, queued and deferred.")
+    ] = 10,
+    body: Annotated[bool, typer.Option("--body", help="Whole bodies, not their beginnings.")] = False,
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """Look at a channel's messages without taking any."""
+    from meshq.cli.inside import peek as command
+
+    command(node, topic, channel, limit=limit, whole=body, as_json=json)
+
+
+@app.command()
+def why(
+    topic: Topic,
+    channel: Annotated[str, typer.Argument(metavar="[CHANNEL]", help="None: all of them.")] = "",
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """Why messages are not delivered, and what to do."""
+    from meshq.cli.inside import why as command
+
+    command(node, topic, channel, as_json=json)
+
+
+@app.command()
 def demo(
     messages: Annotated[int, typer.Option(metavar="N", min=1000, help="How many to publish.")] = 20_000,
     json: Json = False,

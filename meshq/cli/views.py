@@ -18,7 +18,7 @@ _COUNTS: Final = ("depth", "in_flight", "deferred", "finished", "requeued", "tim
 
 def members(nodes: Sequence[str] | None, *, as_json: bool) -> None:
     """Every member that the node knows, itself first."""
-    found = _ask(nodes, lambda mesh: mesh.members())
+    found = ask(nodes, lambda mesh: mesh.members())
     if as_json:
         out.document(found)
         return
@@ -39,7 +39,7 @@ def members(nodes: Sequence[str] | None, *, as_json: bool) -> None:
 
 def topics(nodes: Sequence[str] | None, *, as_json: bool) -> None:
     """The catalog: a line for each channel, and for each topic that has none."""
-    found = _ask(nodes, lambda mesh: mesh.topics())
+    found = ask(nodes, lambda mesh: mesh.topics())
     if as_json:
         out.document(found)
         return
@@ -68,7 +68,7 @@ def channels(nodes: Sequence[str] | None, topic: str, *, as_json: bool) -> None:
 
 def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
     """The messages of each channel, over all nodes; those that did not answer are named."""
-    found = _ask(nodes, lambda mesh: mesh.stats(mesh=not local))
+    found = ask(nodes, lambda mesh: mesh.stats(mesh=not local))
     if as_json:
         out.document(found)
         return
@@ -132,7 +132,9 @@ def version(*, as_json: bool) -> None:
         print(f"meshq {RELEASE}")
 
 
-def _ask(nodes: Sequence[str] | None, question: Callable[[Any], Awaitable[T]]) -> T:
+def ask(nodes: Sequence[str] | None, question: Callable[[Any], Awaitable[T]]) -> T:
+    """What ``question`` has to tell, asked of a client of one of ``nodes``."""
+
     async def main() -> T:
         from meshq.client import connect
 

@@ -20,7 +20,7 @@ from meshq.client.connection import Connection, Dial, Identity
 from meshq.client.dead_letters import DeadLetters
 from meshq.client.events import Events, EventStream
 from meshq.client.publishing import TIMEOUT_S, Publisher
-from meshq.client.questions import MemberView, Questions, TopicView
+from meshq.client.questions import MemberView, PeekView, Questions, TopicView, WhyView
 from meshq.client.receipts import Receipt
 from meshq.client.registry import Subscriptions
 from meshq.client.subscription import Subscription, Terms
@@ -257,6 +257,34 @@ class Mesh:
     async def stats(self, *, mesh: bool = False, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
         """The node's counters; with ``mesh`` those of all: ``{"nodes": {name: stats}, "missing": [name]}``."""
         found: dict[str, Any] = await self.ask("stats", {"mesh": True} if mesh else {}, timeout_s=timeout_s)
+        return found
+
+    async def peek(
+        self,
+        topic: str,
+        channel: str | None = None,
+        *,
+        limit: int = 10,
+        whole_bodies: bool = False,
+        timeout_s: float = TIMEOUT_S,
+    ) -> PeekView:
+        """Look at messages without taking any: of all nodes, at most ``limit`` (1,000) in flight, queued and deferred.
+
+        Without ``channel`` at those that a topic without channels keeps for its first. In flight the oldest come
+        first, queued and deferred those that are next. Of a body the first 120 bytes are shown, or with
+        ``whole_bodies`` all of it; an answer has at most a megabyte. Raises MeshError (NOT_FOUND).
+        """
+        arguments = {**_names(topic, channel), "mesh": True, "limit": limit, "body": whole_bodies}
+        found: PeekView = await self.ask("peek", arguments, timeout_s=timeout_s)
+        return found
+
+    async def why(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> WhyView:
+        """Why the messages of a topic, or one channel of it, are not delivered: all nodes are asked.
+
+        One answer per channel, each with what was found, worst first, in words and with what to do. That there is no
+        such topic or channel is an answer as well.
+        """
+        found: WhyView = await self.ask("why", {**_names(topic, channel), "mesh": True}, timeout_s=timeout_s)
         return found
 
     async def create(

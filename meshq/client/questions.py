@@ -59,6 +59,79 @@ class TopicView(TypedDict, total=False):
     messages: int
 
 
+class PeekedMessage(TypedDict, total=False):
+    """A message as it stands, not taken. Later versions may add keys."""
+
+    id: str
+    origin: str
+    """The node that accepted it and owns it."""
+    log: list[Any]
+    number: int
+    state: str
+    """in_flight, queued or deferred."""
+    at: str
+    """The node whose consumer holds it; empty when none does."""
+    age_s: float
+    """Since it was accepted, by its origin's clock; missing of what is on disk only, as are the bytes and the body."""
+    accepted_ns: int
+    attempts: int
+    """How often it was handed to a consumer, this time included."""
+    last_error: str
+    due_s: float
+    """In how long it is due; missing of what is not deferred, or not due within a minute and on disk only."""
+    due_ns: int
+    on_disk: bool
+    """It is in its origin's store only, and is not read for a look."""
+    held_back: bool
+    """An earlier message of its key is not finished."""
+    bytes: int
+    """Of the whole body."""
+    body: bytes
+    """Its begin, or all of it."""
+    headers: dict[str, str]
+
+
+class PeekView(TypedDict):
+    """What stands in a channel, over all nodes."""
+
+    topic: str
+    channel: str
+    counts: dict[str, int]
+    """Messages by state: in_flight, queued, deferred."""
+    messages: list[PeekedMessage]
+    missing: list[str]
+    """Nodes that did not answer: what they hold is not shown."""
+
+
+class Finding(TypedDict):
+    """Something that keeps messages of a channel from being finished."""
+
+    why: str
+    """A name of ``meshq.broker.why.Why``: NO_CONSUMER, IN_FLIGHT, NONE and so on."""
+    messages: int
+    nodes: list[str]
+    text: str
+    """What it is, in words."""
+    next: str
+    """What to do about it."""
+
+
+class ChannelAnswer(TypedDict):
+    """Why a channel's messages wait; ``channel`` is empty when the topic has none."""
+
+    channel: str
+    findings: list[Finding]
+    """Worst first, never empty."""
+
+
+class WhyView(TypedDict):
+    """Why a topic's messages wait, over all nodes."""
+
+    topic: str
+    answers: list[ChannelAnswer]
+    missing: list[str]
+
+
 class Questions:
     """The desk of questions: one answer each, or an error by the deadline."""
 
