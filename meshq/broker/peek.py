@@ -52,6 +52,8 @@ class Span(NamedTuple):
     """The node that holds them."""
     due: float = 0.0
     cursor: Cursor | None = None
+    held_back: bool = False
+    """An earlier message of their key is not finished."""
 
 
 def channel_messages(channel: Channel, topic: Topic, glance: Glance) -> dict[str, Any]:
@@ -99,11 +101,15 @@ def _in_flight(channel: Channel, most: int) -> list[Span]:
 
 
 def _queued(cursor: Cursor, most: int) -> list[Span]:
-    """What came back goes out first, then what is ahead."""
+    """What came back goes out first, then what is ahead, then what waits behind its key."""
     log = cursor.log
     back = [Span(log, one.start, one.stop, QUEUED, one.batch, cursor=cursor) for one in islice(cursor.returned, most)]
     ahead = [span for span in islice(_ahead(cursor), most) if span.state == QUEUED]
-    return [*back, *ahead]
+    held = [
+        Span(log, one.start, one.stop, QUEUED, one.batch, cursor=cursor, held_back=True)
+        for one in islice(cursor.channel.keyed.waiting(cursor), most)
+    ]
+    return [*back, *ahead, *held]
 
 
 def _deferred(cursor: Cursor, most: int) -> list[Span]:
@@ -163,7 +169,7 @@ def _kept(log: Log) -> Iterator[Span]:
 def _shown(topic: str, turn: Turn, lists: list[list[Span]], glance: Glance) -> list[dict[str, Any]]:
     """Of each list the first messages; each has its share of the bytes, and leaves the rest to the next."""
     shown: list[dict[str, Any]] = []
-    left_bytes = glance.size_bytes
+    left_bytes, lists = glance.size_bytes, [spans for spans in lists if spans]
     for at, spans in enumerate(lists):
         share_bytes = left_bytes // (len(lists) - at)
         numbers = ((span, number) for span in spans for number in range(span.start, span.stop))
@@ -197,6 +203,8 @@ def _entry(
     if span.due:
         entry["due_ns"] = turn.wall_ns(span.due)
         entry["due_s"] = round(max(0.0, span.due - turn.now), 3)
+    if span.held_back:
+        entry["held_back"] = True
     if batch is None:
         return entry, 0
     entry["accepted_ns"] = batch.accepted_ns

@@ -29,6 +29,7 @@ class Why(Enum):
     IN_FLIGHT = "with consumers, not finished yet"
     BACKING_OFF = "came back, and is not tried again yet"
     DEFERRED = "not due yet"
+    HELD_BACK = "an earlier message of their key is not finished"
     UNCONFIRMED = "accepted, not confirmed yet"
     STARTING = "a node has no catalog yet: it accepts nothing"
     DRAINING = "a node is leaving: it accepts nothing"
@@ -53,22 +54,27 @@ class Reason(NamedTuple):
 def reasons(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -> list[Reason]:
     """What the channel's messages wait for at this origin, worst first; empty when nothing waits."""
     found: list[Reason] = []
-    in_flight, deferred = channel.in_flight(), channel.deferred()
+    in_flight, deferred, held_back = channel.in_flight(), channel.deferred(), _held_back(channel)
     if channel.waits() or _hungry(channel):
-        found.append(_waiting(channel, receiver, max(1, channel.unfinished() - in_flight - deferred)))
+        why, nodes = _waiting(channel, receiver)
+        found.append(Reason(why, max(1, channel.unfinished() - in_flight - deferred - held_back), nodes))
     if receiver is not None and receiver.buffered:
         found.append(Reason(Why.BUFFERED, receiver.buffered_messages, {}))
     if in_flight:
         found.append(Reason(Why.IN_FLIGHT, in_flight, _holders(channel)))
     if deferred:
         found.append(_deferred(channel, deferred))
+    if held_back:
+        found.append(Reason(Why.HELD_BACK, held_back, {}))
     if unconfirmed:
         found.append(Reason(Why.UNCONFIRMED, 0, {}))
     return found
 
 
 def why(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -> Why:
-    """The worst of the reasons."""
+    """The worst of the reasons. What is handed out next is all that is asked for: most calls count nothing."""
+    if channel.waits() or _hungry(channel):
+        return _waiting(channel, receiver)[0]
     found = reasons(channel, receiver, unconfirmed=unconfirmed)
     return found[0].why if found else Why.NONE
 
@@ -78,21 +84,27 @@ def _hungry(channel: Channel) -> bool:
     return any(cursor.hungry for cursor in channel.cursors.values())
 
 
-def _waiting(channel: Channel, receiver: Receiver | None, messages: int) -> Reason:
-    """Why what could be handed out is not."""
+def _held_back(channel: Channel) -> int:
+    """Messages that wait behind others of their key."""
+    waiting = (extent for cursor in channel.cursors.values() for extent in channel.keyed.waiting(cursor))
+    return sum(extent.stop - extent.start for extent in waiting)
+
+
+def _waiting(channel: Channel, receiver: Receiver | None) -> tuple[Why, dict[str, int]]:
+    """Why what could be handed out is not, and which nodes that is about."""
     interested = [borrower for borrower in channel.borrowers.values() if borrower.interested]
     linked = [borrower for borrower in interested if borrower.session]
     own = channel.own if receiver is not None and receiver.consumers else None
     if not interested and own is None:
-        return Reason(Why.NO_CONSUMER, messages, {})
+        return Why.NO_CONSUMER, {}
     if not linked and own is None:
-        return Reason(Why.PEER_UNREACHABLE, messages, {borrower.name: 0 for borrower in interested})
+        return Why.PEER_UNREACHABLE, {borrower.name: 0 for borrower in interested}
     if not channel.waits():
-        return Reason(Why.LOADING, messages, {})
+        return Why.LOADING, {}
     busy = {one.name: one.messages for one in linked if one.messages or not one.said}
     if busy:
-        return Reason(Why.WRITER_BUSY, messages, busy)
-    return Reason(Why.NO_CREDIT, messages, {one.name: one.leased() for one in (*([own] if own else []), *linked)})
+        return Why.WRITER_BUSY, busy
+    return Why.NO_CREDIT, {one.name: one.leased() for one in (*([own] if own else []), *linked)}
 
 
 def _deferred(channel: Channel, messages: int) -> Reason:

@@ -187,6 +187,11 @@ class _Case:
         when = f"the next is due in {_span(first.due_s)}" if first.due_s is not None else "none within a minute"
         return f"{_messages(messages)} {_are(messages)} deferred; {when}", "nothing is wrong: wait until then", said
 
+    def _held_back(self, said: dict[str, Said]) -> tuple[str, str, Iterable[str]]:
+        messages = sum(one.messages for one in said.values())
+        text = f"{_waiting(_counts(said))} behind an earlier message of {_its(messages)} key that is not finished"
+        return text, f"see which are in flight or deferred: `meshq peek {self._name}`", said
+
     def _unconfirmed(self, said: dict[str, Said]) -> tuple[str, str, Iterable[str]]:
         text = f"a publish is not confirmed yet: the store of {_list(said)} is writing"
         return text, "it passes; if it stays, look at the disk and at `meshq stats`", said
@@ -204,7 +209,8 @@ class _Case:
 
     def _nothing(self) -> Finding:
         consumers = sum(one.consumers for one in self._held.values())
-        text = f"nothing waits: {_messages(self._finished)} {_are(self._finished)} finished"
+        since = "since the nodes started"
+        text = f"nothing waits: {_messages(self._finished)} {_has_been(self._finished)} finished {since}"
         text += f", {consumers} consumer{'s' if consumers != 1 else ''} listen{'s' if consumers == 1 else ''}"
         return _finding(
             Why.NONE, 0, (), text, f"publish: `meshq pub {self._topic} BODY`; is it the topic you publish to?"
@@ -250,6 +256,7 @@ _SPEECH: Final[dict[Why, Callable[[_Case, dict[str, Said]], tuple[str, str, Iter
     Why.IN_FLIGHT: _Case._in_flight,
     Why.BACKING_OFF: _Case._backing_off,
     Why.DEFERRED: _Case._deferred,
+    Why.HELD_BACK: _Case._held_back,
     Why.UNCONFIRMED: _Case._unconfirmed,
 }
 
@@ -281,6 +288,10 @@ def _messages(count: int) -> str:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
+
+
+def _has_been(count: int) -> str:
+    return "has been" if count == 1 else "have been"
 
 
 def _wait(count: int) -> str:
