@@ -272,7 +272,8 @@ class Mesh:
 
         Without ``channel`` at those that a topic without channels keeps for its first. In flight the oldest come
         first, queued and deferred those that are next. Of a body the first 120 bytes are shown, or with
-        ``whole_bodies`` all of it; an answer has at most a megabyte. Raises MeshError (NOT_FOUND).
+        ``whole_bodies`` all of it; an answer has at most a megabyte. Raises MeshError (NOT_FOUND), and InvalidName when
+        a topic with channels is asked for without one.
         """
         arguments = {**_names(topic, channel), "mesh": True, "limit": limit, "body": whole_bodies}
         found: PeekView = await self.ask("peek", arguments, timeout_s=timeout_s)

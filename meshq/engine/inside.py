@@ -14,7 +14,7 @@ from meshq.broker.peek import DEFERRED, ENTRY_BYTES, IN_FLIGHT, QUEUED, Glance
 from meshq.config import Config
 from meshq.engine import why
 from meshq.engine.links import Links
-from meshq.errors import InvalidMessage, MeshError, RemoteProtocolError
+from meshq.errors import InvalidName, MeshError, RemoteProtocolError
 from meshq.membership.member import State
 from meshq.membership.membership import Membership
 from meshq.names import check_channel, check_topic
@@ -97,7 +97,10 @@ class Inside:
         return why.answer(results, missing, arguments)
 
     def gather_peek(self, results: dict[str, Any], missing: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
-        """The messages of all nodes: by state, and of each state the nodes in turn. Raises MeshError (NOT_FOUND)."""
+        """The messages of all nodes: by state, and of each state the nodes in turn.
+
+        Raises MeshError (NOT_FOUND), or InvalidName for a topic that has channels and none named.
+        """
         topic, channel = arguments["topic"], arguments.get("channel", "")
         told = {name: value for name, value in results.items() if _is_peek(value)}
         _check_exists(topic, channel, told)
@@ -125,7 +128,7 @@ def _check_exists(topic: str, channel: str, told: dict[str, Any]) -> None:
     if channel and channel not in names:
         raise MeshError(f"{topic} has no channel {channel}; it has {listed or 'none yet'}", code="NOT_FOUND")
     if not channel and names:
-        raise InvalidMessage(f"{topic} has channels: name one of {listed}", code="BAD_CHANNEL")
+        raise InvalidName(f"{topic} has channels: name one of {listed}", code="BAD_CHANNEL")
 
 
 def _is_peek(value: Any) -> bool:

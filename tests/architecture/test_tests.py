@@ -18,6 +18,7 @@ SLEEPERS: dict[str, str] = {
     "tests/client/test_publishing.py": "gives what must not happen time to happen; keeps calls in turns of their own",
     "tests/node/test_node.py": "a handler that blocks its loop, and handlers that take a moment, are what it is about",
     "tests/client/test_storm.py": "handlers that take a random time: what they race against is the test's subject",
+    "tests/sim/test_inside.py": "virtual time, as in tests/sim/test_mesh.py",
     "tests/sim/test_mesh.py": "virtual time: what is asleep there is the story, and no second passes here",
     "tests/sim/test_transport.py": "virtual time, as above",
     "tests/runtime/test_host.py": "stops its own process: the pause is what the test is about",
