@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from meshq.broker.why import Why
 from meshq.sim.run import NAMES
 from tests.architecture.source import REPOSITORY
 from tests.docs.pages import PAGES, anchors, prose
@@ -55,6 +56,12 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
 def test_every_simulation_that_a_page_names_exists(page: Path) -> None:
     for simulation in re.findall(r"[Ss]imulation `([\w-]+)`", page.read_text(encoding="utf-8")):
         assert simulation in NAMES, simulation
+
+
+def test_every_finding_has_a_line_that_says_what_to_do() -> None:
+    page = (REPOSITORY / "docs" / "howto-queues.md").read_text(encoding="utf-8")
+    table = "".join(line for line in page.splitlines() if line.startswith("|"))
+    assert [why.name for why in Why if f"`{why.name}`" not in table] == []
 
 
 def test_every_word_has_one_line_in_the_glossary() -> None:
