@@ -21,9 +21,10 @@ from meshq.errors import RemoteProtocolError
 from meshq.names import message_id
 from meshq.wire import bodies
 
-ENTRY_BYTES: Final = 400
-"""What a message takes in an answer besides its body and headers, at most."""
+ENTRY_BYTES: Final = 600
+"""What a message takes in an answer besides its body, headers and error, at most."""
 HEADER_BYTES: Final = 8
+ERROR_CHARACTERS: Final = 200
 PREVIEW_BYTES: Final = 120
 """So much of a body is shown when not all of it is asked for."""
 
@@ -139,11 +140,20 @@ def _ahead(cursor: Cursor) -> Iterator[Span]:
             yield from _unfinished(cursor, Span(log, start, stop, QUEUED, cursor=cursor))
             start, stop = next(away)
             continue
-        due = batch.due if batch.due > now else 0.0
-        state = DEFERRED if due else QUEUED
-        span = Span(log, max(batch.first, cursor.at), batch.stop, state, batch, due=due, cursor=cursor)
-        yield from _unfinished(cursor, span)
+        if batch.plain or _is_for(batch, cursor):
+            due = batch.due if batch.due > now else 0.0
+            state = DEFERRED if due else QUEUED
+            span = Span(log, max(batch.first, cursor.at), batch.stop, state, batch, due=due, cursor=cursor)
+            yield from _unfinished(cursor, span)
         batch = batch.following
+
+
+def _is_for(batch: Batch, cursor: Cursor) -> bool:
+    """Whether the channel will hand it out when it comes to it."""
+    traits, channel = batch.traits, cursor.channel
+    if traits.expires and traits.expires <= channel.turn.now:
+        return False
+    return not traits.channels or channel.key.channel in traits.channels
 
 
 def _unfinished(cursor: Cursor, span: Span) -> Iterator[Span]:
@@ -205,11 +215,27 @@ def _entry(
         entry["due_s"] = round(max(0.0, span.due - turn.now), 3)
     if span.held_back:
         entry["held_back"] = True
+    error = span.cursor.failures.of(number)[1] if span.cursor is not None else ""
+    if error:
+        entry["last_error"] = error[:ERROR_CHARACTERS]
     if batch is None:
-        return entry, 0
+        return entry, 4 * len(error[:ERROR_CHARACTERS])
+    _traits(entry, turn, batch)
+    used_bytes = _content(entry, batch, number, room_bytes, whole=whole)
+    return entry, used_bytes + 4 * len(error[:ERROR_CHARACTERS])
+
+
+def _traits(entry: dict[str, Any], turn: Turn, batch: Batch) -> None:
+    """Put in what the messages of the batch have in common."""
     entry["accepted_ns"] = batch.accepted_ns
     entry["age_s"] = round(max(0, turn.wall_ns(turn.now) - batch.accepted_ns) / 1e9, 3)
-    return entry, _content(entry, batch, number, room_bytes, whole=whole)
+    traits = batch.traits
+    if traits.expires:
+        entry["expires_s"] = round(traits.expires - turn.now, 3)
+    if traits.key:
+        entry["key"] = traits.key
+    if traits.lane:
+        entry["priority"] = traits.lane
 
 
 def _content(entry: dict[str, Any], batch: Batch, number: int, room_bytes: int, *, whole: bool) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from meshq.broker.channel import Channel
 from meshq.broker.receiver import Receiver
 from meshq.broker.topic import Topic
 from meshq.broker.why import Why, reasons, why
+
+ENDED: Final = ("dead", "expired", "dropped_oldest", "emptied")
+"""The counters of messages that ended without a consumer that finished them."""
 
 
 def topic_map(topic: Topic, receivers: dict[str, Receiver], *, unconfirmed: bool) -> dict[str, Any]:
@@ -64,17 +67,19 @@ def channel_map(name: str, channel: Channel | None, receiver: Receiver | None, *
 
 def explanation(channel: Channel | None, receiver: Receiver | None, *, unconfirmed: bool) -> dict[str, Any]:
     """What ``why`` is answered from, of one channel at this node: as origin, and as the node of its consumers."""
-    told: dict[str, Any] = {"reasons": [], "finished": 0, "missed": 0}
+    told: dict[str, Any] = {"reasons": [], "finished": 0, "missed": 0, "ended": {}}
     if channel is not None:
         now = channel.turn.now
-        told["finished"] = channel.counters.finished
-        told["missed"] = channel.counters.missed
+        counters = channel.counters
+        told["finished"], told["missed"] = counters.finished, counters.missed
+        told["ended"] = {name: count for name in ENDED if (count := getattr(counters, name))}
         told["reasons"] = [
             {
                 "why": reason.why.name,
                 "messages": reason.messages,
                 "nodes": reason.nodes,
                 "attempts": reason.attempts,
+                "error": reason.error,
                 "due_s": round(max(0.0, reason.due - now), 3) if reason.due else None,
             }
             for reason in reasons(channel, receiver, unconfirmed=unconfirmed)

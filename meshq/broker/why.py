@@ -14,7 +14,7 @@ from meshq.broker.receiver import Receiver
 
 
 class Why(Enum):
-    """What messages wait for. Worst first: what comes earlier hides what comes later."""
+    """What messages wait for. Worst first: what comes earlier hides what comes later; last what is over."""
 
     NO_TOPIC = "there is no such topic"
     NO_CHANNEL = "the topic has no such channel: its messages are kept for the first"
@@ -35,8 +35,9 @@ class Why(Enum):
     DRAINING = "a node is leaving: it accepts nothing"
     NODE_SILENT = "a node did not answer: what it holds can't be told"
     NODE_DEAD = "a node is held dead: what it accepted comes when it is back"
-    MISSED = "the channel was heard of late: messages before it are no longer there"
     NONE = "nothing waits"
+    ENDED = "messages ended without a consumer: as dead letters, by their time to live, by a limit, or emptied"
+    MISSED = "the channel was heard of late: messages before it are no longer there"
 
 
 class Reason(NamedTuple):
@@ -49,13 +50,15 @@ class Reason(NamedTuple):
     """When the next of them is due; 0.0: not known, or not what they wait for."""
     attempts: int = 0
     """How often that one was tried."""
+    error: str = ""
+    """What was said of it the last time."""
 
 
 def reasons(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -> list[Reason]:
     """What the channel's messages wait for at this origin, worst first; empty when nothing waits."""
     found: list[Reason] = []
     in_flight, deferred, held_back = channel.in_flight(), channel.deferred(), _held_back(channel)
-    if channel.waits() or _hungry(channel):
+    if _could_go(channel):
         why, nodes = _waiting(channel, receiver)
         found.append(Reason(why, max(1, channel.unfinished() - in_flight - deferred - held_back), nodes))
     if receiver is not None and receiver.buffered:
@@ -73,15 +76,15 @@ def reasons(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -
 
 def why(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -> Why:
     """The worst of the reasons. What is handed out next is all that is asked for: most calls count nothing."""
-    if channel.waits() or _hungry(channel):
+    if _could_go(channel):
         return _waiting(channel, receiver)[0]
     found = reasons(channel, receiver, unconfirmed=unconfirmed)
     return found[0].why if found else Why.NONE
 
 
-def _hungry(channel: Channel) -> bool:
-    """Whether what would be handed out next lies in the store only."""
-    return any(cursor.hungry for cursor in channel.cursors.values())
+def _could_go(channel: Channel) -> bool:
+    """Whether messages are there to be handed out now, in memory or in the store only."""
+    return any(cursor.waits() or cursor.hungry for cursor in channel.cursors.values())
 
 
 def _held_back(channel: Channel) -> int:
@@ -92,6 +95,8 @@ def _held_back(channel: Channel) -> int:
 
 def _waiting(channel: Channel, receiver: Receiver | None) -> tuple[Why, dict[str, int]]:
     """Why what could be handed out is not, and which nodes that is about."""
+    if channel.paused:
+        return Why.PAUSED, {}
     interested = [borrower for borrower in channel.borrowers.values() if borrower.interested]
     linked = [borrower for borrower in interested if borrower.session]
     own = channel.own if receiver is not None and receiver.consumers else None
@@ -116,7 +121,8 @@ def _deferred(channel: Channel, messages: int) -> Reason:
     cursor = next(one for one in channel.cursors.values() if one.deferred and one.deferred[0] is first)
     tried = cursor.tried(extent.start, extent.stop)
     attempts = max((count for _, _, count in tried), default=0)
-    return Reason(Why.BACKING_OFF if attempts else Why.DEFERRED, messages, {}, due, attempts)
+    error = cursor.failures.of(extent.start)[1]
+    return Reason(Why.BACKING_OFF if attempts else Why.DEFERRED, messages, {}, due, attempts, error)
 
 
 def _holders(channel: Channel) -> dict[str, int]:

@@ -77,11 +77,16 @@ class PeekedMessage(TypedDict, total=False):
     attempts: int
     """How often it was handed to a consumer, this time included."""
     last_error: str
+    """What the last consumer that requeued it said, if it did."""
     due_s: float
     """In how long it is due; missing of what is not deferred, or not due within a minute and on disk only."""
     due_ns: int
     on_disk: bool
     """It is in its origin's store only, and is not read for a look."""
+    expires_s: float
+    """In how long nobody wants it any more; missing when it has no time to live."""
+    key: str
+    priority: int
     held_back: bool
     """An earlier message of its key is not finished."""
     bytes: int

@@ -19,6 +19,7 @@ class Said(NamedTuple):
     nodes: dict[str, int]
     due_s: float | None
     attempts: int
+    error: str
 
 
 class Held(NamedTuple):
@@ -38,6 +39,7 @@ class Told(NamedTuple):
     reasons: list[Said]
     finished: int
     missed: int
+    ended: dict[str, int]
     holding: Held | None
 
 
@@ -90,6 +92,7 @@ def _told(told: Any) -> Told:
         [_said(said) for said in told["reasons"] if said["why"] in Why.__members__],
         int(told["finished"]),
         int(told["missed"]),
+        {str(name): int(count) for name, count in told["ended"].items()},
         None if holding is None else _held(holding),
     )
 
@@ -102,6 +105,7 @@ def _said(said: Any) -> Said:
         {str(name): int(messages) for name, messages in said["nodes"].items()},
         None if due_s is None else float(due_s),
         int(said["attempts"]),
+        str(said["error"]),
     )
 
 

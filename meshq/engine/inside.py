@@ -51,26 +51,24 @@ class Inside:
             raise RemoteProtocolError(f"limit is 1 to {MESSAGES_MAX}", code="BAD_ARGUMENT")
         share_bytes = BYTES_MAX // (1 + len(self._membership.alive()))
         found = self._broker.peek(now, topic, channel, Glance(limit, share_bytes, whole))
-        return {**found, "names": self._channels(topic), "exists": self._routing.known(topic) is not None}
+        return {**found, "names": self._routing.channels(topic), "exists": self._routing.known(topic) is not None}
 
     def why(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
         """What this node knows of why messages of a topic wait; shaped as ``facts`` reads it."""
         topic, _ = _names(arguments)
-        names = self._channels(topic)
+        names = self._routing.channels(topic)
+        view = self._routing.topic(topic) or {"settings": {}, "channels": []}
+        paused = [one["channel"] for one in view["channels"] if one["settings"].get("paused")]
         return {
             **self._broker.explain(now, topic),
             "exists": self._routing.known(topic) is not None,
             "names": names,
-            "paused": [],
+            "paused": ["", *paused] if view["settings"].get("paused") else paused,
             "refusing": self.refusing,
             "store": self._broker.trouble,
             "dead": self._dead(now, topic, names),
             "unlinked": self._unlinked(now),
         }
-
-    def _channels(self, topic: str) -> list[str]:
-        found = self._routing.topic(topic)
-        return [] if found is None else [each["channel"] for each in found["channels"]]
 
     def _dead(self, now: float, topic: str, names: list[str]) -> dict[str, Any]:
         dead = [member for member in self._membership.members.values() if member.state is State.DEAD]

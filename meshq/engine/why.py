@@ -16,6 +16,8 @@ ORDER: Final = {why: rank for rank, why in enumerate(Why)}
 NAMED_MAX: Final = 5
 """So many nodes are named in a sentence; the rest are counted."""
 
+ERROR_CHARACTERS: Final = 200
+
 Finding = dict[str, Any]
 
 
@@ -47,6 +49,10 @@ class _Case:
         self._reasons = {name: one.reasons for name, one in told.items()}
         self._held = {name: one.holding for name, one in told.items() if one.holding is not None}
         self._finished = sum(one.finished for one in told.values())
+        self._ended: dict[str, int] = {}
+        for one in told.values():
+            for each, count in one.ended.items():
+                self._ended[each] = self._ended.get(each, 0) + count
         self._missed = {name: one.missed for name, one in told.items() if one.missed}
 
     def answer(self) -> dict[str, Any]:
@@ -54,7 +60,7 @@ class _Case:
         findings = [*self._paused(), *self._of_messages()]
         if not findings:
             findings.append(self._nothing())
-        findings += [*self._late(), *self.of_nodes()]
+        findings += [*self._late(), *self._otherwise(), *self.of_nodes()]
         return {"channel": self._channel, "findings": sorted(findings, key=lambda one: ORDER[Why[one["why"]]])}
 
     def absent(self, names: list[str]) -> Finding:
@@ -179,6 +185,8 @@ class _Case:
         first = min(said.values(), key=_due)
         text = f"{_messages(messages)} {_wait(messages)} for {_its(messages)} time; the next failed {first.attempts} "
         text += f"time{'s' if first.attempts > 1 else ''} and is tried again in {_span(first.due_s or 0)}"
+        if first.error:
+            text += f"; it said: {first.error[:ERROR_CHARACTERS]}"
         return text, f"see which, and why its consumer requeues it: `meshq peek {self._name}`", said
 
     def _deferred(self, said: dict[str, Said]) -> tuple[str, str, Iterable[str]]:
@@ -200,11 +208,13 @@ class _Case:
 
     def _paused(self) -> list[Finding]:
         found: list[Finding] = []
+        held = {name: one.messages for name, every in self._reasons.items() for one in every if one.why is Why.PAUSED}
         for name, verb in (("", f"topics resume {self._topic}"), (self._channel, f"channels resume {self._name}")):
             nodes = [node for node, one in self._facts.items() if name in one.paused]
             if nodes:
-                text = f"{name or self._topic} is paused: nothing of it is handed out"
-                found.append(_finding(Why.PAUSED, 0, nodes, text, f"`meshq {verb}`"))
+                waiting = f", {_waiting(held)}" if held else ""
+                text = f"{name or self._topic} is paused, nothing of it is handed out{waiting}"
+                found.append(_finding(Why.PAUSED, sum(held.values()), nodes, text, f"let it go on: `meshq {verb}`"))
         return found
 
     def _nothing(self) -> Finding:
@@ -223,6 +233,17 @@ class _Case:
         text = f"up to {_messages(messages)} came before {_list(self._missed)} had heard of the channel, and are gone"
         hint = "nothing brings these back: subscribe before you publish, or keep more (broker.window_s)"
         return [_finding(Why.MISSED, messages, self._missed, text, hint)]
+
+    def _otherwise(self) -> list[Finding]:
+        """What ended without a consumer that finished it."""
+        if not self._ended:
+            return []
+        parts = [f"{count:,} {_ENDED[name]}" for name, count in self._ended.items() if name in _ENDED]
+        text = f"of this channel's messages ended without a consumer: {', '.join(parts)}"
+        hint = "time to live, limits and emptying are settings: `meshq topics`"
+        if "dead" in self._ended:
+            hint = f"see what failed, and send it back: `meshq dlq list {self._topic}`"
+        return [_finding(Why.ENDED, sum(self._ended.values()), (), text, hint)]
 
     def _trouble(self, name: str, facts: Facts) -> Finding:
         text = f"the store of {name} has trouble: {facts.store}"
@@ -258,6 +279,14 @@ _SPEECH: Final[dict[Why, Callable[[_Case, dict[str, Said]], tuple[str, str, Iter
     Why.DEFERRED: _Case._deferred,
     Why.HELD_BACK: _Case._held_back,
     Why.UNCONFIRMED: _Case._unconfirmed,
+}
+
+
+_ENDED: Final = {
+    "dead": "as dead letters",
+    "expired": "by their time to live",
+    "dropped_oldest": "dropped by a limit",
+    "emptied": "emptied",
 }
 
 

@@ -239,3 +239,23 @@ def test_a_body_that_is_broken_is_said_to_be() -> None:
     node.broker.publish(node.now, 1, "t", 1, 2, b"\x82\x41", traits=Traits(), wall_ns=WALL_NS)
     node.turn()
     assert shown(look(node), "number", "broken", "body") == [(1, True, None), (2, True, None)]
+
+
+def publish(node: Node, traits: Traits, *messages: bytes) -> None:
+    node.token += 1
+    body = bodies.encode(list(messages))
+    node.broker.publish(node.now, node.token, "t", 1, len(messages), body, traits=traits, wall_ns=WALL_NS)
+    node.turn()
+
+
+def test_what_is_for_other_channels_only_is_not_shown_and_what_ends_or_has_a_key_says_so() -> None:
+    node = Node(store=False)
+    node.channel("c")
+    node.channel("d")
+    publish(node, Traits(), b"for all")
+    publish(node, Traits(channels=("d",)), b"for d")
+    publish(node, Traits(expires=node.now + 9.0, key="k"), b"nine seconds")
+    assert shown(look(node, "d"), "body", "key") == [(b"for all", None), (b"for d", None), (b"nine seconds", "k")]
+    assert shown(look(node), "body", "expires_s") == [(b"for all", None), (b"nine seconds", 9.0)]
+    node.wait(9.4)
+    assert b"nine seconds" not in [one["body"] for one in look(node)["messages"]]

@@ -198,3 +198,11 @@ def test_a_consumer_that_asks_for_nothing_is_a_consumer_all_the_same() -> None:
     mesh.consume("a", 0)
     mesh.publish("a", b"1")
     assert reasons(mesh, "a") == [("NO_CREDIT", 1, {"a": 0})]
+
+
+def test_a_paused_channel_hands_nothing_out_and_its_consumers_are_not_to_blame() -> None:
+    mesh = Mesh("a")
+    mesh.consume("a", 10)
+    mesh.brokers["a"].configured(mesh.now, "t", "c", {"paused": True})
+    mesh.publish("a", b"1", b"2")
+    assert reasons(mesh, "a") == [("PAUSED", 2, {})]

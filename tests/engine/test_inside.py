@@ -38,9 +38,9 @@ def test_an_answer_of_another_shape_counts_as_none() -> None:
         "unlinked": {}, "channels": {},
     }  # fmt: skip
     assert read(good) is not None
-    reason = {"why": "IN_FLIGHT", "messages": 1, "nodes": {}, "due_s": None, "attempts": 0}
+    reason = {"why": "IN_FLIGHT", "messages": 1, "nodes": {}, "due_s": None, "attempts": 0, "error": ""}
     later = {**reason, "why": "SOMETHING_LATER"}
-    told = {"reasons": [reason, later], "finished": 0, "missed": 0}
+    told = {"reasons": [reason, later], "finished": 0, "missed": 0, "ended": {}}
     facts = read({**good, "channels": {"c": told}})
     assert facts is not None
     assert [one.why.name for one in facts.channels["c"].reasons] == ["IN_FLIGHT"], (

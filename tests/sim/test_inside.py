@@ -203,3 +203,58 @@ def test_a_node_that_is_leaving_says_so() -> None:
         assert "n1 is leaving the mesh" in text(answer, "DRAINING")
 
     mesh.run(main())
+
+
+def test_a_paused_channel_says_so_at_every_node_and_what_it_holds_up() -> None:
+    mesh = Mesh(nodes=2)
+
+    async def main() -> None:
+        first, second = mesh.node("n1"), mesh.node("n2")
+        async with second.subscribe("orders", "billing") as messages:
+            await first.pause("orders", "billing")
+            await asyncio.sleep(1)
+            await first.publish("orders", b"one")
+            answer = await second.why("orders", "billing")
+            assert found(answer) == ["PAUSED"]
+            assert text(answer, "PAUSED").startswith("billing is paused, nothing of it is handed out, 1 message waits")
+            assert "meshq channels resume orders billing" in text(answer, "PAUSED")
+            await second.pause("orders")
+            await second.resume("orders", "billing")
+            await asyncio.sleep(1)
+            answer = await first.why("orders", "billing")
+            assert found(answer) == ["PAUSED"]
+            assert "meshq topics resume orders" in text(answer, "PAUSED")
+            await first.resume("orders")
+            (await anext(messages)).finish()
+            await asyncio.sleep(1)
+            assert found(await first.why("orders", "billing")) == ["NONE"]
+
+    mesh.run(main())
+
+
+def test_what_a_handler_raised_is_told_of_its_message_and_of_its_dead_letter() -> None:
+    mesh = Mesh(nodes=2)
+
+    async def main() -> None:
+        first = mesh.node("n1")
+        async with mesh.node("n2").subscribe("orders", "billing", backoff=lambda _: 30.0) as messages:
+            await first.configure("orders", "billing", attempts_max=2)
+            await first.publish("orders", b"poison")
+            for _ in range(2):
+                message = await anext(messages)
+                with suppress(ZeroDivisionError):
+                    async with message:
+                        _ = 1 // 0
+                await asyncio.sleep(1)
+                if message.attempts == 1:
+                    answer = await first.why("orders", "billing")
+                    assert found(answer) == ["BACKING_OFF"]
+                    assert "division" in text(answer, "BACKING_OFF")
+                    (seen,) = (await first.peek("orders", "billing"))["messages"]
+                    assert (seen["state"], seen["attempts"]) == ("deferred", 1)
+                    assert "division" in seen["last_error"]
+            answer = await first.why("orders", "billing")
+            assert found(answer) == ["NONE", "ENDED"]
+            assert "1 as dead letters" in text(answer, "ENDED")
+
+    mesh.run(main())
