@@ -25,6 +25,8 @@ ENTRY_BYTES: Final = 600
 """What a message takes in an answer besides its body, headers and error, at most."""
 HEADER_BYTES: Final = 8
 ERROR_CHARACTERS: Final = 200
+COUNTED_BATCHES: Final = 10_000
+"""Deferred messages that lie further behind others than this count as queued."""
 PREVIEW_BYTES: Final = 120
 """So much of a body is shown when not all of it is asked for."""
 
@@ -59,7 +61,8 @@ class Span(NamedTuple):
 
 def channel_messages(channel: Channel, topic: Topic, glance: Glance) -> dict[str, Any]:
     """What of the channel is not finished at this origin."""
-    in_flight, deferred = channel.in_flight(), channel.deferred()
+    in_flight = channel.in_flight()
+    deferred = channel.deferred() + sum(_not_due(cursor) for cursor in channel.cursors.values())
     queued = max(0, channel.unfinished() - in_flight - deferred)
     lists = [_in_flight(channel, glance.messages)]
     for each in (_queued, _deferred):
@@ -74,7 +77,9 @@ def channel_messages(channel: Channel, topic: Topic, glance: Glance) -> dict[str
 def backlog_messages(topic: Topic, turn: Turn, glance: Glance) -> dict[str, Any]:
     """What a topic without channels keeps for its first."""
     spans = (span for log in topic.logs.values() for span in _kept(log))
+    here = (batch for log in topic.logs.values() for batch in islice(log.batches.values(), COUNTED_BATCHES))
     deferred = sum(log.sleeping_messages for log in topic.logs.values())
+    deferred += sum(batch.count() for batch in here if batch.due > turn.now and batch.open)
     return {
         "counts": {QUEUED: topic.messages - deferred, DEFERRED: deferred, IN_FLIGHT: 0},
         "messages": _shown(topic.name, turn, [list(islice(spans, glance.messages))], glance),
@@ -146,6 +151,19 @@ def _ahead(cursor: Cursor) -> Iterator[Span]:
             span = Span(log, max(batch.first, cursor.at), batch.stop, state, batch, due=due, cursor=cursor)
             yield from _unfinished(cursor, span)
         batch = batch.following
+
+
+def _not_due(cursor: Cursor) -> int:
+    """Deferred messages that the cursor has not come to, as far as it is looked."""
+    log, now, messages = cursor.log, cursor.log.turn.now, 0
+    batch = log.from_number(cursor.at)
+    for _ in range(COUNTED_BATCHES):
+        if batch is None:
+            break
+        if batch.due > now:
+            messages += sum(high - low for low, high in cursor.finished.missing(batch.first, batch.stop))
+        batch = batch.following
+    return messages
 
 
 def _is_for(batch: Batch, cursor: Cursor) -> bool:

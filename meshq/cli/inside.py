@@ -34,9 +34,9 @@ def why(nodes: Sequence[str] | None, topic: str, channel: str, *, as_json: bool)
         out.document(found)
         return
     for answer in found["answers"]:
-        name = f"{topic} {answer['channel']}".rstrip()
+        about = f"{topic} {answer['channel']}: " if answer["channel"] else ""
         for finding in answer["findings"]:
-            print(f"{name}: {finding['text']}\n    {finding['next']}")
+            print(f"{about}{finding['text']}\n    {finding['next']}")
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
