@@ -242,7 +242,7 @@ class _Case:
         text = f"of this channel's messages ended without a consumer: {', '.join(parts)}"
         hint = "time to live, limits and emptying are settings: `meshq topics`"
         if "dead" in self._ended:
-            hint = f"see what failed, and send it back: `meshq dlq list {self._topic}`"
+            hint = f"see what failed, and send it back: `meshq dlq list {self._name}`"
         return [_finding(Why.ENDED, sum(self._ended.values()), (), text, hint)]
 
     def _trouble(self, name: str, facts: Facts) -> Finding:
