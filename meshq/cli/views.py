@@ -52,7 +52,7 @@ def topics(nodes: Sequence[str] | None, *, as_json: bool) -> None:
 
 def channels(nodes: Sequence[str] | None, topic: str, *, as_json: bool) -> None:
     """The channels of ``topic``, or of all: a line for each."""
-    found = _ask(nodes, lambda mesh: mesh.topics())
+    found = ask(nodes, lambda mesh: mesh.topics())
     named = [each for each in found if topic in ("", each["topic"])]
     every = [{"topic": each["topic"], **channel} for each in named for channel in each["channels"]]
     if as_json:

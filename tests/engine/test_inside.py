@@ -84,3 +84,15 @@ def test_a_member_that_can_not_answer_does_not_hold_the_others_up() -> None:
     answer = client.expect(Answer).value
     assert answer["missing"] == ["n2"]
     assert cast.fleet.world.now - before < 1.0
+
+
+def test_a_node_that_waits_for_the_catalog_of_its_mesh_says_that_it_accepts_nothing() -> None:
+    cast = Cast(("n1",), seeds={"n1": ("nowhere",)}).start()
+    client = cast.client("n1")
+    client.session.ask(1, "why", {"topic": "t", "mesh": True}, 5_000)
+    client.say()
+    assert found(client.expect(Answer).value, "") == ["NO_TOPIC", "STARTING"]
+    cast.run(5.0)
+    client.session.ask(2, "why", {"topic": "t", "mesh": True}, 5_000)
+    client.say()
+    assert found(client.expect(Answer, 2).value, "") == ["NO_TOPIC"]
