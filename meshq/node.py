@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from meshq.client.mesh import Mesh
@@ -88,6 +89,7 @@ class Node(Mesh):
         drain_timeout_s: float = DRAIN_TIMEOUT_S,
         open_to_all: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        data: str | Path | None = None,
     ) -> None:
         """A plain call: nothing is opened yet. Raises ConfigError, InvalidName.
 
@@ -96,12 +98,15 @@ class Node(Mesh):
         100 more while that is taken; 0 any free one. ``http_port`` and ``nsq_port`` are told to the other members.
         ``config`` holds all other settings, and those given here go before it. ``drain_timeout_s`` bounds how long
         leaving waits for others to consume what this node owns. ``open_to_all`` lets it listen on public addresses.
+        ``data`` is the directory of its store: with one its messages survive its process, its name is the one it had
+        there before, and ``config.broker.level`` holds; without one it keeps messages in memory only.
         ``on_event`` hears every event from the start, on the node's loop; it must not block and must not raise.
         """
         if loop not in ("own", "shared"):
             raise ConfigError(f"loop is 'own' or 'shared', not {loop!r}")
         around = surroundings()
-        own_name = check_node(name or (config.name if config else "") or around.node_name())
+        folder = Path(data) if data is not None else None
+        own_name = check_node(name or (config.name if config else "") or around.node_name(folder))
         given = {"label": label, "zone": zone, "http_port": http_port, "nsq_port": nsq_port}
         chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         if seeds:
@@ -109,7 +114,13 @@ class Node(Mesh):
         self.config = replace(config or Config(name=own_name), name=own_name, **chosen).check()
         super().__init__(self._dial_own, [_EMBEDDED], name=f"{own_name}:api", config=self.config.link)
         self._host = around.host(
-            self.config, bind=bind, port=port, advertise=advertise, open_to_all=open_to_all, on_event=on_event
+            self.config,
+            bind=bind,
+            port=port,
+            advertise=advertise,
+            open_to_all=open_to_all,
+            on_event=on_event,
+            data=folder,
         )
         self._thread = LoopThread(f"meshq:{own_name}") if loop == "own" and around.threads else None
         self._doors = tuple(doors)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from meshq.config import Config
 from meshq.machine.effects import Address, Effect, Stop
 from meshq.machine.rng import Rng
+from meshq.machine.store import BatchRow, Recovered
 from meshq.names import Epoch
 
 REASONS = ("eof", "reset", "refused", "timeout", "unreachable", "error")
@@ -43,6 +44,12 @@ class Driven(Protocol):
 
     def stored(self, now: float, token: int) -> None: ...
 
+    def unstored(self, now: float, token: int, why: str) -> None: ...
+
+    def loaded(self, now: float, token: int, rows: list[BatchRow] | None) -> None: ...
+
+    def store_health(self, now: float, text: str) -> None: ...
+
     def tick(self, now: float) -> None: ...
 
     def effects(self) -> list[Effect]: ...
@@ -67,7 +74,14 @@ class MachineFactory(Protocol):
     """Makes the machine that a host drives; ``Engine`` is one."""
 
     def __call__(
-        self, config: Config, epoch: Epoch, rng: Rng, *, bound: Address, advertised: Address | None
+        self,
+        config: Config,
+        epoch: Epoch,
+        rng: Rng,
+        *,
+        bound: Address,
+        advertised: Address | None,
+        recovered: Recovered | None,
     ) -> Machine: ...
 
 

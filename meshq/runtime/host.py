@@ -12,6 +12,7 @@ import random
 import secrets
 import socket
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, Final
 
 from meshq.config import Config
@@ -22,6 +23,8 @@ from meshq.machine.effects import (
     Close,
     Dial,
     Emit,
+    Load,
+    LoadDue,
     Resolve,
     SendDatagram,
     Stop,
@@ -29,6 +32,7 @@ from meshq.machine.effects import (
     Write,
 )
 from meshq.machine.events import Event
+from meshq.machine.store import EMPTY, BatchRow
 from meshq.names import Epoch
 from meshq.runtime.addresses import (
     BACKLOG,
@@ -46,8 +50,10 @@ from meshq.runtime.datagrams import DatagramDoor
 from meshq.runtime.epochs import next_epoch
 from meshq.runtime.errands import DIAL, RESOLVE, Errands
 from meshq.runtime.pipe import PipeStream, pipe
-from meshq.runtime.placement import find_place
+from meshq.runtime.placement import Place, find_place
 from meshq.runtime.resolver import families, resolve
+from meshq.runtime.store.store import SqliteStore
+from meshq.runtime.store.writer import Answer
 from meshq.runtime.streams import TcpStream, connect, reason_of
 
 WALL_CHECK_S: Final = 1.0
@@ -94,13 +100,18 @@ class Host:
         factory: MachineFactory = Engine,
         epoch: Epoch | None = None,
         on_event: Callable[[Event], None] | None = None,
+        data: Path | None = None,
     ) -> None:
         """Nothing is opened yet. ``port`` None takes 4155, or 100 more, and so on; 0 any free one.
 
+        ``data`` is the directory of the node's store; without one it keeps messages in memory only.
         ``on_event`` hears every event, on the loop; it must not block and must not raise.
         """
         self.name = config.name
         self.epoch = epoch or next_epoch()
+        self._given_epoch = epoch
+        self._data = data
+        self._store: SqliteStore | None = None
         self._config = config
         self._bind = bind
         self._port = port
@@ -122,7 +133,9 @@ class Host:
             Write: self._write,
             Close: self._close,
             Resolve: self._resolve,
-            Store: self._store,
+            Store: self._keep,
+            Load: self._load,
+            LoadDue: self._load,
             Emit: self._emit,
             Stop: self._end,
         }
@@ -161,18 +174,40 @@ class Host:
             self.counters = HostCounters(self._door.counters)
             self._alarm = Alarm(self._loop, self._deadline, self._input_mark, self._tick)
             self._admission = admission
-            rng = random.Random(secrets.randbits(128))
-            self._machine = self._factory(self._config, self.epoch, rng, bound=place.bound, advertised=place.advertised)
+            await self._open_store()
+            self._machine = self._make(place)
             await self._door.open(sockets.udp)
             self._server = await self._loop.create_server(self._incoming, sock=sockets.tcp, backlog=BACKLOG)
         except BaseException:
             sockets.close()
+            self._close_store()
             raise
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
         begun = asyncio.Event()
         self._life = asyncio.create_task(self._live(begun), name=f"host:{self.name}")
         await begun.wait()
+
+    async def _open_store(self) -> None:
+        """Open the data directory, if there is one; the epoch of this start is in it before anybody hears of it."""
+        if self._data is not None:
+            self._store = await asyncio.to_thread(SqliteStore, self._data)
+            self.epoch = self._store.begin(self.name, self._given_epoch)
+
+    def _make(self, place: Place) -> Machine:
+        recovered = None
+        if self._store is not None:
+            recovered, self._store.recovered = self._store.recovered, EMPTY
+            self._store.start(self._loop, self)
+        rng = random.Random(secrets.randbits(128))
+        return self._factory(
+            self._config, self.epoch, rng, bound=place.bound, advertised=place.advertised, recovered=recovered
+        )
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
     async def wait_ready(self) -> None:
         """Until the node has joined or is alone; raises what ended it if that comes first (Closed when nothing did)."""
@@ -224,6 +259,7 @@ class Host:
         for stream in list(self._sockets):
             stream.close(abort=True)
         await self._life
+        await asyncio.to_thread(self._close_store)
 
     # Inputs
 
@@ -292,6 +328,26 @@ class Host:
     def _gone(self, stream: TcpStream) -> None:
         self._sockets.pop(stream, None)
         self._changed.set()
+
+    def store_answered(self, answers: list[Answer]) -> None:
+        """Stores were committed, or their batches given up."""
+
+        def take(now: float) -> None:
+            for token, why in answers:
+                if why:
+                    self.engine.unstored(now, token, why)
+                else:
+                    self.engine.stored(now, token)
+
+        self._feed(take)
+
+    def store_loaded(self, token: int, rows: list[BatchRow] | None) -> None:
+        """What a Load asked for."""
+        self._feed(lambda now: self.engine.loaded(now, token, rows))
+
+    def store_health(self, text: str) -> None:
+        """What is wrong with the store, or nothing any more."""
+        self._feed(lambda now: self.engine.store_health(now, text))
 
     # Turns
 
@@ -366,9 +422,13 @@ class Host:
     def _resolve(self, effect: Resolve) -> None:
         self._errands.start((RESOLVE, effect.query), self._resolving(effect))
 
-    def _store(self, effect: Store) -> None:
-        # There is no store yet: what memory holds is kept. Answered as a store would, never within the turn that asked.
-        self._loop.call_soon(self._feed, lambda now: self.engine.stored(now, effect.token))
+    def _keep(self, effect: Store) -> None:
+        if self._store is not None:
+            self._store.write(effect)
+
+    def _load(self, effect: Load | LoadDue) -> None:
+        if self._store is not None:
+            self._store.read(effect)
 
     def _emit(self, effect: Emit) -> None:
         log.info("%s: %s", self.name, effect.event)

@@ -12,6 +12,7 @@ import re
 import secrets
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol
 
 from meshq.config import Config
@@ -37,6 +38,7 @@ class Surroundings(Protocol):
         advertise: str | None,
         open_to_all: bool,
         on_event: Callable[[Event], None] | None,
+        data: Path | None,
     ) -> NodeHost:
         """What will drive a node's engine; nothing is opened yet."""
 
@@ -46,8 +48,8 @@ class Surroundings(Protocol):
     def client_name(self) -> str:
         """What a client calls itself when its program does not say."""
 
-    def node_name(self) -> str:
-        """The same of a node, unique in any mesh."""
+    def node_name(self, data: Path | None) -> str:
+        """The same of a node, unique in any mesh; with a data directory the name it ran under before."""
 
 
 class Process:
@@ -64,10 +66,13 @@ class Process:
         advertise: str | None,
         open_to_all: bool,
         on_event: Callable[[Event], None] | None,
+        data: Path | None,
     ) -> NodeHost:
         from meshq.runtime.host import Host  # thin clients never need an engine
 
-        return Host(config, bind=bind, port=port, advertise=advertise, open_to_all=open_to_all, on_event=on_event)
+        return Host(
+            config, bind=bind, port=port, advertise=advertise, open_to_all=open_to_all, on_event=on_event, data=data
+        )
 
     def epoch(self) -> Epoch:
         return next_epoch()
@@ -75,7 +80,13 @@ class Process:
     def client_name(self) -> str:
         return f"{_host_name(NAME_CHARACTERS_MAX - 16)}-{os.getpid()}"
 
-    def node_name(self) -> str:
+    def node_name(self, data: Path | None) -> str:
+        if data is not None:
+            from meshq.runtime.store.folder import DATABASE
+            from meshq.runtime.store.opening import known_name
+
+            if name := known_name(data.expanduser() / DATABASE):
+                return name
         return f"{_host_name(NAME_CHARACTERS_MAX - 8) or 'node'}-{secrets.token_hex(3)}"
 
 

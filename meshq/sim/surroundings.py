@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Final
 
 from meshq.config import Config
@@ -47,6 +48,7 @@ class SimulatedSurroundings:
         advertise: str | None,
         open_to_all: bool,
         on_event: Callable[[Event], None] | None,
+        data: Path | None,
     ) -> EmbeddedHost:
         """The host of the process that asks. Its address is the host's, whatever else was asked for."""
         process = PROCESS.get()
@@ -61,7 +63,7 @@ class SimulatedSurroundings:
         process = PROCESS.get()
         return f"{process.host.name if process is not None else 'outside'}-{next(self._numbers)}"
 
-    def node_name(self) -> str:
+    def node_name(self, data: Path | None) -> str:
         return f"node-{next(self._numbers)}"
 
     def ip(self) -> str:

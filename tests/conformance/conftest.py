@@ -25,9 +25,9 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         machine.check()
 
 
-@pytest.fixture(params=["simulated"])
+@pytest.fixture(params=["uvloop", "simulated"])
 def durable_stage(request: pytest.FixtureRequest) -> Iterator[DurableStage]:
-    """Drivers that keep rows beyond a process's end. The runtime's hosts are none of them before they have a store."""
-    played = SimulatedStage()
+    """The same, as they keep rows beyond a process's end."""
+    played: DurableStage = RealStage(new_loop) if request.param == "uvloop" else SimulatedStage()
     yield played
     played.close()

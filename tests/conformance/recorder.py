@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from meshq.machine.effects import Address, Effect
+from meshq.machine.store import BatchRow
 from meshq.runtime.contract import REASONS
 
 
@@ -92,6 +93,15 @@ class Recorder:
     def stored(self, now: float, token: int) -> None:
         self.inputs.append(("stored", now, token))
         self.stored_in.append(self.turns)
+
+    def unstored(self, now: float, token: int, why: str) -> None:
+        self.inputs.append(("unstored", now, token, why))
+
+    def loaded(self, now: float, token: int, rows: list[BatchRow] | None) -> None:
+        self.inputs.append(("loaded", now, token, rows))
+
+    def store_health(self, now: float, text: str) -> None:
+        self.inputs.append(("store_health", now, text))
 
     def tick(self, now: float) -> None:
         due = [at for at in self.alarms if at <= now]

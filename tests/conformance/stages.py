@@ -6,9 +6,12 @@ A stage gives recorders an address and carries them until a condition holds.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
@@ -17,8 +20,11 @@ import pytest
 from meshq.config import Config
 from meshq.machine.effects import Address, Effect
 from meshq.machine.rng import Rng
+from meshq.machine.store import Recovered
 from meshq.names import Epoch
 from meshq.runtime.host import Host
+from meshq.runtime.store.folder import DATABASE
+from meshq.runtime.store.opening import open_store
 from meshq.sim.fleet import Fleet
 from meshq.sim.host import Start
 from tests.conformance.recorder import Recorder
@@ -62,9 +68,6 @@ class DurableStage(Stage, Protocol):
     def kill(self, name: str) -> None:
         """The process dies."""
 
-    def power_cut(self, name: str) -> None:
-        """The host loses its power: what was committed and not synced is lost too."""
-
     def again(self, name: str) -> Player:
         """A new process on that host, with a new recorder."""
 
@@ -73,11 +76,18 @@ class DurableStage(Stage, Protocol):
 
 
 class RealStage:
-    """Hosts of meshq.runtime on 127.0.0.1."""
+    """Hosts of meshq.runtime on 127.0.0.1, each with a data directory.
+
+    ``kill`` gives the next host of that name what lies in the files at that moment, as the end of a process leaves
+    them; the one before hears of nothing any more.
+    """
 
     def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
         self._runner = asyncio.Runner(loop_factory=loop_factory)
         self._hosts: list[Host] = []
+        self._folders = Path(tempfile.mkdtemp(prefix="meshq-stage-"))
+        self._homes: dict[str, Path] = {}
+        self._named: dict[str, Host] = {}
         self.machines: list[Recorder] = []
         self._moved_ns = 0
         self._patch = pytest.MonkeyPatch()
@@ -89,17 +99,52 @@ class RealStage:
         machine = Recorder()
         self.machines.append(machine)
 
-        def factory(config: Config, epoch: Epoch, rng: Rng, *, bound: Address, advertised: Address | None) -> Recorder:
+        def factory(
+            config: Config,
+            epoch: Epoch,
+            rng: Rng,
+            *,
+            bound: Address,
+            advertised: Address | None,
+            recovered: Recovered | None,
+        ) -> Recorder:
             return machine
 
         def act(*effects: Effect) -> None:
             machine.pending += effects
             host.drain(0.0)  # any input ends in a turn
 
-        host = Host(Config(name=name), bind="127.0.0.1", port=0, factory=factory)
+        home = self._homes.setdefault(name, self._folders / name)
+        host = Host(Config(name=name), bind="127.0.0.1", port=0, factory=factory, data=home)
         self._runner.run(host.start())
         self._hosts.append(host)
+        self._named[name] = host
         return Player(machine, host.address, act)
+
+    def kill(self, name: str) -> None:
+        self._runner.run(self._end(self._named[name]))
+        self._homes[name] = self._copied(name)
+
+    def again(self, name: str) -> Player:
+        return self.add(name)
+
+    def kept(self, name: str) -> list[Any]:
+        connection, recovered = open_store(self._copied(name) / DATABASE)
+        connection.close()
+        return [put for put in recovered.puts if put.kind == "note"]
+
+    async def _end(self, host: Host) -> None:
+        host.stop_now()
+
+    def _copied(self, name: str) -> Path:
+        """The data directory, as a crash of its process would leave it."""
+        files = [self._homes[name] / (DATABASE + ending) for ending in ("", "-wal")]
+        copy = Path(tempfile.mkdtemp(dir=self._folders))
+        before = None
+        while before != (before := [file.stat().st_mtime_ns for file in files]):  # both as of one moment
+            for file in files:
+                shutil.copy(file, copy)
+        return copy
 
     def nowhere(self) -> Address:
         with socket.socket() as probe:
@@ -135,6 +180,7 @@ class RealStage:
         self._runner.run(all_closed())
         self._runner.close()
         self._patch.undo()
+        shutil.rmtree(self._folders)
 
 
 class SimulatedStage:

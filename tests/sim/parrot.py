@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshq.machine.effects import Address, Close, Dial, Effect, Emit, Resolve, SendDatagram, Stop, Store, Write
+from meshq.machine.store import BatchRow
 from meshq.sim.fleet import Fleet
 from meshq.sim.host import Start
 from meshq.sim.network import LAN, Weather
@@ -55,6 +56,15 @@ class Parrot:
 
     def stored(self, now: float, token: int) -> None:
         self.log.append(("stored", now, token))
+
+    def unstored(self, now: float, token: int, why: str) -> None:
+        self.log.append(("unstored", now, token, why))
+
+    def loaded(self, now: float, token: int, rows: list[BatchRow] | None) -> None:
+        self.log.append(("loaded", now, token, rows))
+
+    def store_health(self, now: float, text: str) -> None:
+        self.log.append(("store_health", now, text))
 
     def tick(self, now: float) -> None:
         self.log.append(("tick", now))

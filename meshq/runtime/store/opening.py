@@ -1,0 +1,198 @@
+"""What a start finds in the file.
+
+Decides what a damaged file means: it is set aside under another name, never written to again; what can be read of it
+goes into a new file, the rest is counted. Bodies are not read here: a start costs what its index costs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from meshq.errors import ConfigError, RemoteProtocolError
+from meshq.machine.ranges import Ranges
+from meshq.machine.store import ChannelKept, LogKept, Put, Recovered, Tried
+from meshq.names import LogId
+from meshq.runtime.store.damage import Damage, is_damage
+from meshq.runtime.store.schema import look, open_writer
+from meshq.wire import strict
+
+log = logging.getLogger("meshq.store")
+
+
+def open_store(path: Path) -> tuple[sqlite3.Connection, Recovered]:
+    """The connection that writes, and what is in the file. Raises ConfigError when neither can be had."""
+    damage = Damage(path)
+    try:
+        if damage.noted:
+            return _salvage(path, damage, "an earlier run found it so")
+        try:
+            return _open(path)
+        except sqlite3.DatabaseError as exc:
+            if not is_damage(exc):
+                raise
+            return _salvage(path, damage, str(exc))
+    except (sqlite3.Error, OSError) as exc:
+        raise ConfigError(f"{path}: {exc}; free the file or its disk, or give another --data") from exc
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, Recovered]:
+    connection = open_writer(path)
+    try:
+        return connection, recover(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def known_name(path: Path) -> str:
+    """The name under which a node ran last with that file; empty when nobody knows. Opens nothing for long."""
+    if not path.exists():
+        return ""
+    try:
+        connection = look(path)
+        try:
+            row = connection.execute("SELECT value FROM put WHERE kind = 'node' AND key = 'name'").fetchone()
+        finally:
+            connection.close()
+        return str(strict.decode(row[0])) if row is not None else ""
+    except (sqlite3.Error, RemoteProtocolError):
+        return ""
+
+
+def recover(connection: sqlite3.Connection) -> Recovered:
+    """Logs, places and everything put, from the file's indexes."""
+    puts = [Put(*row) for row in connection.execute("SELECT kind, key, value FROM put")]
+    names = {
+        number: (topic, LogId(origin, ms, int(nonce), generation, lane))
+        for number, topic, origin, ms, nonce, generation, lane, _ in connection.execute("SELECT * FROM log")
+    }
+    logs = {number: _Log(gone) for number, gone in connection.execute("SELECT id, gone FROM log")}
+    spans = "SELECT log, first, stop, due_ns, size FROM batch INDEXED BY batch_span ORDER BY log, first"
+    for number, first, stop, due_ns, size in connection.execute(spans):
+        if number in logs:
+            logs[number].add(first, stop, due_ns, size)
+    for channel in _channels(connection, names):
+        if channel[0] in logs:
+            logs[channel[0]].channels.append(channel[1])
+    return Recovered([logs[number].kept(*names[number]) for number in names], puts)
+
+
+class _Log:
+    def __init__(self, gone: int) -> None:
+        self.ready = Ranges()
+        self.deferred = Ranges()
+        self.next = gone
+        self.size_bytes = 0
+        self.channels: list[ChannelKept] = []
+
+    def add(self, first: int, stop: int, due_ns: int, size_bytes: int) -> None:
+        (self.deferred if due_ns else self.ready).add(first, stop)
+        self.next = max(self.next, stop)
+        self.size_bytes += size_bytes
+
+    def kept(self, topic: str, name: LogId) -> LogKept:
+        return LogKept(topic, name, self.next, list(self.ready), list(self.deferred), self.size_bytes, self.channels)
+
+
+def _channels(connection: sqlite3.Connection, names: dict[int, tuple[str, LogId]]) -> list[tuple[int, ChannelKept]]:
+    finished: dict[int, Ranges] = {}
+    for place, start, stop in connection.execute("SELECT place, start, stop FROM finished ORDER BY place, start"):
+        finished.setdefault(place, Ranges()).add(start, stop)
+    tried: dict[int, list[tuple[Any, ...]]] = {}
+    for place, *row in connection.execute("SELECT * FROM tried ORDER BY place, start"):
+        tried.setdefault(place, []).append(tuple(row))
+    found: list[tuple[int, ChannelKept]] = []
+    for place, log_number, channel, generation, number, since_ns in connection.execute("SELECT * FROM place"):
+        if log_number in names:
+            where = (*names[log_number], channel, generation)
+            rows = [Tried(*where, *row) for row in tried.get(place, ())]
+            done = list(finished.get(place, ()))
+            found.append((log_number, ChannelKept(channel, generation, number, since_ns, done, rows)))
+    return found
+
+
+# a damaged file
+
+
+def _salvage(path: Path, damage: Damage, why: str) -> tuple[sqlite3.Connection, Recovered]:
+    aside = _set_aside(path)
+    log.error("%s is damaged (%s): set aside as %s", path, why, aside.name)
+    connection = open_writer(path)
+    source = look(aside)
+    try:
+        connection.execute("BEGIN")
+        lost = _copy(source, connection)
+        connection.execute("COMMIT")
+    finally:
+        source.close()
+    damage.dealt_with()
+    log.error(
+        "what could be read of %s is in %s again; rows of batches that could not: %d", aside.name, path.name, lost
+    )
+    return connection, recover(connection)._replace(lost=lost)
+
+
+def _set_aside(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for ending in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + ending))
+    return aside
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
+    """Copy row by row what can be read; returns how many batches could not, at least."""
+    for table in ("log", "place", "finished", "tried", "put"):
+        _copy_table(source, target, table)
+    last = _last(source)
+    at = lost = 0
+    while last is None or at < last:
+        try:
+            row = source.execute("SELECT * FROM batch WHERE id > ? ORDER BY id LIMIT 1", (at,)).fetchone()
+        except sqlite3.DatabaseError:
+            lost += 1
+            at += 1
+            if last is None:
+                break
+            continue
+        if row is None:
+            break
+        at = row[0]
+        if _readable(row):
+            target.execute(f"INSERT INTO batch VALUES ({', '.join('?' * len(row))})", row)
+        else:
+            lost += 1
+    return lost
+
+
+def _copy_table(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:
+    try:
+        for row in source.execute(f"SELECT * FROM {table}"):
+            target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    except sqlite3.DatabaseError as exc:
+        log.error("part of table %s could not be read: %s", table, exc)
+
+
+def _last(source: sqlite3.Connection) -> int | None:
+    """The highest number of a batch; None when nobody can tell."""
+    for query in ("SELECT max(id) FROM batch", "SELECT max(rowid) FROM batch INDEXED BY batch_span"):
+        try:
+            return int(source.execute(query).fetchone()[0] or 0)
+        except sqlite3.DatabaseError:
+            continue
+    return None
+
+
+def _readable(row: tuple[Any, ...]) -> bool:
+    if type(row[-1]) is not bytes or len(row[-1]) != row[7]:
+        return False
+    try:
+        return row[8] is None or isinstance(strict.decode(row[8]), dict)
+    except RemoteProtocolError:
+        return False

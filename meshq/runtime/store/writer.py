@@ -1,0 +1,175 @@
+"""The writer's thread: the only connection that writes to the file or checkpoints it.
+
+Decides what becomes one transaction (whatever queued during the one before, up to a bound), whether it is synced, and
+what happens when it can't be written: batches are given up and their Stores answered so, every other row is kept and
+tried again until the disk takes it. SQLite before 3.51.3 can damage a file when two connections checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Final, NamedTuple
+
+from meshq.machine.effects import Store
+from meshq.machine.store import BatchRow
+from meshq.runtime.store.damage import Damage
+from meshq.runtime.store.late import Late
+from meshq.runtime.store.rows import Tables
+
+COMMIT_BYTES: Final = 8 << 20
+"""Bodies in one transaction."""
+COMMIT_STORES: Final = 256
+CHECKPOINT_BYTES: Final = 16 << 20
+"""Written to the write-ahead log before its pages go into the file."""
+RETRY_S: Final = 0.25
+IDLE_S: Final = 1.0
+
+log = logging.getLogger("meshq.store")
+
+
+class Answer(NamedTuple):
+    """What became of a Store: kept when ``why`` is empty."""
+
+    token: int
+    why: str
+
+
+class Writer:
+    """Takes Stores from any thread; answers in lists, from its own."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        answered: Callable[[list[Answer]], object],
+        health: Callable[[str], object],
+        damage: Damage,
+    ) -> None:
+        """``health`` is told what is wrong, and "" when it no longer is."""
+        self._connection = connection
+        self.tables = Tables(connection)
+        self._answered = answered
+        self._health = health
+        self._damage = damage
+        self._queue: SimpleQueue[Store | None] = SimpleQueue()
+        self._late = Late()
+        self._trouble = ""
+        self._synchronous = ""
+        self._written_bytes = 0
+        self._over = False
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="meshq-store-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def put(self, store: Store) -> None:
+        """One more Store, after those before it."""
+        self._queue.put(store)
+
+    def close(self, timeout_s: float) -> bool:
+        """Write what is queued, checkpoint and end; False when that took too long."""
+        self._closing.set()
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._over:
+            stores = self._take()
+            if stores or self._late or self._trouble:
+                self._write(stores)
+            elif self._written_bytes:
+                self._checkpoint()
+        self._checkpoint()
+        self._connection.close()
+
+    def _take(self) -> list[Store]:
+        """What is queued, once something is; nothing when it is time to look at other things."""
+        stores: list[Store] = []
+        size_bytes = 0
+        try:
+            store = self._queue.get(timeout=RETRY_S if self._trouble else IDLE_S)
+            while store is not None:
+                stores.append(store)
+                for row in store.rows:
+                    if type(row) is BatchRow:
+                        size_bytes += len(row.body)
+                if size_bytes > COMMIT_BYTES or len(stores) >= COMMIT_STORES:
+                    break
+                store = self._queue.get_nowait()
+            else:
+                self._over = True
+        except Empty:
+            pass
+        self._written_bytes += size_bytes + len(stores) * 4096
+        return stores
+
+    def _write(self, stores: list[Store]) -> None:
+        try:
+            self._commit(stores)
+        except (sqlite3.Error, OverflowError) as exc:  # the second: a number that SQLite has no room for
+            self._failed(stores, exc)
+            return
+        answers = [Answer(token, "") for token in self._late.take()]
+        answers += [Answer(store.token, "") for store in stores]
+        self._answered(answers)
+        if self._trouble:
+            log.warning("the store can be written to again")
+            self._trouble = ""
+            self._health("")
+        if self._written_bytes >= CHECKPOINT_BYTES:
+            self._checkpoint()
+
+    def _commit(self, stores: list[Store]) -> None:
+        execute = self._connection.execute
+        sync = self._late.sync or any(store.sync for store in stores)
+        self._set_synchronous("FULL" if sync else "NORMAL")
+        rows = [*self._late.rows, *(row for store in stores for row in store.rows)]
+        try:
+            execute("BEGIN IMMEDIATE")
+            if self._trouble:  # it is not over before the disk takes something
+                execute("INSERT OR REPLACE INTO put VALUES ('node', 'probe', zeroblob(65536))")
+                execute("DELETE FROM put WHERE kind = 'node' AND key = 'probe'")
+            self.tables.apply(rows)
+            execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self.tables.committed()
+
+    def _set_synchronous(self, to: str) -> None:
+        if to != self._synchronous:
+            self._connection.execute(f"PRAGMA synchronous = {to}")
+            self._synchronous = to
+
+    def _roll_back(self) -> None:
+        self.tables.rolled_back()
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as exc:
+            log.error("could not roll back: %s", exc)
+
+    def _failed(self, stores: list[Store], error: Exception) -> None:
+        """Give up the batches, keep everything else for the next try."""
+        why = self._damage.seen(error) or str(error)
+        self._answered([Answer(token, why) for token in self._late.add(stores)])
+        if why != self._trouble:
+            log.error("the store can't be written to: %s", why)
+            self._trouble = why
+            self._health(why)
+        self._checkpoint()  # what lies in the write-ahead log may fit into free pages of the file
+        self._closing.wait(RETRY_S)
+
+    def _checkpoint(self) -> None:
+        """Move what was written ahead into the file, as far as no reader is in the way."""
+        self._written_bytes = 0
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as exc:
+            log.warning("checkpoint: %s", exc)
