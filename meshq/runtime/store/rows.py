@@ -19,7 +19,8 @@ ROW_BYTES: Final = 256 * 1024
 ROW_MESSAGES: Final = 4096
 """The bytes bound a row of messages of usual size; this one keeps what a marking of single messages costs small."""
 NEAR_NS: Final = 100_000_000
-"""Neighbours that were accepted within this time may become one row, accepted when its first was."""
+"""Neighbours that were accepted within this time may become one row, accepted when its last was: a channel that begins
+at a time rather gets some from before it."""
 TOGETHER: Final = 64
 """Batches in one statement."""
 
@@ -132,7 +133,8 @@ class Tables:
                 for low, high in ((start, row.start), (row.stop, stop)):
                     if low < high:
                         execute("INSERT INTO tried VALUES (?, ?, ?, ?, ?, ?, ?)", (place, low, high, *said))
-            execute("INSERT INTO tried VALUES (?, ?, ?, ?, ?, ?, ?)", (place, *row[4:]))
+            if row.attempts or row.due_ns:
+                execute("INSERT INTO tried VALUES (?, ?, ?, ?, ?, ?, ?)", (place, *row[4:]))
 
     def _finished(self, rows: list[Finished]) -> None:
         execute = self._connection.execute
@@ -219,4 +221,7 @@ def _one(group: list[BatchRow]) -> BatchRow:
     if len(group) == 1:
         return group[0]
     counts = [row.messages for row in group]
-    return group[0]._replace(messages=sum(counts), body=bodies.merge([row.body for row in group], counts))
+    accepted_ns = max(row.accepted_ns for row in group)
+    return group[0]._replace(
+        messages=sum(counts), accepted_ns=accepted_ns, body=bodies.merge([row.body for row in group], counts)
+    )
