@@ -316,11 +316,15 @@ class Launcher:
     ) -> NodeProcess:
         """Start a node that joins ``seeds``; returns when it is ready, or at once without ``wait``.
 
-        Port 0 takes any free one. Raises LaunchError, with the node's log, when it does not become ready.
+        Port 0 takes any free one. Without ``--data`` among the arguments it keeps messages in memory only.
+        Raises LaunchError, with the node's log, when it does not become ready.
         """
         if name in self.nodes:
             raise LaunchError(f"node {name} was started before: restart it")
-        command = [*self._command, "--name", name, *arguments, *seeds]
+        command = [*self._command, "--name", name, *arguments]
+        if "--data" not in command:
+            command.append("--memory")
+        command += seeds
         node = NodeProcess(name, command, {"--port": port, "--http-port": http_port}, self)
         self.nodes[name] = node
         node.spawn()

@@ -105,8 +105,8 @@ class Node(Mesh):
         if loop not in ("own", "shared"):
             raise ConfigError(f"loop is 'own' or 'shared', not {loop!r}")
         around = surroundings()
-        folder = Path(data) if data is not None else None
-        own_name = check_node(name or (config.name if config else "") or around.node_name(folder))
+        self.data = Path(data).expanduser().absolute() if data is not None else None
+        own_name = check_node(name or (config.name if config else "") or around.node_name(self.data))
         given = {"label": label, "zone": zone, "http_port": http_port, "nsq_port": nsq_port}
         chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         if seeds:
@@ -120,7 +120,7 @@ class Node(Mesh):
             advertise=advertise,
             open_to_all=open_to_all,
             on_event=on_event,
-            data=folder,
+            data=self.data,
         )
         self._thread = LoopThread(f"meshq:{own_name}") if loop == "own" and around.threads else None
         self._doors = tuple(doors)

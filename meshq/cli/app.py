@@ -62,6 +62,20 @@ Label = Annotated[
 ]
 Zone = Annotated[str, typer.Option(metavar="ZONE", help="Messages prefer consumers of the same zone.")]
 Open = Annotated[bool, typer.Option("--open", help="Listen on public addresses too.")]
+Data = Annotated[
+    str, typer.Option(metavar="DIR", help="Directory that keeps the node's messages. [default: one by user and port]")
+]
+Memory = Annotated[bool, typer.Option("--memory", help="Keep messages in memory only.")]
+MemoryMax = Annotated[
+    str,
+    typer.Option(metavar="SIZE", help="Memory for messages; more stays on disk, or is refused. [default: 256MB]"),
+]
+Level = Annotated[
+    str,
+    typer.Option(
+        metavar="LEVEL", help="When a publish is confirmed: held in memory, on disk, or after fsync. [default: disk]"
+    ),
+]
 DrainTimeout = Annotated[
     float | None,
     typer.Option(
@@ -85,6 +99,10 @@ def join(
     label: Label = "",
     zone: Zone = "",
     open_: Open = False,
+    data: Data = "",
+    memory: Memory = False,
+    memory_max: MemoryMax = "",
+    level: Level = "",
     drain_timeout: DrainTimeout = None,
     config: ConfigFile = None,
     json: Json = False,
@@ -97,6 +115,7 @@ def join(
     from meshq.cli.join import join as command
 
     flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, drain_timeout)
+    flags |= _store_flags(data, memory, memory_max, level)
     raise typer.Exit(command(flags, config, json_lines=json))
 
 
@@ -112,6 +131,10 @@ def config(
     label: Label = "",
     zone: Zone = "",
     open_: Open = False,
+    data: Data = "",
+    memory: Memory = False,
+    memory_max: MemoryMax = "",
+    level: Level = "",
     drain_timeout: DrainTimeout = None,
     config: ConfigFile = None,
     json: Json = False,
@@ -123,6 +146,7 @@ def config(
     from meshq.cli.views import config as command
 
     flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, drain_timeout)
+    flags |= _store_flags(data, memory, memory_max, level)
     command(flags, config, as_json=json)
 
 
@@ -317,4 +341,16 @@ def _flags(
         "zone": zone,
         "open": open_ or None,
         "drain_timeout_s": drain_timeout_s,
+    }
+
+
+def _store_flags(data: str, memory: bool, memory_max: str, level: str) -> dict[str, Any]:
+    """The same of what concerns the store."""
+    from meshq.cli.storage import size_bytes
+
+    return {
+        "data": data,
+        "memory": memory or None,
+        "broker.memory_bytes_max": size_bytes(memory_max) if memory_max else None,
+        "broker.level": level,
     }

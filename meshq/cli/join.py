@@ -19,6 +19,7 @@ from meshq.cli import exits
 from meshq.cli.journal import Journal
 from meshq.cli.settings import Settings
 from meshq.cli.sources import load
+from meshq.cli.storage import data_folder, name_in
 from meshq.cli.talk import JsonTalk, PeopleTalk, Ready, Talk
 from meshq.errors import ConfigError, MeshError
 from meshq.http import HttpDoor
@@ -92,7 +93,7 @@ class _Joining:
             raise _failure(stop.error)
         left = stop.messages_left if stop is not None else None
         self._talk.stopped(left)
-        return exits.DONE if left == 0 else exits.FAILED
+        return exits.DONE if left == 0 or node.data is not None else exits.FAILED
 
     async def _leave(self, node: Node, signals: StopSignals, ended: asyncio.Task[Stop]) -> Stop | None:
         """Hand over until it is done or its time is over; None after a second signal: nobody knows what was left."""
@@ -123,11 +124,13 @@ class _Joining:
 
     async def _try(self, port: int, http_port: int) -> tuple[Node, HttpDoor]:
         settings = self._settings
+        data = data_folder(settings, port)
+        name = settings["name"] or name_in(data) or default_name(port)
         door = HttpDoor(self._host, http_port, names=settings["http_names"], open_to_all=settings["open"])
         door.bind()
         try:
             node = Node(
-                config=replace(settings.config(), name=settings["name"] or default_name(port)),
+                config=replace(settings.config(), name=name),
                 bind=settings["bind"] or None,
                 port=port,
                 advertise=settings["advertise"] or None,
@@ -137,6 +140,7 @@ class _Joining:
                 drain_timeout_s=0,
                 open_to_all=settings["open"],
                 on_event=self._talk.happened,
+                data=data,
             )
             await node
         except BaseException:
@@ -165,6 +169,8 @@ class _Joining:
             http=show_address((host if wildcard else door.address[0], door.address[1])),
             private_only=wildcard and not self._settings["open"],
             moved=self._moved,
+            level=node.config.broker.level if node.data is not None else "memory",
+            data=str(node.data or ""),
         )
 
 

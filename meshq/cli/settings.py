@@ -34,6 +34,8 @@ _NODE: Final[dict[str, Any]] = {
     "http_names": (),
     "advertise": "",
     "open": False,
+    "data": "",
+    "memory": False,
     "drain_timeout_s": 5.0,
 }
 _YES: Final = frozenset(("1", "true", "yes", "on"))

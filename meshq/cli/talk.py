@@ -26,6 +26,9 @@ class Ready:
     """Whether it takes bytes from private addresses only, listening on every one."""
     moved: int
     """By how much the default ports had to move."""
+    level: str = "memory"
+    data: str = ""
+    """The data directory; empty when there is none."""
 
 
 class Talk(Protocol):
@@ -54,7 +57,7 @@ class JsonTalk:
     def ready(self, ready: Ready) -> None:
         """The line that tells a program that the node serves, and then what happened before it."""
         addresses = {"name": ready.name, "mesh": ready.mesh, "http": ready.http}
-        self._line({"event": "ready", **addresses, "level": "memory", "version": RELEASE})
+        self._line({"event": "ready", **addresses, "level": ready.level, "data": ready.data, "version": RELEASE})
         early, self._early = self._early, None
         for event in early or ():
             self.happened(event)
@@ -83,17 +86,22 @@ class PeopleTalk:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._data = ""
 
     def ready(self, ready: Ready) -> None:
         """What a person wants to know of a node that just started."""
         say = self._journal.say
+        self._data = ready.data
         say(f"meshq {RELEASE}: node {ready.name} is ready")
         say(f"  mesh at {ready.mesh}, http at {ready.http}")
         if ready.moved:
             say(f"  the default ports are taken: all of them moved by {ready.moved}")
         if ready.private_only:
             say("  serves loopback and private addresses only; --open serves everybody")
-        say("  messages are kept in memory only: they end with this process")
+        if ready.data:
+            say(f"  messages are kept in {ready.data}, level {ready.level}")
+        else:
+            say("  messages are kept in memory only: they end with this process")
         say(f"  other nodes join with: meshq join {ready.mesh}")
 
     def happened(self, event: Event) -> None:
@@ -112,7 +120,10 @@ class PeopleTalk:
         if messages_left == 0:
             self._say("left the mesh, nothing was left behind")
         elif messages_left is None:
-            self._say("stopped at once; what it still had went with it")
+            self._say(f"stopped at once; what it still had {'is in ' + self._data if self._data else 'went with it'}")
+        elif self._data:
+            self._say(f"left the mesh: {messages_left:,} messages that nobody had consumed wait in {self._data}")
+            self._say("start it again to have them delivered; what was published at level memory went with it")
         else:
             self._say(f"left the mesh: {messages_left:,} messages that nobody had consumed went with it")
 

@@ -86,7 +86,11 @@ def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
     else:
         print("no topics yet: `meshq pub TOPIC BODY` makes one")
     memory = sum(each["memory_bytes"] for each in asked.values())
-    print(f"\n{len(asked)} node{'s' if len(asked) != 1 else ''}, {memory / 1e6:,.1f} MB in memory")
+    levels = ", ".join(sorted({each["level"] for each in asked.values()}))
+    print(f"\n{len(asked)} node{'s' if len(asked) != 1 else ''}, level {levels}, {memory / 1e6:,.1f} MB in memory")
+    for name, each in sorted(asked.items()):
+        if each["health"] != "OK":
+            out.say(f"meshq: {name}: the store has trouble: {each['health']}")
     if not local and found["missing"]:
         out.say(f"meshq: no answer from {', '.join(found['missing'])}: what they hold is not counted")
 

@@ -6,7 +6,7 @@ Decides the shape of the answers; every figure is read from the counters of the 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from meshq.broker.broker import Broker
 from meshq.config import Config
@@ -15,8 +15,10 @@ from meshq.engine.links import Links
 from meshq.engine.streams import Streams
 from meshq.membership.member import Member
 from meshq.membership.membership import Membership
-from meshq.names import RELEASE
+from meshq.names import LEVELS, MEMORY, RELEASE
 from meshq.routing.routing import Routing
+
+HEALTHY: Final = "OK"
 
 
 class Views:
@@ -59,7 +61,8 @@ class Views:
             "name": self._config.name,
             "version": RELEASE,
             "uptime_s": round(now - self.started_at, 3),
-            "level": "memory",
+            "level": self._config.broker.level if self._broker.stores else LEVELS[MEMORY],
+            "health": self._broker.trouble or HEALTHY,
             "topics": self._broker.stats(),
             "links": [link.name for link in self._links.all()],
             "connections": len(self._streams),
@@ -78,8 +81,8 @@ class Views:
         return asdict(self._config)
 
     def ping(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Nothing, quickly."""
-        return {}
+        """How the node is, quickly: OK, or what is wrong with its store."""
+        return {"health": self._broker.trouble or HEALTHY}
 
     def _member(self, now: float, member: Member) -> dict[str, Any]:
         host, port = member.address

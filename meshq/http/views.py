@@ -29,8 +29,11 @@ class Views:
         self._started_s = time.time()
 
     async def ping(self, request: web.Request) -> web.Response:
-        """OK while the node can do its work."""
-        return web.Response(text="OK")
+        """OK while the node can do its work; as nsqd says it, 500 and NOK with the reason when it can't."""
+        health = (await self._mesh.ask("ping"))["health"]
+        if health == "OK":
+            return web.Response(text=health)
+        return web.Response(text=f"NOK - {health}", status=500)
 
     async def info(self, request: web.Request) -> web.Response:
         """The node's addresses and limits."""
@@ -60,16 +63,18 @@ class Views:
         )
         memory = _memory() if flag(arguments, "include_mem", True) else None
         if arguments.get("format") == "json":
-            return document(_dumps(self._document(topics, memory)))
+            return document(_dumps(self._document(topics, memory, figures["health"])))
         uptime_s = time.time() - self._started_s
         return web.Response(
             text=nsqstats.text(self._version, self._started_s, uptime_s, topics, memory), headers=NSQ_HEADERS
         )
 
-    def _document(self, topics: list[dict[str, Any]] | None, memory: dict[str, int] | None) -> dict[str, Any]:
+    def _document(
+        self, topics: list[dict[str, Any]] | None, memory: dict[str, int] | None, health: str
+    ) -> dict[str, Any]:
         found = {
             "version": self._version,
-            "health": "OK",
+            "health": health if health == "OK" else f"NOK - {health}",
             "start_time": int(self._started_s),
             "topics": topics,
         }
