@@ -31,15 +31,22 @@ SLOT_S: Final = 0.02
 class Aftermath:
     """``confirms`` and ``takes`` are what the roles of ``steady`` tell, a publisher and a consumer for each node.
 
-    The last node is the one that was killed, ``killed`` its name, at ``killed_s``.
+    The last node is the one that was killed, ``killed`` its name, at ``killed_s``. Nothing is published after
+    ``published_s``: a pause from then on is none.
     """
 
     def __init__(
-        self, confirms: Sequence[dict[str, Any]], takes: Sequence[Sequence[Any]], killed_s: float, killed: str
+        self,
+        confirms: Sequence[dict[str, Any]],
+        takes: Sequence[Sequence[Any]],
+        killed_s: float,
+        published_s: float,
+        killed: str,
     ) -> None:
         self._confirms = confirms
         self._takes = takes
         self._killed_s = killed_s
+        self._published_s = published_s
         self._killed = killed
         self._publisher_times = [[time_s for time_s, _, _ in each["confirms"]] for each in confirms]
         self._consumer_times = [[time_s for time_s, _ in each] for each in takes]
@@ -77,8 +84,8 @@ class Aftermath:
         return len(seen) - len({*seen})
 
     def _after(self, times: Iterable[Sequence[float]]) -> float:
-        """The longest pause in ms that includes the kill or comes later."""
-        return max((_longest_ms(each, self._killed_s, float("inf")) for each in times), default=0.0)
+        """The longest pause in ms that includes the kill or comes later, while there is something to do."""
+        return max((_longest_ms(each, self._killed_s, self._published_s) for each in times), default=0.0)
 
     def _before(self, times: Iterable[Sequence[float]]) -> float:
         return max((_longest_ms(each, each[0] + WARM_S, self._killed_s) for each in times if each), default=0.0)

@@ -1,6 +1,7 @@
 """meshq beside other brokers on this host: the same work, in turn, in one call, so that the ratios mean something.
 
 A turn is one run of each; the ratio is that of the two runs of a turn, so that a host that gets slower does it to both.
+Each is set beside meshq at the level that promises about as much: a broker that writes a file beside ``disk``.
 Every broker runs with one publisher and one consumer, in three processes, on loopback, with a folder of its own.
 """
 
@@ -16,14 +17,17 @@ from meshq.bench.calibration import Calibration, calibrate
 from meshq.bench.crew import BenchError, Crew
 from meshq.bench.figures import Spread
 from meshq.bench.flow import RATE
-from meshq.bench.host import Bystanders, describe
+from meshq.bench.host import Bystanders, data_place, describe
 from meshq.bench.peers.known import PEERS, Peer
 from meshq.bench.repeat import Say
 from meshq.bench.show import conclude, console, document, drawing, progress, table
 from meshq.bench.throughput import Throughput
 
-MESHQ: Final = "meshq"
-MEANS: Final = "memory, each confirmed and finished"
+OURS: Final = {
+    "meshq": ("memory", "memory, each confirmed and finished"),
+    "meshq disk": ("disk", "disk, each confirmed and finished"),
+}
+"""By what meshq is called here: its level, and what a publish and a finish are worth."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,20 @@ class Comparison:
     work: Compare
     rates: dict[str, list[float]]
     means: dict[str, str]
+    beside: dict[str, str]
+    """Which meshq each of the others is set beside."""
     missing: Sequence[Peer]
     calibrations: Sequence[Calibration]
     others: Sequence[float | None]
 
     def ratios(self, name: str) -> list[float]:
-        """By how much meshq exceeds it, turn by turn."""
-        return [ours / theirs for ours, theirs in zip(self.rates[MESHQ], self.rates[name], strict=True)]
+        """By how much meshq exceeds it, turn by turn; one for meshq itself."""
+        beside = self.beside.get(name, name)
+        return [ours / theirs for ours, theirs in zip(self.rates[beside], self.rates[name], strict=True)]
 
     def noise(self) -> list[str]:
         """Why the ratios are not to be believed; empty if they are."""
-        ratios = {f"meshq / {name}": self.ratios(name) for name in self.rates if name != MESHQ}
+        ratios = {f"{ours} / {name}": self.ratios(name) for name, ours in self.beside.items()}
         return noise.reasons(ratios, [each.index for each in self.calibrations], self.others)
 
     def document(self) -> dict[str, Any]:
@@ -65,6 +72,7 @@ class Comparison:
             "brokers": {
                 name: {
                     "means": self.means[name],
+                    "beside": self.beside.get(name, name),
                     "messages_per_s": {**asdict(Spread.of(rates)), "runs": rates},
                     "meshq_ratio": {**asdict(Spread.of(self.ratios(name))), "runs": self.ratios(name)},
                 }
@@ -100,28 +108,30 @@ def compare(work: Compare, peers: Sequence[Peer], runs: int, say: Say) -> Compar
     say("calibration")
     calibrations = [calibrate()]
     others: list[float | None] = []
-    rates: dict[str, list[float]] = {MESHQ: [], **{peer.name: [] for peer in peers}}
+    rates: dict[str, list[float]] = {name: [] for name in (*OURS, *(peer.name for peer in peers))}
     for number in range(1, runs + 1):
         with Bystanders() as bystanders:
-            say(f"turn {number} of {runs}: {MESHQ}")
-            rates[MESHQ].append(_meshq(work))
+            for name, (level, _) in OURS.items():
+                say(f"turn {number} of {runs}: {name}")
+                rates[name].append(_meshq(work, level))
             for peer in peers:
                 say(f"turn {number} of {runs}: {peer.name}")
                 with Crew() as crew:
                     rates[peer.name].append(peer.per_s(crew, _whole(work), work.size_bytes, work.batch, work.calls))
         others.append(bystanders.share)
         calibrations.append(calibrate())
-    means = {MESHQ: MEANS, **{peer.name: peer.means for peer in peers}}
+    means = {name: means for name, (_, means) in OURS.items()} | {peer.name: peer.means for peer in peers}
+    beside = {peer.name: peer.beside for peer in peers}
     missing = [peer for peer in PEERS if peer not in peers]
-    return Comparison(work, rates, means, missing, calibrations, others)
+    return Comparison(work, rates, means, beside, missing, calibrations, others)
 
 
 def _whole(work: Compare) -> int:
     return work.messages - work.messages % work.batch
 
 
-def _meshq(work: Compare) -> float:
-    load = Throughput(work.messages, work.size_bytes, work.batch, work.calls, "memory", each=False)
+def _meshq(work: Compare, level: str) -> float:
+    load = Throughput(work.messages, work.size_bytes, work.batch, work.calls, level, each=False)
     with Crew() as crew:
         return load.measure(crew, lambda _: None).values[RATE.name]
 
@@ -133,12 +143,13 @@ def _people(comparison: Comparison) -> None:
         f"{work.calls} outstanding; {len(comparison.others)} turns",
         soft_wrap=True,
     )
-    shown = table("", "", "MESSAGES/S", "MEDIAN", "", "MESHQ IS", "MEDIAN", "", left=2)
+    out.print(data_place(), soft_wrap=True)
+    shown = table("", "", "MESSAGES/S", "MEDIAN", "", "MESHQ IS", "MEDIAN", "", "", left=2)
     for name, rates in comparison.rates.items():
         spread, ratio = Spread.of(rates), Spread.of(comparison.ratios(name))
         numbers = [f"{value:,.0f}" for value in (spread.min, spread.median, spread.max)]
-        times = [f"{value:.2f}x" for value in (ratio.min, ratio.median, ratio.max)] if name != MESHQ else [""] * 3
-        shown.add_row(name, comparison.means[name], *numbers, *times)
+        times = [f"{value:.2f}x" for value in (ratio.min, ratio.median, ratio.max)] if name not in OURS else [""] * 3
+        shown.add_row(name, comparison.means[name], *numbers, *times, comparison.beside.get(name, ""))
     out.print(shown)
     if comparison.missing:
         out.print(f"not here: {_ways(comparison.missing)}", soft_wrap=True)

@@ -18,6 +18,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Self
 
@@ -30,6 +32,30 @@ SERVE_S: Final = 20.0
 
 class BenchError(MeshError):
     """A bench could not be run; nothing was measured."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the nodes of a run keep messages: at ``level`` ``memory`` and without a budget in memory alone."""
+
+    level: str
+    memory_bytes_max: int = 0
+    """Above it messages go to the store; 0: what a node has by default."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the nodes have data directories."""
+        return self.level != "memory" or self.memory_bytes_max > 0
+
+    def arguments(self, folder: Path | None) -> list[str]:
+        """What a node with that data directory is started with."""
+        if folder is None:
+            return ["--memory"]
+        budget = ["--memory-max", str(self.memory_bytes_max)] if self.memory_bytes_max else []
+        return ["--data", str(folder), "--level", self.level, *budget]
+
+
+MEMORY: Final = Shelf("memory")
 
 
 class Role:
@@ -73,6 +99,7 @@ class Crew:
         self.launcher = Launcher()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._folders: list[str] = []
+        self._data: dict[str, Path] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -95,16 +122,16 @@ class Crew:
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def node(self, name: str = "bench", *seeds: str) -> NodeProcess:
-        """A node that is ready; without seeds, a mesh of its own."""
-        node = self._start(name, *seeds)
+    def node(self, name: str = "bench", shelf: Shelf = MEMORY) -> NodeProcess:
+        """A node that is ready, a mesh of its own."""
+        node = self._start(name, shelf)
         node.wait_ready()
         return node
 
-    def mesh(self, count: int) -> list[NodeProcess]:
+    def mesh(self, count: int, shelf: Shelf = MEMORY) -> list[NodeProcess]:
         """A mesh of so many nodes, each of which knows all others."""
-        first = self.node("bench-1")
-        nodes = [first, *(self._start(f"bench-{number}", first.mesh) for number in range(2, count + 1))]
+        first = self.node("bench-1", shelf)
+        nodes = [first, *(self._start(f"bench-{number}", shelf, first.mesh) for number in range(2, count + 1))]
         for node in nodes:
             node.wait_ready()
         for node in nodes:
@@ -146,9 +173,20 @@ class Crew:
         self._folders.append(tempfile.mkdtemp(prefix="meshq-bench-"))
         return self._folders[-1]
 
-    def _start(self, name: str, *seeds: str) -> NodeProcess:
+    def data(self, node: str) -> Path:
+        """The data directory of a node that has one."""
+        return self._data[node]
+
+    def data_bytes(self, node: str) -> int:
+        """What the files in it come to."""
+        return sum(file.stat().st_size for file in self.data(node).iterdir())
+
+    def _start(self, name: str, shelf: Shelf, *seeds: str) -> NodeProcess:
+        if shelf.kept:
+            self._data[name] = Path(self.folder()) / name
+        arguments = shelf.arguments(self._data.get(name))
         with _undisturbed():
-            return self.launcher.start(name, *seeds, wait=False)
+            return self.launcher.start(name, *seeds, arguments=arguments, wait=False)
 
     def _began(self, process: subprocess.Popen[bytes]) -> None:
         self._processes.append(process)

@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import sys
+import tempfile
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -20,6 +21,8 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cores": cores(),
+        "data": tempfile.gettempdir(),
+        "file_system": file_system(tempfile.gettempdir()),
     }
 
 
@@ -43,6 +46,26 @@ def resident_mb(pid: int) -> float:
             return int(statm.read().split()[1]) * resource.getpagesize() / 1e6
     except OSError as exc:
         raise BenchError(f"resident memory is read from /proc, as on Linux: {exc}") from exc
+
+
+def file_system(folder: str) -> str:
+    """The kind of file system that a folder is on, as ``ext4``; empty where the system does not tell."""
+    path = os.path.realpath(folder)
+    try:
+        with open("/proc/mounts") as mounts:
+            places = [line.split()[1:3] for line in mounts]
+    except OSError:
+        return ""
+    above = [(place, kind) for place, kind in places if path == place or path.startswith(place.rstrip("/") + "/")]
+    return max(reversed(above), key=lambda each: len(each[0]), default=("", ""))[1]
+
+
+def data_place() -> str:
+    """Where the data directories of a bench are, for people: what a disk is worth is a question to its file system."""
+    folder = tempfile.gettempdir()
+    kind = file_system(folder) or "unknown file system"
+    memory = ", which is memory and no disk: set TMPDIR" if kind in ("tmpfs", "ramfs") else ""
+    return f"data directories in {folder} ({kind}{memory})"
 
 
 @dataclass(frozen=True, slots=True)

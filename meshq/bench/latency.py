@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from meshq.bench.crew import Crew
+from meshq.bench.crew import Crew, Shelf
 from meshq.bench.figures import Figure, Kind
 from meshq.bench.repeat import Say
 from meshq.bench.report import Measured
@@ -44,7 +44,7 @@ class Latency:
         say("a bare relay")
         relay = self._relay(crew)
         say("nodes start")
-        nodes = crew.mesh(self.nodes)
+        nodes = crew.mesh(self.nodes, Shelf(self.level))
         consumer = crew.ready("consume-paced", node=nodes[-1].mesh, messages=self.messages)
         say("messages flow")
         publisher = crew.role("publish-paced", node=nodes[0].mesh, level=self.level, **self._pace(self.messages))

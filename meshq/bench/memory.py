@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from meshq.bench.crew import BenchError, Crew
+from meshq.bench.crew import BenchError, Crew, Shelf
 from meshq.bench.figures import Figure, Kind
 from meshq.bench.host import allow_files, resident_mb
 from meshq.bench.repeat import Say
@@ -34,6 +34,8 @@ class Memory:
     batch: int
     level: str
     consumers: int
+    memory_bytes_max: int = 0
+    """The budget of the nodes, which then have a store; 0: none."""
 
     def measure(self, crew: Crew, say: Say) -> Measured:
         """One run."""
@@ -56,7 +58,7 @@ class Memory:
     def _queued(self, crew: Crew, say: Say, batch: int, calls: int) -> float:
         """Resident MB of a node that holds all messages; nobody consumes, so its topic keeps them."""
         say(f"{self.messages:,} messages in calls of {batch}")
-        node = crew.node(f"queued-{batch}")
+        node = crew.node(f"queued-{batch}", Shelf(self.level, self.memory_bytes_max))
         given: dict[str, Any] = {"messages": self.messages, "size_bytes": self.size_bytes, "level": self.level}
         crew.role("publish", node=node.mesh, batch=batch, calls=calls, finishes=0, **given).hear()
         resident = resident_mb(node.pid)
@@ -66,7 +68,7 @@ class Memory:
     def _idle(self, crew: Crew, say: Say) -> tuple[float, float]:
         """Resident MB of a node with all consumers, and of the same node before they came."""
         say(f"{self.consumers:,} consumers come")
-        node = crew.node("idle")
+        node = crew.node("idle", Shelf(self.level, self.memory_bytes_max))
         empty = resident_mb(node.pid)
         connections = crew.role("idle", node=node.mesh, consumers=self.consumers).hear()["connections"]
         if connections < self.consumers:

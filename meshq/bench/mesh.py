@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from meshq.bench.crew import Crew
+from meshq.bench.crew import Crew, Shelf
 from meshq.bench.figures import Figure
 from meshq.bench.flow import CONFIRMED, RATE, TAKE, Load, consumer, flow
 from meshq.bench.repeat import Say
@@ -23,7 +23,7 @@ class Mesh(Load):
     def measure(self, crew: Crew, say: Say) -> Measured:
         """One run."""
         say("three nodes start")
-        first, *others = crew.mesh(3)
+        first, *others = crew.mesh(3, Shelf(self.level))
         consumers = [consumer(crew, node.mesh, self) for node in others]
         say("messages flow")
         return flow(crew, first.mesh, consumers, self)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from meshq.bench.calibration import Calibration
+from meshq.bench.compare import OURS as MESHQ
 from meshq.bench.compare import Comparison
 from meshq.bench.crew import BenchError
 from meshq.bench.figures import Figure, Spread
@@ -158,7 +159,7 @@ def _rates(axes: Any, comparison: Comparison) -> None:
     spreads = [Spread.of(comparison.rates[name]) for name in names]
     medians = [spread.median for spread in spreads]
     around = [[each.median - each.min for each in spreads], [each.max - each.median for each in spreads]]
-    colors = [OURS if name == "meshq" else OTHERS for name in names]
+    colors = [OURS if name in MESHQ else OTHERS for name in names]
     axes.barh(names, medians, xerr=around, color=colors, height=0.6, ecolor="#333333", capsize=3)
     for at, (name, spread) in enumerate(zip(names, spreads, strict=True)):
         axes.text(spread.max, at, f"  {spread.median:,.0f}  ({comparison.means[name]})", va="center", fontsize=8)
@@ -168,7 +169,7 @@ def _rates(axes: Any, comparison: Comparison) -> None:
 
 
 def _ratios(axes: Any, comparison: Comparison) -> None:
-    names = [name for name in comparison.rates if name != "meshq"][::-1]
+    names = list(comparison.beside)[::-1]
     for at, name in enumerate(names):
         ratios = comparison.ratios(name)
         axes.plot(ratios, [at] * len(ratios), "o", color=OURS, alpha=0.7)
@@ -182,4 +183,4 @@ def _ratios(axes: Any, comparison: Comparison) -> None:
     axes.set_xticks(TIMES, [f"{times:g}x" for times in TIMES])
     axes.minorticks_off()
     axes.set_xlim(low / 1.4, high * 1.6)
-    axes.set_title("meshq / peer, a dot for each turn", fontsize=9, loc="left")
+    axes.set_title("meshq at the level that promises as much / peer, a dot for each turn", fontsize=9, loc="left")

@@ -16,8 +16,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from meshq.bench.aftermath import LOST
+from meshq.bench.aftermath import LOST, LOST_WITH_KILLED
 from meshq.bench.figures import Kind, Spread
+from meshq.bench.host import data_place
 from meshq.bench.repeat import Bench, Say, repeat
 from meshq.bench.report import Report
 
@@ -36,7 +37,13 @@ def run(bench: Bench, *, runs: int, as_json: bool, plot: Path | None) -> int:
     else:
         _people(report)
     draw(report)
-    return MISSED if LOST in report.figures and any(report.values(LOST)) else KEPT
+    return MISSED if _lost(report) else KEPT
+
+
+def _lost(report: Report) -> bool:
+    """Whether a message was lost that should not have been."""
+    promised = (LOST,) if report.settings.get("level") == "memory" else (LOST, LOST_WITH_KILLED)
+    return any(any(report.values(figure)) for figure in promised if figure in report.figures)
 
 
 def drawing(plot: Path | None) -> Callable[[Any], None]:
@@ -81,6 +88,8 @@ def _people(report: Report) -> None:
     out = console()
     settings = ", ".join(f"{name} {shown(value)}" for name, value in report.settings.items())
     out.print(f"{report.bench}: {settings}; {len(report.runs)} runs", soft_wrap=True)
+    if report.settings.get("level", "memory") != "memory" or report.settings.get("memory_bytes_max"):
+        out.print(data_place(), soft_wrap=True)
     rows = table("", "MIN", "MEDIAN", "MAX", "CALIBRATED", "")
     for figure in report.figures:
         spread = Spread.of(report.values(figure))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from meshq.bench.crew import Crew
+from meshq.bench.crew import Crew, Shelf
 from meshq.bench.figures import Figure
 from meshq.bench.flow import CONFIRMED, RATE, TAKE, Load, consumer, flow
 from meshq.bench.repeat import Say
@@ -23,7 +23,7 @@ class Throughput(Load):
     def measure(self, crew: Crew, say: Say) -> Measured:
         """One run."""
         say("a node starts")
-        node = crew.node().mesh
+        node = crew.node(shelf=Shelf(self.level)).mesh
         consumers = [consumer(crew, node, self)]
         say("messages flow")
         return flow(crew, node, consumers, self)

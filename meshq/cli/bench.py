@@ -16,9 +16,11 @@ app = typer.Typer(
 
 
 class Level(StrEnum):
-    """How safe a message is when its publish is confirmed; what there is so far."""
+    """How safe a message is when its publish is confirmed."""
 
     memory = "memory"
+    disk = "disk"
+    fsync = "fsync"
 
 
 Size = Annotated[int, typer.Option(metavar="BYTES", min=8, help="Bytes of a message.")]
@@ -132,6 +134,9 @@ def memory(
     batch: Annotated[int, typer.Option(metavar="N", min=2, help="Messages of one publish_many.")] = 128,
     level: AtLevel = Level.memory,
     consumers: Annotated[int, typer.Option(metavar="N", min=1, max=4000, help="Idle consumers.")] = 2000,
+    memory_max: Annotated[
+        float, typer.Option(metavar="MB", min=0, help="Memory for messages; what is above goes to disk. 0: as usual.")
+    ] = 0,
     runs: Runs = 2,
     json: Json = False,
     plot: Plot = None,
@@ -143,7 +148,7 @@ def memory(
     """
     from meshq.bench.memory import Memory
 
-    _run(Memory(messages, size, batch, level.value, consumers), runs, json, plot)
+    _run(Memory(messages, size, batch, level.value, consumers, int(memory_max * 1_000_000)), runs, json, plot)
 
 
 @app.command()
@@ -158,8 +163,9 @@ def failover(
 ) -> None:
     """One of three nodes killed under load.
 
-    The longest pause of the others, what is lost and what comes twice. Exit status 4 when a message was lost that a
-    surviving node had confirmed.
+    The longest pause of the others, what is lost and what comes twice. With --level disk or fsync the killed node is
+    started again on its data. Exit status 4 when a message was lost that a surviving node had confirmed, or, with
+    these levels, any node.
     """
     from meshq.bench.failover import Failover
 
@@ -178,7 +184,8 @@ def compare(
 ) -> None:
     """Ratios with other brokers that are here.
 
-    The same work through meshq, NATS (core and JetStream) and Redis Streams, in turn, as far as they are installed.
+    The same work through meshq at levels memory and disk, NATS (core and JetStream) and Redis Streams, in turn, as
+    far as they are installed.
     """
     from meshq.bench.compare import Compare, run
 

@@ -14,7 +14,7 @@ def publisher(*confirms: tuple[float, int, str], unconfirmed: int = 0) -> dict[s
 
 
 def aftermath(publishers: list[dict[str, Any]], takes: list[Any]) -> Aftermath:
-    return Aftermath(publishers, takes, killed_s=10.0, killed="c")
+    return Aftermath(publishers, takes, killed_s=10.0, published_s=20.0, killed="c")
 
 
 def test_a_confirmed_message_that_nobody_saw_is_lost_and_counted_by_its_origin() -> None:

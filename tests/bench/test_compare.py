@@ -14,7 +14,8 @@ CALIBRATIONS = [Calibration(24_000, 1_800)]
 
 def comparison(**rates: list[float]) -> Comparison:
     means = dict.fromkeys(rates, "")
-    return Comparison(Compare(1000, 200, 128, 64), rates, means, PEERS[:1], CALIBRATIONS, [0.0])
+    beside = {"other": "meshq"}
+    return Comparison(Compare(1000, 200, 128, 64), rates, means, beside, PEERS[:1], CALIBRATIONS, [0.0])
 
 
 def test_a_ratio_is_of_two_runs_of_the_same_turn() -> None:

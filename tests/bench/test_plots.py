@@ -48,7 +48,9 @@ def test_a_comparison_shows_rates_and_ratios(tmp_path: Path) -> None:
     rates = {"meshq": [900_000.0, 800_000.0], "other": [100_000.0, 120_000.0]}
     means = {"meshq": "one thing", "other": "another"}
     page = tmp_path / "compare.svg"
-    Page(page).draw(Comparison(Compare(1000, 200, 128, 64), rates, means, [], CALIBRATIONS, [0.0, 0.0]))
+    Page(page).draw(
+        Comparison(Compare(1000, 200, 128, 64), rates, means, {"other": "meshq"}, [], CALIBRATIONS, [0.0, 0.0])
+    )
     assert "7.83x" in page.read_text()
 
 

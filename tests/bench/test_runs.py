@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from meshq.bench.crew import BenchError, Crew
+from meshq.bench.crew import BenchError, Crew, Shelf
 from meshq.bench.failover import Failover
 from meshq.bench.fanout import Fanout
 from meshq.bench.latency import Latency
@@ -42,9 +42,26 @@ def test_single_publishes_and_single_takes(crew: Crew) -> None:
     assert values["messages_per_take"] == 1
 
 
+@pytest.mark.parametrize("level", ["disk", "fsync"])
+def test_at_a_level_with_a_store_the_messages_are_in_the_data_directory(crew: Crew, level: str) -> None:
+    values = Throughput(5_000, 200, 128, 8, level, False).measure(crew, quiet).values
+    assert values["messages"] == WHOLE
+    assert crew.data_bytes("bench") > WHOLE * 200
+
+
 def test_a_level_that_a_node_does_not_have_is_its_refusal_and_no_figure(crew: Crew) -> None:
+    node = crew.node(shelf=Shelf("memory"))
+    load = {"messages": 500, "size_bytes": 200, "batch": 128, "calls": 8, "finishes": 0}
     with pytest.raises(BenchError, match="disk"):
-        Throughput(500, 200, 128, 8, "disk", False).measure(crew, quiet)
+        crew.role("publish", node=node.mesh, level="disk", **load).hear()
+
+
+def test_data_directories_go_with_the_crew() -> None:
+    with Crew() as crew:
+        crew.node(shelf=Shelf("disk"))
+        folder = crew.data("bench")
+        assert (folder / "meshq.db").is_file()
+    assert not folder.parent.exists()
 
 
 def test_in_a_mesh_both_far_nodes_share_the_messages(crew: Crew) -> None:
@@ -73,10 +90,18 @@ def test_memory_is_that_of_a_node_which_holds_every_message(crew: Crew) -> None:
     assert values["consumers_mb"] >= values["empty_mb"] > 10
 
 
-def test_after_a_kill_the_survivors_have_lost_nothing(crew: Crew) -> None:
-    measured = Failover(1_500, 64, 1_500, "memory").measure(crew, quiet)
+def test_memory_above_its_budget_goes_to_the_data_directory(crew: Crew) -> None:
+    Memory(20_000, 1000, 128, "memory", 30, memory_bytes_max=2_000_000).measure(crew, quiet)
+    assert crew.data_bytes("queued-128") > 5_000_000
+
+
+@pytest.mark.parametrize(("level", "again"), [("memory", False), ("disk", True)])
+def test_after_a_kill_nothing_is_lost_that_was_promised(crew: Crew, level: str, again: bool) -> None:
+    measured = Failover(1_500, 64, 1_500, level).measure(crew, quiet)
     assert measured.values["lost_of_survivors"] == 0
+    if again:
+        assert measured.values["lost_with_the_killed"] == 0
     assert measured.values["pause_ms"] > 0
-    assert not crew.launcher.nodes["bench-3"].running
+    assert crew.launcher.nodes["bench-3"].running == again
     consumed = measured.series["consumed by the others"]
     assert consumed[0][0] < 0 < consumed[-1][0]

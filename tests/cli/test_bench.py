@@ -56,7 +56,7 @@ def test_a_page_that_can_not_be_drawn_is_said_at_once(capfd: pytest.CaptureFixtu
 
 
 def test_a_level_that_does_not_exist_is_wrong_use(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run([*SMALL, "--level", "disk"]) == 2
+    assert run([*SMALL, "--level", "paper"]) == 2
     assert "memory" in capfd.readouterr().err
 
 

