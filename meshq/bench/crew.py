@@ -50,7 +50,7 @@ class Shelf:
     def arguments(self, folder: Path | None) -> list[str]:
         """What a node with that data directory is started with."""
         if folder is None:
-            return ["--memory"]
+            return []
         budget = ["--memory-max", str(self.memory_bytes_max)] if self.memory_bytes_max else []
         return ["--data", str(folder), "--level", self.level, *budget]
 
