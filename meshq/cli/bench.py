@@ -23,6 +23,13 @@ class Level(StrEnum):
     fsync = "fsync"
 
 
+class StoredLevel(StrEnum):
+    """The levels that outlive a process."""
+
+    disk = "disk"
+    fsync = "fsync"
+
+
 Size = Annotated[int, typer.Option(metavar="BYTES", min=8, help="Bytes of a message.")]
 Batch = Annotated[
     int, typer.Option(metavar="N", min=1, max=65_536, help="Messages of one publish_many; 1: single calls of publish.")
@@ -170,6 +177,34 @@ def failover(
     from meshq.bench.failover import Failover
 
     _run(Failover(messages, size, per_s, level.value), runs, json, plot)
+
+
+@app.command()
+def crash(
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="How many rounds.")] = 10,
+    first: Annotated[int, typer.Option("--from", metavar="ROUND", min=1, help="The first of them.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="What all chance comes from. [default: a new one, printed]")
+    ] = None,
+    level: Annotated[StoredLevel, typer.Option("--level", help="The level at which a publish is confirmed.")] = (
+        StoredLevel.disk
+    ),
+    json: Json = False,
+) -> None:
+    """Nodes killed with -9 under full load, and what is lost.
+
+    A round is three nodes on data directories of their own. Three times, at random moments, the origin, a node of
+    consumers, or both are killed and started again; then every message that was confirmed must be finished on every
+    channel. Exit status 4 when one is not.
+    """
+    from random import SystemRandom
+
+    from meshq.bench.crash.round import Work
+    from meshq.bench.crash.run import run
+
+    chosen = SystemRandom().randrange(1_000_000) if seed is None else seed
+    work = Work(level.value, size_bytes=200, batch=128, calls=16)
+    raise typer.Exit(run(work, seed=chosen, numbers=range(first, first + rounds), as_json=json))
 
 
 @app.command()
