@@ -1,7 +1,8 @@
-"""One round: three nodes with data directories, a publisher at the first, consumers at the two others, three accidents.
+"""One round: three nodes with data directories, a publisher at the first, consumers at the others, three accidents.
 
-One of two channels is consumed as fast as messages come, the other slower than they are published. A killed node is started again on its data, and gets clients of its own again; the ones that it had live on at other
-nodes until then. At the end all that was confirmed must be finished.
+One of two channels is consumed as fast as messages come, the other slower than they are published. A killed node is
+started again on its data, and gets clients of its own again; the ones that it had live on at other nodes until then. At
+the end all that was confirmed must be finished.
 """
 
 from __future__ import annotations
