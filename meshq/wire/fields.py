@@ -5,15 +5,18 @@ Shared by frames and gossip packets; what the fields of which frame are is their
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from meshq.names import Epoch
+from meshq.names import NAME_CHARACTERS_MAX, ChannelKey, Epoch, LogId
 from meshq.wire import strict
 
 TEXT_CHARACTERS_MAX: Final = 1024
 TEXTS_MAX: Final = 64
 ERROR_CHARACTERS_MAX: Final = 200
 """Of what a consumer says went wrong."""
+# What a NamedTuple's own constructor does, without the call in between: half the time, twice a frame.
+_new: Final[Callable[..., Any]] = tuple.__new__
 
 
 def whole(value: Any) -> int:
@@ -82,3 +85,31 @@ def epoch(value: Any) -> Epoch:
     if type(value) is list and len(value) == 2:
         return Epoch(whole(value[0]), whole(value[1]))
     raise ValueError("an epoch is two whole numbers")
+
+
+def log_id(value: Any) -> LogId:
+    """[origin, epoch ms, epoch nonce, generation, lane]."""
+    if type(value) is list and len(value) == 5 and type(value[0]) is str and len(value[0]) <= NAME_CHARACTERS_MAX:
+        _, ms, nonce, generation, lane = value
+        if type(ms) is type(nonce) is type(generation) is type(lane) is int and (
+            ms >= 0 and nonce >= 0 and generation >= 0 and lane >= 0
+        ):
+            log: LogId = _new(LogId, value)
+            return log
+    raise ValueError("a log is [origin, epoch ms, epoch nonce, generation, lane]")
+
+
+def flow_key(value: Any) -> ChannelKey | int:
+    """The number of a subscription, or [topic, channel, generation]."""
+    if type(value) is int and value >= 0:
+        return value
+    if type(value) is list and len(value) == 3:
+        topic, channel, generation = value
+        if (
+            type(topic) is type(channel) is str
+            and type(generation) is int
+            and (len(topic) <= NAME_CHARACTERS_MAX and len(channel) <= NAME_CHARACTERS_MAX and generation >= 0)
+        ):
+            key: ChannelKey = _new(ChannelKey, value)
+            return key
+    raise ValueError("a flow is a subscription's number or [topic, channel, generation]")

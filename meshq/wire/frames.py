@@ -19,16 +19,16 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshq.errors import RemoteProtocolError
-from meshq.names import NAME_CHARACTERS_MAX, ChannelKey, Epoch, LogId
-from meshq.wire import strict
-from meshq.wire.fields import blob, boolean, epoch, mapping, plain, text, texts, whole
+from meshq.names import ChannelKey, Epoch, LogId
+from meshq.wire import onepass, strict
+from meshq.wire.fields import blob, boolean, epoch, flow_key, log_id, mapping, plain, text, texts, whole
 
 MAGIC: Final = b"\xf1MQ1"
 VERSION: Final = 1
 LENGTH_BYTES: Final = 4
 SPLICED_BYTES_MIN: Final = 1024
 """Bodies of this size are written as they are; below it one copy is cheaper than one more chunk."""
-NO_OPTIONS: Final[dict[str, Any]] = {}
+NO_OPTIONS: Final = onepass.NO_OPTIONS
 
 Flow: TypeAlias = ChannelKey | int
 Span: TypeAlias = tuple[LogId, int, int]
@@ -329,32 +329,6 @@ def _addresses(value: Any) -> dict[str, list[Any]]:
     return value  # type: ignore[no-any-return]
 
 
-def _log(value: Any) -> LogId:
-    if type(value) is list and len(value) == 5 and type(value[0]) is str and len(value[0]) <= NAME_CHARACTERS_MAX:
-        _, ms, nonce, generation, lane = value
-        if type(ms) is type(nonce) is type(generation) is type(lane) is int and (
-            ms >= 0 and nonce >= 0 and generation >= 0 and lane >= 0
-        ):
-            log: LogId = _new(LogId, value)
-            return log
-    raise ValueError("a log is [origin, epoch ms, epoch nonce, generation, lane]")
-
-
-def _flow(value: Any) -> Flow:
-    if type(value) is int and value >= 0:
-        return value
-    if type(value) is list and len(value) == 3:
-        topic, channel, generation = value
-        if (
-            type(topic) is type(channel) is str
-            and type(generation) is int
-            and (len(topic) <= NAME_CHARACTERS_MAX and len(channel) <= NAME_CHARACTERS_MAX and generation >= 0)
-        ):
-            key: ChannelKey = _new(ChannelKey, value)
-            return key
-    raise ValueError("a flow is a subscription's number or [topic, channel, generation]")
-
-
 def _spans(value: Any) -> list[Span]:
     if type(value) is not list:
         raise ValueError("a list of spans was expected")
@@ -365,7 +339,7 @@ def _spans(value: Any) -> list[Span]:
         start, stop = whole(entry[1]), whole(entry[2])
         if not 0 < start < stop:
             raise ValueError(f"no messages from {start} to {stop}")
-        spans.append((_log(entry[0]), start, stop))
+        spans.append((log_id(entry[0]), start, stop))
     return spans
 
 
@@ -375,7 +349,7 @@ def _counts(value: Any) -> list[tuple[LogId, int, int]]:
     for entry in value:
         if type(entry) is not list or len(entry) != 3:
             raise ValueError("a count is [log, received, held]")
-    return [(_log(entry[0]), whole(entry[1]), whole(entry[2])) for entry in value]
+    return [(log_id(entry[0]), whole(entry[1]), whole(entry[2])) for entry in value]
 
 
 def _attempts(value: Any) -> list[list[int]]:
@@ -390,7 +364,7 @@ def _attempts(value: Any) -> list[list[int]]:
 
 
 _READERS: Final[dict[str, _Reader]] = {
-    "int": whole, "str": text, "bytes": blob, "bool": boolean, "Any": plain, "Flow": _flow, "LogId": _log,
+    "int": whole, "str": text, "bytes": blob, "bool": boolean, "Any": plain, "Flow": flow_key, "LogId": log_id,
     "Epoch": epoch, "list[str]": texts, "list[Span]": _spans, "list[list[int]]": _attempts,
     "list[tuple[LogId, int, int]]": _counts, "dict[str, Any]": mapping, "dict[str, list[Any]]": _addresses,
 }  # fmt: skip
@@ -420,19 +394,41 @@ def encode_parts(frame: Frame) -> list[bytes]:
 
     Copies were a fifth of a busy node's time: 26 KB a batch, in the encoder and in front of the length.
     """
-    kind = type(frame)
-    if isinstance(frame, (Deliver, Publish)):
-        body, options = frame.body, frame.options
-        if len(body) >= SPLICED_BYTES_MIN:
-            head = bytearray(strict.encode((_NUMBERS[kind], *frame[:-2])))
-            head[0] += 2  # the array has a body and options as well
-            head += (
-                b"\x5a" + len(body).to_bytes(4, "big") if len(body) > 0xFFFF else b"\x59" + len(body).to_bytes(2, "big")
-            )
-            tail = strict.encode(options) if options else b"\xa0"
-            length = (len(head) + len(body) + len(tail)).to_bytes(LENGTH_BYTES, "big")
-            return [length + head, body, tail]
-    return [encode(frame)]
+    writer = _WRITERS.get(type(frame))
+    return writer(frame) if writer is not None else [encode(frame)]
+
+
+def _publish(frame: Publish) -> list[bytes]:
+    request, topic, messages, body, options = frame
+    return _around(onepass.publish(request, topic, messages, len(body)), body, onepass.options(options))
+
+
+def _deliver(frame: Deliver) -> list[bytes]:
+    flow, log, start, stop, accepted_ns, attempts, body, options = frame
+    head = onepass.deliver(flow, log, start, stop, accepted_ns, attempts, len(body))
+    return _around(head, body, onepass.options(options))
+
+
+def _confirmed(frame: Confirmed) -> list[bytes]:
+    request, log, first, level, options = frame
+    return _around(onepass.confirmed(request, log, first, level), b"", onepass.options(options))
+
+
+def _fin(frame: Fin) -> list[bytes]:
+    flow, number, spans, options = frame
+    return _around(onepass.fin(flow, number, spans), b"", onepass.options(options))
+
+
+_WRITERS: Final[dict[type[Any], Callable[[Any], list[bytes]]]] = {
+    Publish: _publish, Deliver: _deliver, Confirmed: _confirmed, Fin: _fin,
+}  # fmt: skip
+
+
+def _around(head: bytes, body: bytes, tail: bytes) -> list[bytes]:
+    length = (len(head) + len(body) + len(tail)).to_bytes(LENGTH_BYTES, "big")
+    if len(body) < SPLICED_BYTES_MIN:
+        return [b"".join((length, head, body, tail))]
+    return [length + head, body, tail]
 
 
 def decode(payload: bytes) -> Frame | None:
@@ -440,6 +436,16 @@ def decode(payload: bytes) -> Frame | None:
 
     Raises RemoteProtocolError (BAD_FRAME, BAD_CBOR) for anything malformed.
     """
+    found = onepass.read(payload)
+    if found is not None:
+        kind, fields = found
+        read: Frame = _new(KINDS[kind], fields)
+        return read
+    return decode_strictly(payload)
+
+
+def decode_strictly(payload: bytes) -> Frame | None:
+    """As ``decode``, by the reader that knows every frame and says what is wrong with one."""
     fields = strict.decode(payload)
     if type(fields) is not list or not fields or type(fields[0]) is not int:
         raise RemoteProtocolError("a frame is an array that starts with its kind", code="BAD_FRAME")

@@ -6,6 +6,7 @@ drawn at random, as CBOR of any shape, and as valid frames with bytes changed, c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cbor2 import dumps
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 
 from meshq.errors import InvalidMessage, RemoteProtocolError
 from meshq.names import ChannelKey, Epoch, LogId
-from meshq.wire import bodies, frames, strict
-from meshq.wire.frames import KINDS, LENGTH_BYTES, Deliver, Frame, Publish
+from meshq.wire import bodies, frames, onepass, strict
+from meshq.wire.frames import KINDS, LENGTH_BYTES, Confirmed, Deliver, Fin, Frame, Publish
 from meshq.wire.prefix import Prefix
 from tests.properties.strategies import mutated, name, plain, text, whole
 from tests.wire.samples import FRAMES
@@ -238,3 +239,55 @@ def test_offsets_of_any_bytes_are_found_or_refused(data: bytes, count: int) -> N
     assert len(starts) == count + 1
     assert starts[-1] == len(data)
     assert sorted({*starts}) == list(starts)
+
+
+LOG = bytes.fromhex("85 61 61 01 02 03 00")
+ODD_FORMS = [
+    bytes.fromhex(form) + rest
+    for form, rest in [
+        ("86 18 20 1800 78 01 74 1b0000000000000005 5a 00000001 78 a0", b""),  # lengths longer than they need be
+        ("86 18 20 01 61 74 01 41 78 a0", b"\0"),  # a byte too many
+        ("86 18 20 01 61 74 01 41 78 a1 61 6c", b"\x81" * 10 + b"\x80"),  # options as deep as may be
+        ("86 18 20 01 61 74 01 41 78 a1 61 6c", b"\x81" * 11 + b"\x80"),
+        ("86 18 20 01 61 74 01 41 78 a2 61 6c 01 61 6c", b"\x02"),  # one key twice
+        ("86 18 20 01 61 74 01 41 78 a1 01", b"\x02"),  # a key that is no text
+        ("86 18 20 01 61 ff 01 41 78", b"\xa0"),  # no UTF-8
+        ("86 18 20 20 61 74 01 41 78", b"\xa0"),  # a number below zero
+        ("86 18 20 01 61 74 01 41 78", b"\xf6"),  # null for options
+        ("86 18 20 01 61 74 01 5f 41 78 ff", b"\xa0"),  # a length that is told at the end
+        ("89 12 01", LOG + b"\x03\x03\x05\x80\x41x\xa0"),  # no messages
+        ("89 12 01", LOG + b"\x03\x04\x05\x81\x83\x03\x04\x01\x41x\xa0"),  # messages that came back
+        ("89 12 83 61 74 61 63 01", LOG + b"\x03\x04\x05\x80\x41x\xa0"),
+        ("89 12 83 61 74 01 61 63", LOG + b"\x03\x04\x05\x80\x41x\xa0"),  # the channel's fields in disorder
+        ("85 15 01 01 81 83", LOG + b"\x04\x04\xa0"),
+        ("85 15 01 01 98 01 83", LOG + b"\x04\x05\xa0"),
+        ("86 18 21 01", LOG[:-1] + b"\x20\x01\x61m\xa0"),
+    ]
+]
+hot_frames = st.sampled_from([Publish, Confirmed, Deliver, Fin]).flatmap(frame_of)
+payloads = hot_frames.map(lambda frame: frames.encode(frame)[LENGTH_BYTES:])
+
+
+def outcome(reader: Callable[[bytes], Frame | None], payload: bytes) -> str:
+    """What a reader says: repr, for NaN is not itself; the values of a frame, or why it is none."""
+    try:
+        frame = reader(payload)
+    except RemoteProtocolError as exc:
+        return f"{exc.code}: {exc}"
+    return f"{type(frame).__name__} {list(map(type, frame or ()))} {frame!r}"
+
+
+@given(st.one_of(payloads, mutated(payloads), st.sampled_from(ODD_FORMS), mutated(st.sampled_from(ODD_FORMS))))
+def test_one_pass_reads_what_the_strict_reader_reads(payload: bytes) -> None:
+    assert outcome(frames.decode, payload) == outcome(frames.decode_strictly, payload)
+
+
+@given(hot_frames)
+def test_the_frames_of_a_messages_way_are_read_and_written_in_one_pass(frame: Frame) -> None:
+    usual = frame._replace(options={})
+    if isinstance(usual, Deliver):
+        usual = usual._replace(attempts=[])
+    read = onepass.read(frames.encode(usual)[LENGTH_BYTES:])
+    assert read is not None
+    assert (KINDS[read[0]], read[1]) == (type(usual), list(usual))
+    assert b"".join(frames.encode_parts(frame)) == frames.encode(frame)
