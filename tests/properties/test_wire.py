@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from cbor2 import dumps
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,6 +168,25 @@ def test_what_is_accepted_is_what_encoding_makes_and_nothing_else(data: bytes, c
     items = bodies.decode(data)
     assert len(items) == count
     assert bodies.encode(items) == data
+
+
+@given(sizes, st.integers(1, 300), st.data())
+def test_among_messages_of_one_size_a_wrong_head_is_found(size: int, count: int, data: st.DataObject) -> None:
+    body = bytearray(bodies.encode([b"x" * size] * count))
+    starts = list(bodies.offsets(bytes(body), count))
+    at = starts[data.draw(st.integers(0, count - 1))]
+    bodies.check(bytes(body), count, size)
+    body[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(InvalidMessage):
+        bodies.check(bytes(body), count, LIMIT)
+
+
+@given(st.integers(2, LIMIT), st.integers(1, 300))
+def test_messages_of_one_size_may_have_just_the_size_allowed(size: int, count: int) -> None:
+    body = bodies.encode([b"x" * size] * count)
+    bodies.check(body, count, size)
+    with pytest.raises(InvalidMessage, match="at most"):
+        bodies.check(body, count, size - 1)
 
 
 @given(st.lists(plain, max_size=4))
