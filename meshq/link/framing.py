@@ -31,6 +31,10 @@ class Framing:
         """
         if self._rest:
             data = self._rest + data
+        elif not self.one:
+            size = int.from_bytes(data[:LENGTH_BYTES], "big")
+            if len(data) == size + LENGTH_BYTES and size <= self.limit_bytes:  # one whole frame: a calm stream
+                return [data[LENGTH_BYTES:]]
         at = 0
         if not self._greeted:
             at = self._greet(data)
