@@ -381,6 +381,12 @@ class Broker:
         out, turn.out = turn.out, []
         return turn.ids.answered(out) if turn.ids.pending else out
 
+    @property
+    def stirred(self) -> bool:
+        """Whether ``effects`` would have something to do, though no verb was called since the last time."""
+        turn = self._turn
+        return bool(turn.channels or turn.receivers or turn.finishing or turn.drained)
+
     def _run(self) -> None:
         channels, receivers = self._turn.channels, self._turn.receivers
         while receivers or channels:

@@ -242,13 +242,15 @@ class Doors:
         if len(frame.body) > broker.publish_bytes_max:
             raise InvalidMessage(f"{len(frame.body)} bytes at once; publish_bytes_max is {broker.publish_bytes_max}",
                                  code="TOO_BIG")  # fmt: skip
-        check_topic(frame.topic)
+        known = self._routing.known(frame.topic)
+        if known is None:
+            check_topic(frame.topic)
         level = self._level(frame.topic, frame.options.get("level", ""))
         traits = wishes.traits(now, frame.options, level, broker)
         bodies.check(frame.body, frame.messages, broker.message_bytes_max)
         if frame.messages == 0:
             raise InvalidMessage("no messages: give at least one", code="EMPTY")
-        generation = self._routing.known(frame.topic) or self._routing.use_topic(now, frame.topic)
+        generation = known or self._routing.use_topic(now, frame.topic)
         self._broker.publish(
             now,
             token,

@@ -314,18 +314,25 @@ class Engine:
 
     def _settle(self) -> None:
         """Let the machines answer each other until none has anything to say."""
+        broker, doors = self.broker, self._doors
         for _ in range(ROUNDS_MAX):
             busy = False
-            for broker_effect in self.broker.effects():
-                busy = True
-                self._from_broker(broker_effect)
+            for broker_effect in broker.effects():
+                # The two of every message go to a client and stir no machine: nobody need be asked again for them.
+                if type(broker_effect) is broker_effects.Hand:
+                    doors.hand(broker_effect)
+                elif type(broker_effect) is broker_effects.Confirmed:
+                    doors.confirmed(broker_effect)
+                else:
+                    busy = True
+                    self._from_broker(broker_effect)
             if told := self.routing.effects():
                 busy = True
                 self._routed(told)
             for membership_effect in self.membership.effects():
                 busy = True
                 self._from_membership(membership_effect)
-            if not busy:
+            if not busy and not broker.stirred:
                 return
         self._more = True
 
@@ -363,10 +370,6 @@ class Engine:
     def _from_broker(self, effect: Any) -> None:
         now = self._now
         match effect:
-            case broker_effects.Hand():
-                self._doors.hand(effect)
-            case broker_effects.Confirmed():
-                self._doors.confirmed(effect)
             case broker_effects.ToPeer(peer, frame):
                 self.links.send(peer, frame)
             case broker_effects.WantLink(peer):
