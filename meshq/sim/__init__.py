@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from meshq.sim.faults import Crash as Crash
+    from meshq.sim.faults import DiskFull as DiskFull
     from meshq.sim.faults import Drain as Drain
     from meshq.sim.faults import Fault as Fault
     from meshq.sim.faults import Flap as Flap
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from meshq.sim.faults import Pause as Pause
     from meshq.sim.faults import Skew as Skew
     from meshq.sim.faults import Slow as Slow
+    from meshq.sim.faults import SlowDisk as SlowDisk
     from meshq.sim.faults import SlowReader as SlowReader
     from meshq.sim.faults import Starve as Starve
     from meshq.sim.faults import Storm as Storm
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
     from meshq.sim.network import Weather as Weather
 
 _HOMES: Final = {
-    "meshq.sim.faults": "Crash Drain Fault Flap LinkCut OneWay Partition Pause Skew Slow SlowReader Starve Storm",
+    "meshq.sim.faults": (
+        "Crash DiskFull Drain Fault Flap LinkCut OneWay Partition Pause Skew Slow SlowDisk SlowReader Starve Storm"
+    ),
     "meshq.sim.mesh": "Happened Mesh",
     "meshq.sim.network": "Weather",
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
-from meshq.sim.host import BORN_NS
+from meshq.sim.hostclock import BORN_NS
 from meshq.sim.process import PROCESS
 from meshq.sim.world import World
 

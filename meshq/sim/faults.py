@@ -122,6 +122,29 @@ class SlowReader(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFull(Fault):
+    """The disk of ``node`` has no room: nothing is written until it has again."""
+
+    node: str
+
+    def begin(self, fleet: Fleet) -> Undo:
+        host = fleet.hosts[self.node]
+        return _hold(host, "full", True, False, of=host.disk)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowDisk(Fault):
+    """Whatever is written to the disk of ``node``, or read from it, takes ``slow_s`` longer."""
+
+    node: str
+    slow_s: float
+
+    def begin(self, fleet: Fleet) -> Undo:
+        host = fleet.hosts[self.node]
+        return _hold(host, "slow_s", self.slow_s, 0.0, of=host.disk)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crash(Fault):
     """The process dies, or the whole ``host``; it starts again after ``for_s`` with what ``disk`` leaves."""
 
@@ -192,17 +215,20 @@ class Drain(Fault):
         return _keep_down(fleet, self.node, "kept") if self.for_s else None
 
 
-def _hold(host: Host, name: str, value: object, calm: object) -> Undo:
-    """``name`` of the host is ``value`` until undone; of several the one begun last counts, ``calm`` after all."""
-    entry = [value]  # of equal values each for itself
+def _hold(host: Host, name: str, value: object, calm: object, *, of: object = None) -> Undo:
+    """``name`` of the host, or ``of`` a part of it, is ``value`` until undone.
+
+    Of several the one begun last counts, ``calm`` after all.
+    """
+    entry, owner = [value], of or host  # of equal values each for itself
     host.held.setdefault(name, []).append(entry)
-    setattr(host, name, value)
+    setattr(owner, name, value)
 
     def end() -> None:
         held: list[Any] = host.held.get(name, [])
         if any(each is entry for each in held):
             held[:] = [each for each in held if each is not entry]
-            setattr(host, name, held[-1][0] if held else calm)
+            setattr(owner, name, held[-1][0] if held else calm)
 
     return end
 

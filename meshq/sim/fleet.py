@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from meshq.machine.effects import Address
 from meshq.sim.disk import Disk, Fate
-from meshq.sim.host import Build, Change, Host, Wire
+from meshq.sim.host import Host, Wire
 from meshq.sim.network import LAN, Datagrams, Paths, Spell, Weather
+from meshq.sim.start import Build, Change
 from meshq.sim.streams import Streams
 from meshq.sim.world import World
 
@@ -24,7 +25,7 @@ EVENTS_MAX: Final = 20_000
 class Fleet:
     """Hosts by name in one world. Nothing runs before ``start`` or ``start_all``."""
 
-    def __init__(self, seed: int, build: Build, *, weather: Weather = LAN, sync: bool = False) -> None:
+    def __init__(self, seed: int, build: Build, *, weather: Weather = LAN, stores: bool = True) -> None:
         self.world = World(seed)
         self.paths = Paths(weather)
         self.datagrams = Datagrams(self.world, self.paths)
@@ -39,7 +40,8 @@ class Fleet:
         self.on_change: list[Callable[[Host, Change], None]] = []
         """Told when a process starts, dies, stands still, goes on or ends."""
         self._build = build
-        self._sync = sync
+        self.stores = stores
+        """Whether hosts that are added give their machine what their disk keeps."""
         self._wire = Wire(
             self.world, self.paths, self.datagrams, self.streams, self.lookup,
             self._emitted, self._turned, self._changed,
@@ -48,7 +50,7 @@ class Fleet:
     def add(self, name: str) -> Host:
         """A new host, off so far; its name resolves to its address."""
         ip = f"10.0.{len(self.hosts) // 250}.{len(self.hosts) % 250 + 1}"
-        host = Host(name, ip, PORT, self._build, self._wire, Disk(self.world, sync=self._sync))
+        host = Host(name, ip, PORT, self._build, self._wire, Disk(self.world), self.stores)
         self.hosts[name] = host
         self.lookup[name] = [ip]
         return host
@@ -113,6 +115,7 @@ class Fleet:
         for host in self.hosts.values():
             host.held.clear()
             host.lag_s, host.turn_s, host.read_bytes_s = (0.0, 0.0), Host.turn_s, 0.0
+            host.disk.full, host.disk.slow_s = False, 0.0
             while host.paused:
                 host.resume()
 

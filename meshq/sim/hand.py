@@ -153,7 +153,8 @@ class Hand:
         """Have ``count`` faults happen within ``within_s`` from now, drawn by the seed; returns them.
 
         They are of ``kinds`` (None: one to four of them, drawn too), and befall hosts ``among`` those (None: any). The
-        kinds are partition, one-way, loss, storm, pause, starve, slow, crash, power, cut, half-open, flap, skew.
+        kinds are partition, one-way, loss, storm, pause, starve, slow, crash, power, cut, half-open, flap, skew,
+        disk-full, slow-disk.
         """
         hosts = self._known(list(self._fleet.hosts) if among is None else among)
         if isinstance(kinds, str) or (unknown := [kind for kind in kinds or () if kind not in swarm.KINDS]):

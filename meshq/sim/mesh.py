@@ -68,12 +68,17 @@ class Mesh(Hand):
     """
 
     def __init__(
-        self, nodes: int | Iterable[str] = 3, *, seed: int = 1, config: Config | None = None, weather: Weather = LAN
-    ) -> None:
-        """``config`` holds for all nodes but for name and seeds; ``weather`` is the network's on a good day."""
+        self, nodes: int | Iterable[str] = 3, *, seed: int = 1, config: Config | None = None, weather: Weather = LAN,
+        store: bool = True,
+    ) -> None:  # fmt: skip
+        """``config`` holds for all nodes but for name and seeds; ``weather`` is the network's on a good day.
+
+        ``store``: each node has one on its host's disk, so that a restart finds what was confirmed; without, nodes
+        keep messages in memory only.
+        """
         self.seed = seed
         self.names = _names(nodes)
-        self._surroundings = SimulatedSurroundings(seed, weather)
+        self._surroundings = SimulatedSurroundings(seed, weather, stores=store)
         super().__init__(self._surroundings.fleet)
         self._loop: VirtualLoop | None = None
         self._failure: asyncio.Future[None]

@@ -20,7 +20,7 @@ Service: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
 
 
 class Program:
-    """Fits ``sim.host.Guest``. With ``config`` a node runs first, and services once it is open."""
+    """Fits ``sim.start.Guest``. With ``config`` a node runs first, and services once it is open."""
 
     def __init__(
         self,

@@ -17,9 +17,11 @@ from meshq.machine.events import Event
 from meshq.names import Epoch
 from meshq.sim.embedded import EmbeddedHost
 from meshq.sim.fleet import Fleet
-from meshq.sim.host import BORN_NS, Host, Machine, Start
+from meshq.sim.host import Host
+from meshq.sim.hostclock import BORN_NS
 from meshq.sim.network import Weather
 from meshq.sim.process import PROCESS
+from meshq.sim.start import Machine, Start
 
 OUTSIDE_IP: Final = "10.255.0.1"
 LOCAL: Final = ("localhost", "127.0.0.1")
@@ -30,8 +32,8 @@ class SimulatedSurroundings:
 
     threads = False
 
-    def __init__(self, seed: int, weather: Weather) -> None:
-        self.fleet = Fleet(seed, self._build, weather=weather)
+    def __init__(self, seed: int, weather: Weather, *, stores: bool = True) -> None:
+        self.fleet = Fleet(seed, self._build, weather=weather, stores=stores)
         self.fleet.on_turn.append(self._turned)
         self.fleet.on_event.append(self._event)
         self._embedded: dict[str, EmbeddedHost] = {}
@@ -89,7 +91,7 @@ class SimulatedSurroundings:
 
     def _build(self, start: Start) -> Machine:
         config = self._embedded[start.name].config
-        return Engine(config, start.epoch, start.rng, bound=start.bound, advertised=None)
+        return Engine(config, start.epoch, start.rng, bound=start.bound, recovered=start.recovered)
 
     def _turned(self, host: Host) -> None:
         self._embedded[host.name].turned()

@@ -10,12 +10,26 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final, Literal, TypeAlias, get_args
 
-from meshq.sim.faults import Crash, Fault, Flap, LinkCut, OneWay, Partition, Pause, Skew, Slow, Starve, Storm
+from meshq.sim.faults import (
+    Crash,
+    DiskFull,
+    Fault,
+    Flap,
+    LinkCut,
+    OneWay,
+    Partition,
+    Pause,
+    Skew,
+    Slow,
+    SlowDisk,
+    Starve,
+    Storm,
+)
 from meshq.sim.network import Weather
 
 Kind: TypeAlias = Literal[
     "partition", "one-way", "loss", "storm", "pause", "starve", "slow",
-    "crash", "power", "cut", "half-open", "flap", "skew",
+    "crash", "power", "cut", "half-open", "flap", "skew", "disk-full", "slow-disk",
 ]  # fmt: skip
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
@@ -73,3 +87,7 @@ def _draw_one(rng: Random, nodes: list[str], kind: Kind, within_s: float) -> Fau
                 offset_s=rng.choice((-5.0, 0.3, 60.0, 315_360_000.0)),
                 drift=rng.choice((0.0, 0.01)),
             )
+        case "disk-full":
+            return DiskFull(at_s=at_s, for_s=for_s, node=node)
+        case "slow-disk":
+            return SlowDisk(at_s=at_s, for_s=for_s, node=node, slow_s=rng.choice((0.02, 0.2, 1.0)))

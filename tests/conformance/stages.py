@@ -26,7 +26,7 @@ from meshq.runtime.host import Host
 from meshq.runtime.store.folder import DATABASE
 from meshq.runtime.store.opening import open_store
 from meshq.sim.fleet import Fleet
-from meshq.sim.host import Start
+from meshq.sim.start import Start
 from tests.conformance.recorder import Recorder
 
 WITHIN_S = 20.0
@@ -186,9 +186,9 @@ class RealStage:
 class SimulatedStage:
     """Hosts of meshq.sim."""
 
-    def __init__(self, *, sync: bool = False) -> None:
+    def __init__(self) -> None:
         self.machines: list[Recorder] = []
-        self._fleet = Fleet(7, self._build, sync=sync)
+        self._fleet = Fleet(7, self._build)
 
     def add(self, name: str) -> Player:
         self._fleet.add(name)
@@ -233,7 +233,7 @@ class SimulatedStage:
         self._fleet.crash(name, host=True)
 
     def kept(self, name: str) -> list[Any]:
-        return list(self._fleet.hosts[name].disk.rows)
+        return self._fleet.hosts[name].disk.recovered().puts
 
     def close(self) -> None:
         return

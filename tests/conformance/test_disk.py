@@ -73,10 +73,10 @@ def test_of_a_store_that_an_end_interrupts_all_rows_are_there_or_none(durable_st
 
 
 def test_an_answer_that_waits_for_the_sync_is_true_after_a_power_cut() -> None:
-    stage = SimulatedStage(sync=True)
+    stage = SimulatedStage()
     a = stage.add("a")
     for number in range(50):
-        a.act(Store(number, [row(number)]))
+        a.act(Store(number, [row(number)], sync=True))
         stage.until(lambda: a.machine.pending == [])
     stage.until(lambda: len(tokens(a)) >= 20)
     answered = tokens(a)

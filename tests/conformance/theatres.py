@@ -86,7 +86,7 @@ class SimulatedTheatre:
 
     def __init__(self, seed: int) -> None:
         self._clients = Clients()
-        self._mesh = Mesh(NAMES, seed=seed)
+        self._mesh = Mesh(NAMES, seed=seed, store=False)
 
     def play(self, story: Callable[[Theatre], Coroutine[Any, Any, T]]) -> T:
         return self._mesh.run(self._clients.until_closed(story(self)))

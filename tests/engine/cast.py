@@ -11,7 +11,7 @@ from meshq.link.client import ClientSession
 from meshq.names import Epoch
 from meshq.sim.ends import End
 from meshq.sim.fleet import Fleet
-from meshq.sim.host import Machine, Start
+from meshq.sim.start import Machine, Start
 from meshq.wire import bodies
 from meshq.wire.frames import Frame
 
@@ -33,6 +33,7 @@ class Cast:
         zones: dict[str, str] | None = None,
         seeds: dict[str, tuple[str, ...]] | None = None,
         labels: dict[str, str] | None = None,
+        stores: bool = False,
     ) -> None:
         self._names = names
         self._link = link or LinkConfig()
@@ -41,7 +42,7 @@ class Cast:
         self._zones = zones or {}
         self._seeds = seeds or {}
         self._labels = labels or {}
-        self.fleet = Fleet(seed, self._build)
+        self.fleet = Fleet(seed, self._build, stores=stores)
         for name in names:
             self.fleet.add(name)
 
@@ -78,7 +79,7 @@ class Cast:
             routing=self._routing,
             zone=self._zones.get(start.name, ""),
         )
-        return Engine(config.check(), start.epoch, start.rng, bound=start.bound, advertised=None)
+        return Engine(config.check(), start.epoch, start.rng, bound=start.bound, recovered=start.recovered)
 
 
 class Talker:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from meshq.machine.effects import Address, Close, Dial, Effect, Emit, Resolve, SendDatagram, Stop, Store, Write
-from meshq.machine.store import BatchRow
+from meshq.machine.effects import (
+    Address,
+    Close,
+    Dial,
+    Effect,
+    Emit,
+    Load,
+    LoadDue,
+    Resolve,
+    SendDatagram,
+    Stop,
+    Store,
+    Write,
+)
+from meshq.machine.store import BatchRow, Row
 from meshq.sim.fleet import Fleet
-from meshq.sim.host import Start
 from meshq.sim.network import LAN, Weather
+from meshq.sim.start import Start
 
 
 class Parrot:
@@ -92,8 +105,11 @@ class Parrot:
     def close(self, now: float, stream: int, abort: bool = False) -> None:
         self._out.append(Close(stream, abort))
 
-    def store(self, now: float, token: int, rows: list[str]) -> None:
-        self._out.append(Store(token, rows))
+    def store(self, now: float, token: int, rows: list[Row], sync: bool = False) -> None:
+        self._out.append(Store(token, rows, sync))
+
+    def load(self, now: float, ask: Load | LoadDue) -> None:
+        self._out.append(ask)
 
     def resolve(self, now: float, query: int, host: str) -> None:
         self._out.append(Resolve(query, host, 4155))
@@ -131,9 +147,9 @@ class Parrot:
         return [entry[0] for entry in self.log]
 
 
-def parrots(count: int = 2, seed: int = 1, weather: Weather = LAN, sync: bool = False) -> Fleet:
+def parrots(count: int = 2, seed: int = 1, weather: Weather = LAN) -> Fleet:
     """A fleet of ``count`` parrots a, b, c ..., all running."""
-    fleet = Fleet(seed, Parrot, weather=weather, sync=sync)
+    fleet = Fleet(seed, Parrot, weather=weather)
     for name in "abcdefgh"[:count]:
         fleet.add(name)
     fleet.start_all()

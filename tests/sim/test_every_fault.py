@@ -16,11 +16,13 @@ from typing import Any, TypeVar, get_args
 
 import pytest
 
+from meshq.machine.store import Put
 from meshq.sim import faults, swarm
 from meshq.sim.disk import Fate
 from meshq.sim.ends import GIVE_UP_S, WINDOW_BYTES
 from meshq.sim.faults import (
     Crash,
+    DiskFull,
     Drain,
     Fault,
     Flap,
@@ -30,6 +32,7 @@ from meshq.sim.faults import (
     Pause,
     Skew,
     Slow,
+    SlowDisk,
     SlowReader,
     Starve,
     Storm,
@@ -429,16 +432,41 @@ def test_a_crash_takes_what_was_on_its_way_and_then_what_its_kind_and_the_disks_
 ) -> None:
     fleet = parrots()
     node, rows = fleet.hosts["b"], fleet.hosts["b"].disk
-    rows.latency_s, rows.sync_s = 0.01, 1.0
+    rows.latency_s, rows.flush_s = 0.01, 5.0
     for at_s, row in ((0.0, "synced"), (2.0, "committed"), (2.495, "on its way")):
-        fleet.world.after(at_s, node.call, "store", 7, [row])
+        fleet.world.after(at_s, node.call, "store", 7, [Put("note", row, b"")], row == "synced")
     plan(fleet, Crash(at_s=2.5, for_s=0.25, node="b", host=host, disk=disk))
     epoch = parrot(fleet, "b").started.epoch.ms
     run(fleet, 2.4)
     assert len(parrot(fleet, "b").times("stored")) == 2
     run(fleet, 10.0)
-    assert rows.rows == FATES[host, disk]
+    assert [put.key for put in rows.recovered().puts] == FATES[host, disk]
     assert (parrot(fleet, "b").started.epoch.ms > epoch) == (disk != "lost" or rows.epoch_ms > epoch)
+
+
+@shows(DiskFull)
+def test_a_full_disk_writes_nothing_until_it_has_room_again() -> None:
+    fleet = parrots()
+    plan(fleet, DiskFull(at_s=0.0, for_s=2.0, node="b"), DiskFull(at_s=1.0, for_s=3.0, node="b"))
+    run(fleet, 0.5)
+    for name in "ab":
+        fleet.hosts[name].call("store", 7, [Put("note", "row", b"")])
+    run(fleet, 3.0)
+    assert [parrot(fleet, name).kinds()[-1] for name in "ab"] == ["stored", "store_health"]
+    run(fleet, 1.0)
+    assert parrot(fleet, "b").kinds()[-2:] == ["store_health", "stored"]
+
+
+@shows(SlowDisk, "slow_s")
+def test_a_slow_disk_answers_so_much_later() -> None:
+    fleet = parrots()
+    plan(fleet, SlowDisk(at_s=0.0, for_s=2.0, node="b", slow_s=0.7))
+    asked_at = [fleet.world.now + 0.1, fleet.world.now + 5.0]
+    for at_s in asked_at:
+        fleet.world.at(at_s, fleet.hosts["b"].call, "store", 7, [Put("note", "row", b"")])
+    run(fleet, 9.0)
+    took = [at - fleet.hosts["b"].clock.base_s for at in parrot(fleet, "b").times("stored")]
+    assert [round(at - since, 1) for at, since in zip(took, asked_at, strict=True)] == [0.7, 0.0]
 
 
 @shows(Drain, "timeout_s")
@@ -599,7 +627,7 @@ def test_a_plan_of_all_kinds_that_is_over_leaves_no_trace_but_in_clocks_and_stre
     for one in "abcde":
         host = fleet.hosts[one]
         assert (host.running, host.paused, host.lag_s, host.turn_s) == (True, False, (0.0, 0.0), TURN_S)
-        assert host.read_bytes_s == 0.0
+        assert (host.read_bytes_s, host.disk.full, host.disk.slow_s) == (0.0, False, 0.0)
         assert not any(host.held.values())
         for other in "abcde".replace(one, ""):
             assert fleet.paths.between(host.ip, fleet.hosts[other].ip) == LAN
@@ -645,6 +673,8 @@ DRAWN: dict[swarm.Kind, Callable[[Any], bool]] = {
     "half-open": lambda fault: isinstance(fault, LinkCut) and fault.silently and fault.one != fault.other,
     "flap": lambda fault: isinstance(fault, Flap) and fault.for_s > 0,
     "skew": lambda fault: isinstance(fault, Skew) and fault.offset_s != 0.0,
+    "disk-full": lambda fault: isinstance(fault, DiskFull) and fault.for_s > 0,
+    "slow-disk": lambda fault: isinstance(fault, SlowDisk) and fault.slow_s > 0.0,
 }
 
 

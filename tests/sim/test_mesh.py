@@ -36,7 +36,7 @@ def test_a_message_goes_from_one_node_to_another_and_no_real_time_passes() -> No
     async def main() -> bytes:
         async with mesh.node("n2").subscribe("orders", "billing") as messages:
             receipt = await mesh.node("n1").publish("orders", b"one")
-            assert (receipt.node, receipt.level) == ("n1", "memory")
+            assert (receipt.node, receipt.level) == ("n1", "disk")
             await asyncio.sleep(1000)
             message = await anext(messages)
             message.finish()
@@ -175,6 +175,29 @@ def test_a_partition_parts_heals_and_nothing_is_lost() -> None:
         assert any(type(each.event) is events.MemberFailed for each in mesh.events)
 
     mesh.run(main())
+
+
+@pytest.mark.parametrize(("store", "level", "disk", "left"), [
+    (True, "disk", "kept", [b"order"]), (True, "disk", "lost", []), (True, "disk", "unsynced-lost", []),
+    (True, "fsync", "unsynced-lost", [b"order"]), (True, "memory", "kept", []), (False, "memory", "kept", []),
+])  # fmt: skip
+def test_a_node_that_starts_again_has_what_its_store_and_the_level_of_the_message_kept(
+    store: bool, level: str, disk: Any, left: list[bytes]
+) -> None:
+    mesh = Mesh(nodes=2, store=store)
+    seen: list[bytes] = []
+
+    async def main() -> None:
+        receipt = await mesh.node("n1").publish("orders", b"order", level=level if store else "")
+        assert receipt.level == level
+        mesh.crash("n1", disk=disk)
+        mesh.restart("n1")
+        await mesh.up("n1")
+        mesh.service("n2", lambda: consume(mesh.node("n2"), seen.append))
+        await asyncio.sleep(5)
+
+    mesh.run(main())
+    assert seen == left
 
 
 def test_every_verb_of_fate_can_be_said_and_undone() -> None:

@@ -26,6 +26,10 @@ def said(fault: Fault) -> str:
             return f"{node} slow: {turn_s * 1000:g} ms a turn"
         case faults.SlowReader(node=node, bytes_s=bytes_s):
             return f"{node} reads {bytes_s / 1000:g} kB/s"
+        case faults.DiskFull(node=node):
+            return f"disk of {node} full"
+        case faults.SlowDisk(node=node, slow_s=slow_s):
+            return f"disk of {node} slow: {slow_s * 1000:g} ms more"
         case faults.Crash(node=node, host=host, disk=disk):
             return f"{'host of ' if host else ''}{node} crashes" + ("" if disk == "kept" else f", disk {disk}")
         case faults.LinkCut(one=one, other=other, silently=silently):

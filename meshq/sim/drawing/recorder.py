@@ -15,8 +15,9 @@ from meshq.sim.drawing.befallen import lanes_befallen, said
 from meshq.sim.drawing.diagram import Arrow, ArrowKind, Bar, BarKind, Diagram, Mark, MarkKind, Span, SpanKind
 from meshq.sim.faults import Fault
 from meshq.sim.fleet import Fleet
-from meshq.sim.host import Change, Host
+from meshq.sim.host import Host
 from meshq.sim.ledger import Ledger, Message
+from meshq.sim.start import Change
 
 TOGETHER_S: Final = 2.5
 """What nodes tell of one and the same within this time is one arrow or mark."""

@@ -16,6 +16,7 @@ from meshq.sim.drawing import Diagram, Recorder, diagram_of
 from meshq.sim.drawing.befallen import lanes_befallen, said
 from meshq.sim.faults import (
     Crash,
+    DiskFull,
     Drain,
     Fault,
     Flap,
@@ -25,6 +26,7 @@ from meshq.sim.faults import (
     Pause,
     Skew,
     Slow,
+    SlowDisk,
     SlowReader,
     Starve,
     Storm,
@@ -141,6 +143,8 @@ FAULTS: list[tuple[Fault, str]] = [
     (Slow(at_s=1, for_s=2, node="n1", turn_s=0.05), "n1 slow: 50 ms a turn"),
     (SlowReader(at_s=1, for_s=2, node="n1", bytes_s=5000.0), "n1 reads 5 kB/s"),
     (Crash(at_s=1, for_s=2, node="n1", host=True, disk="unsynced-lost"), "host of n1 crashes, disk unsynced-lost"),
+    (DiskFull(at_s=1, for_s=2, node="n1"), "disk of n1 full"),
+    (SlowDisk(at_s=1, for_s=2, node="n1", slow_s=0.2), "disk of n1 slow: 200 ms more"),
     (LinkCut(at_s=1, one="n1", other="n2", silently=True), "link n1 - n2 half-open"),
     (Flap(at_s=1, for_s=2, one="n1", other="n2", every_s=0.1), "link n1 - n2 cut each 100 ms"),
     (Skew(at_s=1, node="n1", offset_s=-5.0), "clock of n1 -5 s"),
