@@ -27,11 +27,15 @@ from meshq.sim.stage import Settings, Stage
 TEN_YEARS_S = 315_360_000.0
 
 
-@scenario("late-finish", active_s=12.0)
+def _forgetful() -> Settings:
+    return Settings(level="memory")
+
+
+@scenario("late-finish", active_s=12.0, settings=_forgetful)
 def late_finish(stage: Stage) -> list[Fault]:
-    """An origin crashes and starts again at once, forgetting which numbers it gave; consumers elsewhere still
-    finish what the earlier start lent them. Breaks numbers without the epoch of who gave them: the late finish
-    would be taken for a new message, which is then lost."""
+    """An origin without a store crashes and starts again at once, forgetting which numbers it gave; consumers
+    elsewhere still finish what the earlier start lent them. Breaks numbers without the epoch of who gave them: the
+    late finish would be taken for a new message, which is then lost."""
     rng = stage.rng("late")
     node = rng.choice(stage.names)
     others = [name for name in stage.names if name != node]
@@ -330,6 +334,7 @@ def _tight() -> Settings:
     window is an exception that the promise names.
     """
     return Settings(
+        level="memory",
         seeds=4,
         membership=MembershipConfig(rumours_max=4, dead_max=2),
         routing=RoutingConfig(tombstones_max=3, interest_max=8),

@@ -199,6 +199,8 @@ class Admin(Client):
         self._numbers += 1
         if kind == "pause":
             self._paused.setdefault((arguments["topic"], arguments.get("channel", "")), 0)
+        if kind == "delete":
+            self._ledger.deletes.append(arguments["topic"])
         if self.up:
             self._world.note(self.name, f"asks {self.node} to {kind} {arguments}")
             self._session.ask(self._numbers, kind, arguments, self.DEADLINE_MS)

@@ -142,13 +142,20 @@ class Consumer(Client):
         self.subscribed = False
         self._left += 1
         self.in_hand = 0
+        self._told(frame.code)
         self._known = self._known and not frame.code
         self._world.after(0.1 if frame.code else self.habits.away_s, self._back, self.connections)
 
     def _no(self, frame: Refused) -> None:
+        self._told(frame.code)
         if frame.code == "DELETED":
             self._known = False
         self._world.after(0.2, self._back, self.connections)
+
+    def _told(self, code: str) -> None:
+        if code == "DELETED":
+            for told in self._ledger.on_deleted:
+                told(self)
 
     def _back(self, connection: int) -> None:
         if connection == self.connections:

@@ -20,13 +20,17 @@ def crowd(
     habits: ConsumerHabits | None = None,
     delay_share: float = 0.0,
 ) -> None:
-    """A publisher at every node, and ``consumers`` of each channel at nodes drawn by lot."""
-    rng = stage.rng("crowd")
+    """A publisher at every node, and ``consumers`` of each channel at nodes drawn by lot.
+
+    Where the level is disk, some publishers ask for another.
+    """
+    rng, levels = stage.rng("crowd"), stage.rng("levels")
     for node in stage.names:
         remote = rng.random() < 0.3
+        level = levels.choice(("", "", "", "memory", "fsync")) if stage.level == "disk" else ""
         stage.publisher(
             node,
-            PublisherHabits(topics=tuple(topics), every_s=every_s, delay_share=delay_share),
+            PublisherHabits(topics=tuple(topics), every_s=every_s, delay_share=delay_share, level=level),
             remote=remote,
             roaming=remote,
         )

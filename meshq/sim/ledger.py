@@ -21,7 +21,7 @@ LetGo: TypeAlias = Callable[[bytes, str], None]
 class Message:
     """One message, as publishers and consumers saw it."""
 
-    __slots__ = ("confirmed_at", "due_at", "finished", "handed", "name", "node", "place", "sent_at", "topic")
+    __slots__ = ("confirmed_at", "due_at", "finished", "handed", "level", "name", "node", "place", "sent_at", "topic")
 
     def __init__(self, name: bytes, topic: str, node: str, sent_at: float, due_at: float) -> None:
         self.name = name
@@ -31,6 +31,8 @@ class Message:
         self.due_at = due_at
         """Not to be handed over before, because its publisher asked for a delay."""
         self.confirmed_at: float | None = None
+        self.level = "memory"
+        """How safe it is, by its confirmation."""
         self.place: Place | None = None
         """Its log and number, once confirmed or handed over."""
         self.handed: dict[str, int] = {}
@@ -67,6 +69,8 @@ class Ledger:
     barriers: list[tuple[float, str, str, int, int]] = field(default_factory=list)
     """When, topic, channel, answered, asked."""
     places: dict[tuple[str, LogId, int], Message] = field(default_factory=dict)
+    on_confirmed: list[Callable[[Message], None]] = field(default_factory=list)
+    """Told of each confirmation."""
     on_handed: list[Handed] = field(default_factory=list)
     """Told of each hand-over: message, channel, consumer."""
     on_finished: list[Handed] = field(default_factory=list)
@@ -77,6 +81,10 @@ class Ledger:
     """Told of each requeue once more: name, channel, delay in seconds."""
     on_subscribed: list[Callable[[Any, int, int], None]] = field(default_factory=list)
     """Told of each barrier that is over: consumer, answered, asked."""
+    on_deleted: list[Callable[[Any], None]] = field(default_factory=list)
+    """Told of each consumer that is told that its channel was deleted."""
+    deletes: list[str] = field(default_factory=list)
+    """Topics of which somebody asked to delete something."""
     on_wrong: list[Callable[[str], None]] = field(default_factory=list)
     """Told of each contradiction."""
     wrong: list[str] = field(default_factory=list)
@@ -95,13 +103,16 @@ class Ledger:
         """Their publisher will never know."""
         self.counters.unconfirmed += len(names)
 
-    def confirmed(self, now: float, names: list[bytes], log: LogId, first: int) -> None:
-        """A node answers for them from now on."""
+    def confirmed(self, now: float, names: list[bytes], log: LogId, first: int, level: str) -> None:
+        """A node answers for them from now on, as far as ``level`` goes."""
         self.counters.confirmed += len(names)
         for number, name in enumerate(names, first):
             message = self.messages[name]
             message.confirmed_at = now
+            message.level = level
             self._place(message, log, number)
+            for told in self.on_confirmed:
+                told(message)
 
     def subscribed(self, now: float, topic: str, channel: str, answered: int, asked: int, consumer: Any = None) -> None:
         """A barrier is over."""
@@ -186,4 +197,4 @@ class Ledger:
 
 def _carried_over(before: LogId, after: LogId) -> bool:
     """Whether its origin took the message over into a later life of the topic, which numbers it anew."""
-    return before[:3] == after[:3] and before.generation < after.generation
+    return before.origin == after.origin and before.generation < after.generation

@@ -17,6 +17,8 @@ from meshq.wire.frames import Confirmed, Refused
 
 OUTSTANDING_MAX: Final = 64
 TRY_AGAIN: Final = ("FULL", "STARTING", "DRAINING")
+PERHAPS: Final = "STORE"
+"""Refused, though it may be delivered: as good as unconfirmed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class PublisherHabits:
     delay_ms_max: int = 3_000
     size_bytes: int = 40
     """Least size of a message."""
+    level: str = ""
+    """The level that it asks for; empty: the node's."""
 
 
 class Publisher(Client):
@@ -115,6 +119,8 @@ class Publisher(Client):
         for name in names:
             self._ledger.sent(self._world.now, name, topic, self.node, delay_ms / 1000)
         options: dict[str, Any] = {"delay_ms": delay_ms} if delay_ms else {}
+        if self.habits.level:
+            options["level"] = self.habits.level
         self._session.publish(self._requests, topic, len(names), bodies.encode(names), options)
         self._flush()
 
@@ -123,12 +129,14 @@ class Publisher(Client):
         if asked is None:
             self._ledger.say(f"{self.name} got a confirmation of {frame.request}, which it did not ask for")
             return
-        self._ledger.confirmed(self._world.now, asked[1], frame.log, frame.first)
+        self._ledger.confirmed(self._world.now, asked[1], frame.log, frame.first, frame.level)
 
     def _refused(self, frame: Refused) -> None:
         asked = self._asked.pop(frame.request, None)
         if asked is None:
             self._ledger.say(f"{self.name} was refused {frame.request}, which it did not ask for")
+        elif frame.code == PERHAPS:
+            self._ledger.unconfirmed(asked[1])
         elif frame.code in TRY_AGAIN:
             self._ledger.refused(asked[1])
             self._again.append(asked)

@@ -156,5 +156,6 @@ def rolling_restart(stage: Stage) -> list[Fault]:
 def mixed(stage: Stage) -> list[Fault]:
     """One to four kinds of fault by lot, any number of times. Breaks what no other scenario thought of."""
     rng = stage.rng("mixed")
+    stage.keep_at(rng.choice(("memory", "disk", "disk", "fsync")), rng.choice((0, 0, 30_000)))
     crowd(stage, consumers=rng.randint(1, 4), delay_share=0.05, every_s=0.5)
     return swarm.draw(rng, stage.names, swarm.kinds(rng), count=rng.randint(2, 10), within_s=10.0)

@@ -7,9 +7,9 @@ happens, then everything is mended and must settle. What happens in between is t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from meshq.config import BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig
 from meshq.engine.engine import Engine
@@ -18,14 +18,18 @@ from meshq.sim.clients import Admin, Client
 from meshq.sim.consumer import Consumer, ConsumerHabits
 from meshq.sim.faults import Fault, Pause, Slow, SlowReader, Starve
 from meshq.sim.fleet import Fleet
-from meshq.sim.host import Machine, Start
 from meshq.sim.ledger import Ledger, Message
+from meshq.sim.losses import Losses
 from meshq.sim.network import LAN, Weather
 from meshq.sim.publisher import Publisher, PublisherHabits
+from meshq.sim.start import Machine, Start
 from meshq.sim.world import World
 from meshq.wire.frames import Audit, Frame
 
 STOP_AT_FINDINGS: int = 5
+
+
+Level: TypeAlias = Literal["memory", "disk", "fsync"]
 
 
 class Broken(Exception):
@@ -44,6 +48,8 @@ class Settings:
     zones: int = 1
     seeds: int = 2
     """Other nodes that each node is told of."""
+    level: Level = "disk"
+    """What publishes are confirmed at; ``memory``: nodes have no store."""
 
 
 class Stage:
@@ -51,6 +57,8 @@ class Stage:
 
     def __init__(self, seed: int, nodes: int | Sequence[str], settings: Settings) -> None:
         self.settings = settings
+        self.level = settings.level
+        self.memory_bytes = settings.broker.memory_bytes_max
         self.names = [f"n{number}" for number in range(1, nodes + 1)] if isinstance(nodes, int) else list(nodes)
         self.ledger = Ledger()
         self.publishers: list[Publisher] = []
@@ -84,7 +92,8 @@ class Stage:
         """Consumers that come late, and when in the active part."""
         self.twins: dict[str, str] = {}
         """Hosts that run under the name of another, and that name."""
-        self.fleet = Fleet(seed, self._build, weather=settings.weather)
+        self.fleet = Fleet(seed, self._build, weather=settings.weather, stores=settings.level != "memory")
+        self.losses = Losses(self.fleet)
         for name in self.names:
             self.fleet.add(name)
 
@@ -103,7 +112,7 @@ class Stage:
 
     def engines_by_host(self) -> list[tuple[str, Engine]]:
         """Every running engine by the name of its host."""
-        return [(host.name, host.machine) for host in self.fleet.running if isinstance(host.machine, Engine)]
+        return [(host.name, machine) for host in self.fleet.running if isinstance(machine := host.machine, Engine)]
 
     def engines(self) -> list[tuple[str, Engine]]:
         """Every running engine by its own name."""
@@ -138,6 +147,16 @@ class Stage:
             self.late[name] = late_s
             self.act(late_s, consumer.start)
         return consumer
+
+    def keep_at(self, level: Level, memory_bytes: int = 0) -> None:
+        """Confirm publishes at another level than the settings say, at every node; before they start.
+
+        ``memory_bytes``: what messages may take in memory, instead of what the settings say.
+        """
+        self.level, self.fleet.stores = level, level != "memory"
+        self.memory_bytes = memory_bytes or self.memory_bytes
+        for host in self.fleet.hosts.values():
+            host.stores = self.fleet.stores
 
     def admin(self, node: str, *, name: str = "") -> Admin:
         """One more administrator."""
@@ -244,12 +263,11 @@ class Stage:
         )
 
     def outstanding(self) -> list[tuple[Message, str]]:
-        """What is owed by an origin that still lives: whose start opened the message's log and runs on."""
-        live = {(name, *engine.membership.me.epoch) for name, engine in self.engines()}
+        """What is owed by an origin that runs, and was not lost in a way that the message's level allows."""
         return [
             (message, channel)
             for message, channel in self.ledger.owed()
-            if message.topic not in self.forgiven and message.place is not None and message.place[0][:3] in live
+            if message.topic not in self.forgiven and not self.losses.excuse(message)
         ]
 
     def _starting(self) -> bool:
@@ -261,7 +279,7 @@ class Stage:
         return [*self.publishers, *self.consumers, *self.admins]
 
     def _build(self, start: Start) -> Machine:
-        return Engine(self._config(start), start.epoch, start.rng, bound=start.bound, advertised=None)
+        return Engine(self._config(start), start.epoch, start.rng, bound=start.bound, recovered=start.recovered)
 
     def _config(self, start: Start) -> Config:
         settings = self.settings
@@ -275,7 +293,7 @@ class Stage:
             seeds=seeds,
             membership=settings.membership,
             routing=settings.routing,
-            broker=settings.broker,
+            broker=replace(settings.broker, level=self.level, memory_bytes_max=self.memory_bytes),
             link=settings.link,
         ).check()
 

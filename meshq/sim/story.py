@@ -18,7 +18,7 @@ from meshq.sim.faults import Fault, Partition
 from meshq.sim.fleet import Fleet
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.scenario import Scenario
-from meshq.sim.stage import Stage
+from meshq.sim.stage import Level, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,9 @@ class Story:
     forgiven: tuple[str, ...] = ()
     owed: tuple[tuple[str, str], ...] = ()
     """Topics and channels to which everything is due."""
+    level: Level = "disk"
+    memory_bytes: int = 0
+    """What messages may take in memory, if it is not as the settings say."""
     active_s: float = 15.0
 
     @property
@@ -105,6 +108,7 @@ class Story:
 
     def prepare(self, stage: Stage) -> list[Fault]:
         """Put its cast on the stage; the plan of faults."""
+        stage.keep_at(self.level, self.memory_bytes)
         clients = {part.name: _enter(stage, part) for part in self.cast}
         for node in self.twins:
             stage.twin(node)
@@ -177,6 +181,8 @@ def drawn(scenario: Scenario, nodes: int, seed: int) -> Story:
         twins=tuple(stage.twins.values()),
         forgiven=tuple(sorted(stage.forgiven)),
         owed=tuple(stage.ledger.owed_from),
+        level=stage.level,
+        memory_bytes=stage.memory_bytes if stage.memory_bytes != stage.settings.broker.memory_bytes_max else 0,
         active_s=scenario.active_s,
     )  # fmt: skip
 

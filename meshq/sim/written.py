@@ -114,6 +114,9 @@ def _default(each: Field[Any]) -> Any:
 def _calls(story: Story) -> Iterator[str]:
     """What the story does with the stage, a call each."""
     acting = [act.who for act in story.acts]
+    if (story.level, story.memory_bytes) != (story.scenario.settings().level, 0):
+        budget = [code(story.memory_bytes)] if story.memory_bytes else []
+        yield f"stage.keep_at({', '.join([code(story.level), *budget])})"
     for part in story.cast:
         yield (f"{part.name} = " if part.name in acting else "") + _enters(part)
     for node in story.twins:

@@ -137,6 +137,13 @@ def spoil_the_books(stage: Stage) -> None:
     every(stage, "broker", "check", wrapper)
 
 
+def delete_a_channel_that_nobody_asked_to_delete(stage: Stage) -> None:
+    """A node's catalog loses a channel in use."""
+    engine = stage.engine("n1")
+    assert engine is not None
+    engine.routing.delete_channel(stage.fleet.hosts["n1"].now, "orders", "billing")
+
+
 def test_without_a_bug_nothing_is_found() -> None:
     result = play(no_plant)
     assert result.ok, result.report()
@@ -154,6 +161,7 @@ def test_without_a_bug_nothing_is_found() -> None:
         (accuse_somebody, "where nothing is wrong"),
         (send_too_much, "a datagram of 2000 bytes"),
         (spoil_the_books, "the books do not balance"),
+        (delete_a_channel_that_nobody_asked_to_delete, "was deleted; nobody asked for it"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

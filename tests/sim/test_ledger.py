@@ -18,14 +18,14 @@ def ledger() -> Ledger:
     ledger.subscribed(1.0, "orders", "audit", 4, 5)
     ledger.sent(0.5, b"early", "orders", "n1")
     ledger.sent(1.5, b"late", "orders", "n1")
-    ledger.confirmed(2.0, [b"early", b"late"], LOG, 1)
+    ledger.confirmed(2.0, [b"early", b"late"], LOG, 1, "disk")
     return ledger
 
 
 def test_what_is_owed_was_confirmed_and_sent_after_a_barrier_that_all_answered(ledger: Ledger) -> None:
     ledger.sent(1.6, b"never confirmed", "orders", "n1")
     ledger.sent(1.6, b"elsewhere", "clicks", "n1")
-    ledger.confirmed(2.0, [b"elsewhere"], LOG, 1)
+    ledger.confirmed(2.0, [b"elsewhere"], LOG, 1, "disk")
     assert [(message.name, channel) for message, channel in ledger.owed()] == [(b"late", "billing")]
 
 
@@ -43,7 +43,7 @@ def test_a_message_that_nobody_published_is_wrong(ledger: Ledger) -> None:
 
 def test_a_number_used_twice_is_wrong(ledger: Ledger) -> None:
     ledger.sent(2.5, b"other", "orders", "n1")
-    ledger.confirmed(2.6, [b"other"], LOG, 2)
+    ledger.confirmed(2.6, [b"other"], LOG, 2, "disk")
     assert "same number" in ledger.wrong[0]
 
 

@@ -27,7 +27,7 @@ def shrunk(name: str) -> Shrunk:
     return Shrunk(story, story, "NothingLost", result, 1, 1.0)
 
 
-@pytest.mark.parametrize("name", ["lossy", "split-catalog", "resumed"])
+@pytest.mark.parametrize("name", ["lossy", "split-catalog", "resumed", "deferred-over-restarts"])
 def test_a_written_story_leaves_the_same_trace_under_any_hash_seed(name: str, tmp_path: Path) -> None:
     found = shrunk(name)
     path = save(found, tmp_path)

@@ -14,6 +14,7 @@ from meshq.sim.checkers.credit import Credit
 from meshq.sim.checkers.delivery import NothingLost
 from meshq.sim.checkers.draining import Draining
 from meshq.sim.checkers.due import Due
+from meshq.sim.checkers.existing import Existing
 from meshq.sim.checkers.honest import Honest
 from meshq.sim.checkers.kept import Kept
 from meshq.sim.checkers.leases import OneLease
@@ -22,8 +23,10 @@ from meshq.sim.checkers.once import NoRepeats
 from meshq.sim.checkers.order import Order
 from meshq.sim.checkers.paths import Paths
 from meshq.sim.checkers.patience import Patience
+from meshq.sim.checkers.remembered import Remembered
 from meshq.sim.checkers.repeats import Repeats
 from meshq.sim.checkers.rest import Rest
+from meshq.sim.checkers.safe import Safe
 from meshq.sim.checkers.settings import SetAlike
 from meshq.sim.checkers.subscribed import Subscribed
 from meshq.sim.checkers.tables import Tables
@@ -32,13 +35,13 @@ from meshq.sim.checkers.tried import Tried
 from meshq.sim.checkers.views import Views
 
 STANDARD = (
-    NothingLost, Kept, Subscribed, Newcomers, Draining, Copies, Accounts, Credit, Thrift, OneLease, Repeats, Due,
-    Tried, Patience, Paths, Views, Honest, Bounds, Tables, Rest, SetAlike,
+    NothingLost, Safe, Remembered, Existing, Kept, Subscribed, Newcomers, Draining, Copies, Accounts, Credit, Thrift,
+    OneLease, Repeats, Due, Tried, Patience, Paths, Views, Honest, Bounds, Tables, Rest, SetAlike,
 )  # fmt: skip
 
 
 __all__ = [
-    "STANDARD", "Accounts", "Bounds", "Checker", "Copies", "Credit", "Draining", "Due", "Honest", "Kept", "Newcomers",
-    "NoRepeats", "NothingLost", "OneLease", "Order", "Paths", "Patience", "Repeats", "Rest", "SetAlike", "Subscribed",
-    "Tables", "Thrift", "Tried", "Views",
+    "STANDARD", "Accounts", "Bounds", "Checker", "Copies", "Credit", "Draining", "Due", "Existing", "Honest", "Kept",
+    "Newcomers", "NoRepeats", "NothingLost", "OneLease", "Order", "Paths", "Patience", "Remembered", "Repeats", "Rest",
+    "Safe", "SetAlike", "Subscribed", "Tables", "Thrift", "Tried", "Views",
 ]  # fmt: skip

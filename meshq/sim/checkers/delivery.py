@@ -1,9 +1,10 @@
 """Nothing confirmed is lost: each message that was confirmed by a node reached, and was finished by, a consumer of
 every channel whose barrier all members had answered before the message was sent.
 
-Excepted is what went with its origin (a crash takes what level memory keeps; a drain says how many it left). The
-run must come to rest: a message that is still owed when faults have long been over is lost or stuck, and the finding
-tells which by asking the origin why.
+Excepted is what went with its origin for good: nothing that was confirmed at level `disk` goes with a crash of its
+process, nothing at `fsync` with a power loss, once the origin runs again; a crash takes what level `memory` keeps, and
+a drain says how many it left. The run must come to rest: a message that is still owed when faults have long been over
+is lost or stuck, and the finding tells which by asking the origin why.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A message is handed over again only for a reason: since the hand-over before, its consumer let it go or left, its
 timeout passed, a process died, or the link between its origin and the consumer's node ended. Over a link that the
 origin holds ended and the consumer's node does not yet, anything may come again. But what a consumer finished is never
-handed over again at the same node while its process lives: its FIN is repeated, and drops what crosses it.
+handed over again at the same node while its process and the origin's live: its FIN is repeated, and drops what crosses
+it. What an origin's restart may forget of it is the statement of `remembered`.
 
 Looked at from outside, for consumers in their node's process (what a remote one knows of its connection may be late).
 """
@@ -15,6 +16,7 @@ from meshq.sim.checkers.base import Checker
 from meshq.sim.host import Host
 from meshq.sim.ledger import Message
 from meshq.sim.stage import Stage
+from meshq.sim.start import Change
 
 PATIENCE: Final = 0.8
 """A timeout is looked at from the client, which got the message a little after its node counted from."""
@@ -44,6 +46,8 @@ class Repeats(Checker):
         self._down_at: dict[tuple[str, str], float] = {}
         """When the first told last of the beginning and of the end of its link to the second."""
         self._finished: dict[tuple[bytes, str], HandOver] = {}
+        self._started_at: dict[str, float] = {}
+        stage.fleet.on_change.append(self._changed)
         stage.ledger.on_handed.append(self._handed)
         stage.ledger.on_finished.append(self._finish)
         stage.ledger.on_let_go.append(self._let_go)
@@ -54,6 +58,10 @@ class Repeats(Checker):
             self._link_ended[pair] = self.stage.world.now
             told = self._down_at if isinstance(event, events.LinkDown) else self._up_at
             told[host.name, event.name] = self.stage.world.now
+
+    def _changed(self, host: Host, change: Change) -> None:
+        if change == "started":
+            self._started_at[self.stage.twins.get(host.name, host.name)] = self.stage.world.now
 
     def _let_go(self, name: bytes, channel: str) -> None:
         self._last.pop((name, channel), None)
@@ -69,6 +77,9 @@ class Repeats(Checker):
     def _check_finished(self, message: Message, channel: str, consumer: Any, now: HandOver) -> None:
         finished = self._finished.get((message.name, channel))
         if finished is None or (finished.node, finished.starts) != (now.node, now.starts):
+            return
+        assert message.place is not None
+        if self._started_at.get(message.place[0].origin, 0.0) > finished.at_s:
             return
         if consumer.node not in self.stage.slow and now.at_s > finished.at_s + HEARD_S and not consumer.remote:
             self.find(f"{message} was finished on {channel} at {finished.node} and came back to {consumer.name}")
@@ -95,6 +106,8 @@ class Repeats(Checker):
             return True
         assert message.place is not None
         origin = message.place[0].origin
+        if self._started_at.get(origin, -1.0) >= before.at_s:
+            return True
         if any(
             self._up_at.get((at, origin), -1.0) < self._down_at.get((origin, at), -1.0) for at in (node, before.node)
         ):

@@ -1,6 +1,7 @@
 """At rest nothing is kept: when every message is finished and the window for late channels has passed, brokers hold no
 bytes of messages, nothing deferred, leased or received and not handed over, no FINs that a node which runs has not
-acknowledged, and every channel says that nothing waits.
+acknowledged, and every channel says that nothing waits. The store of each node has no batch and no log of an earlier
+start, and is in good health.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from typing import Final
 
 from meshq.broker.broker import Broker
 from meshq.broker.why import Why
+from meshq.engine.engine import Engine
 from meshq.sim.checkers.base import Checker
+from meshq.sim.shelf import Shelf
 
 WITHIN_S: Final = 45.0
 """The window, the time in which first channels may come, and the time of an audit."""
@@ -36,9 +39,26 @@ class Rest(Checker):
                     why = broker.why(topic["topic"], channel["channel"])
                     if why not in (Why.NONE, Why.NO_CONSUMER):
                         return f"{name} says of {topic['topic']}/{channel['channel']}: {why}"
-            if kept := _borrowed(broker, running):
+            if kept := _borrowed(broker, running) or self._stored(name, engine):
                 return f"{name} {kept}"
         return ""
+
+    def _stored(self, name: str, engine: Engine) -> str:
+        if engine.broker.trouble:
+            return f"still says of its store: {engine.broker.trouble}"
+        for host in self.stage.fleet.hosts.values():
+            if host.machine is engine and host.stores:
+                return _on(host.disk.committed, engine)
+        return ""
+
+
+def _on(shelf: Shelf, engine: Engine) -> str:
+    for log in shelf.logs.values():
+        if log.batches:
+            return f"has {len(log.batches)} batches of {log.topic} in its store"
+        if log.log.epoch_ms != engine.epoch.ms:
+            return f"still has {log.log} of {log.topic} in its store"
+    return ""
 
 
 def _borrowed(broker: Broker, running: set[str]) -> str:

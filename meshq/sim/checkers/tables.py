@@ -3,7 +3,8 @@ topics, channels, tombstones, interest, removals; messages, their bytes, the win
 finishes; streams, clients, their subscriptions and unconfirmed publishes, questions under way.
 
 The limits are those of ``config`` and the constants beside each table. What the mesh may exceed by a quarter (names
-that several nodes create at once) is allowed that quarter, and bytes may exceed by what one turn's batches cost.
+that several nodes create at once) is allowed that quarter, and bytes may exceed by what one turn's batches cost; where
+there is a store, what has to be in memory (lent, deferred, on its way to the store, read ahead) comes on top.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final, TypeAlias
 
 from meshq.broker.batch import BATCH_OVERHEAD_BYTES
 from meshq.broker.existence import ENDED_MAX
+from meshq.broker.loading import CHUNK_BYTES_MIN
 from meshq.engine.engine import Engine
 from meshq.engine.questions import FANS_MAX
 from meshq.membership import admission, joining, probe, repair
@@ -77,7 +79,11 @@ def _routing(engine: Engine) -> Iterator[Filling]:
 def _broker(engine: Engine) -> Iterator[Filling]:
     machine, settings = engine.broker, engine.config.broker
     registry = machine._registry
-    yield "bytes", machine.memory_bytes, settings.memory_bytes_max + TURN_BATCHES * BATCH_OVERHEAD_BYTES
+    room = settings.memory_bytes_max + TURN_BATCHES * BATCH_OVERHEAD_BYTES
+    if machine.memory_bytes > room and machine.stores:
+        room += _staying(engine)
+    yield "bytes", machine.memory_bytes, room
+    yield "bytes on their way to the store", machine._intake.storing_bytes, settings.store_queue_bytes_max
     windows = machine._existence._windows
     yield "bytes in windows", windows.size_bytes, settings.window_bytes_max
     yield "ended topics", len(machine._existence._ended), ENDED_MAX
@@ -91,6 +97,20 @@ def _broker(engine: Engine) -> Iterator[Filling]:
             yield f"unacknowledged FINs to {source.name}", spans, settings.unacknowledged_fins_max
     for consumer in registry.consumers.values():
         yield f"late extents of consumer {consumer.number}", consumer.late_extents, settings.late_fins_max
+
+
+def _staying(engine: Engine) -> int:
+    """Bytes that are in memory whatever the budget: what the store does not have yet, what is deferred, lent or at a
+    cursor, and for each cursor what was read ahead for it."""
+    staying = 0
+    for topic in engine.broker._registry.topics.values():
+        for log in topic.logs.values():
+            staying += len(log.cursors) * max(CHUNK_BYTES_MIN, engine.config.broker.memory_bytes_max // 4)
+            staying += sum(batch.memory_bytes() for batch in log.falling.values())
+            for batch in log.batches.values():
+                if not batch.stored or batch.keeps or batch.due or any(each.needs(batch) for each in log.cursors):
+                    staying += batch.memory_bytes()
+    return staying
 
 
 def _streams(engine: Engine) -> Iterator[Filling]:
