@@ -86,8 +86,9 @@ class Cursor:
                     self.attempts.add(start, stop, tried.attempts)
                 if tried.last_error:
                     self.failures.add(start, stop, tried.first_error, tried.last_error)
-                if tried.due_ns and turn.at(tried.due_ns) > turn.now:
-                    self.postponed.append((start, stop, turn.at(tried.due_ns)))
+                due = turn.at(tried.due_ns) if tried.due_ns else 0.0
+                if turn.now < due <= turn.now + turn.config.broker.delay_max_s:  # else of a clock that was far ahead
+                    self.postponed.append((start, stop, due))
         left = self.finished.missing(self.born, self.log.next)
         self.seek(left[0][0] if left else self.log.next)
 
@@ -140,25 +141,34 @@ class Cursor:
     def arrived(self, batch: Batch) -> None:
         """A batch of the store is in memory again."""
         if self.at >= batch.stop:
-            for low, high in self.finished.missing(max(batch.first, self.born), batch.stop):
-                self.defer(Extent(batch, low, high), batch.due)
+            self._set_aside(batch, max(batch.first, self.born))
         elif self.batch is None and batch.first <= self.at:
             self.seek(self.at)
 
     def _stays(self, batch: Batch, start: int) -> bool:
         """Whether the cursor stays at a batch that wants a closer look; else it is past it."""
         channels = batch.traits.channels
-        if batch.accepted_ns < self.since_ns or (channels and self.channel.key.channel not in channels):
+        if channels and self.channel.key.channel not in channels:
             self.at = batch.stop
             self.finish(start, batch.stop)
             return False
-        postponed = [one for one in self.postponed if one[0] < batch.stop and one[1] > start]
-        if batch.plain and not postponed:
+        wanted = batch.accepted_ns >= self.since_ns
+        if wanted and batch.plain and not self._postponed(batch, start):
             self.batch, self.at = batch, start
             return True
-        left = Ranges(self.finished.missing(start, batch.stop))
         self.at = batch.stop
-        for begin, end, due in () if batch.traits.key else postponed:
+        self._set_aside(batch, start)
+        return False
+
+    def _set_aside(self, batch: Batch, start: int) -> None:
+        """The cursor is past a batch of which something may wait: until it is due, or for somebody to take it."""
+        channels = batch.traits.channels
+        if batch.accepted_ns < self.since_ns or (channels and self.channel.key.channel not in channels):
+            self.finish(start, batch.stop)
+            return
+        left = Ranges(self.finished.missing(start, batch.stop))
+        postponed = [] if batch.traits.key else self._postponed(batch, start)
+        for begin, end, due in postponed:
             for low, high in left.within(begin, end):
                 self.defer(Extent(batch, low, high), due)
             left.discard(begin, end)
@@ -167,9 +177,12 @@ class Cursor:
                 self.defer(Extent(batch, low, high), batch.due)
             else:
                 self._queue(Extent(batch, low, high))
-        if not batch.traits.key:
-            self.postponed = [one for one in self.postponed if one[1] > batch.stop]
-        return False
+        if postponed:
+            self.postponed = [one for one in self.postponed if one[1] > batch.stop or one[0] < start]
+
+    def _postponed(self, batch: Batch, start: int) -> list[tuple[int, int, float]]:
+        """What of the batch, from ``start`` on, came back before a restart and waits longer."""
+        return [one for one in self.postponed if one[0] < batch.stop and one[1] > start]
 
     def waits(self) -> bool:
         """Whether a message could be lent now."""
@@ -309,7 +322,7 @@ class Cursor:
         for low, high in self.finished.missing(start, stop):
             messages += high - low
             self.failures.add(low, high, DIED, DIED)
-            self.attempts.add(low, high)
+            self._died(low, high)
             for extent in self.returned.take(low, high):  # what somebody else has by now has its chance
                 for begin, end in doom(self, extent.batch, extent.start, extent.stop, broken=False):
                     self.returned.put(Extent(extent.batch, begin, end))
@@ -322,6 +335,17 @@ class Cursor:
                 self.defer(extent, due)
                 return
         self.returned.put(extent)
+
+    def _died(self, start: int, stop: int) -> None:
+        """A process ended with these in its hands: an attempt each, wherever they are by now."""
+        self.attempts.add(start, stop)
+        journal, now = self.log.turn.journal, Ranges([(start, stop)])
+        for due, _, extent in self.deferred:
+            for low, high in now.within(extent.start, extent.stop):
+                now.discard(low, high)
+                journal.tried(self, low, high, due)
+        for low, high in now:
+            journal.tried(self, low, high, 0.0)
 
     def _queue(self, extent: Extent) -> None:
         """Wait to be lent; one with a key for its turn within the key, unless it has it."""

@@ -1,8 +1,9 @@
 """Bringing back what lies in the store only.
 
 Decides when it is asked for. What is ahead of a cursor: when the cursor has come to it, or is about to, and somebody
-wants messages. What is deferred: all that is due within the next minute, some time before. How much at once
-depends on how much room there is. Rows become batches of exactly the numbers that are not in memory.
+wants messages. What is deferred: all that is due within the next minute, some time before; and what an earlier start
+deferred by a clock that was far ahead. How much at once depends on how much room there is. Rows become batches of
+exactly the numbers that are not in memory.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ AWAKE_S: Final = 60.0
 AWAKE_CROWDED_S: Final = 3.0
 """... or within this, while memory is short."""
 RETRY_S: Final = 1.0
+FOREVER_NS: Final = 1 << 62
+"""Later than any due time."""
 
 
 class Loader:
     """Loads under way, and up to when deferred messages have been loaded."""
 
-    __slots__ = ("_loads", "_logs", "_target_ns", "_turn", "_until_ns", "_waking")
+    __slots__ = ("_astray", "_loads", "_logs", "_straying", "_target_ns", "_turn", "_until_ns", "_waking")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
@@ -42,6 +45,10 @@ class Loader:
         """What is due before is loaded, or being loaded."""
         self._logs: dict[tuple[str, LogId], Log] = {}
         """Those with messages asleep."""
+        self._astray = False
+        """What is due later than anybody may ask for is to be looked for: its clock was wrong."""
+        self._straying = 0
+        """The token of the LoadDue that looks; 0: none."""
 
     # ahead of a cursor
 
@@ -68,6 +75,8 @@ class Loader:
         """The store's answer; None: it could not read, and is asked again."""
         if token == self._waking:
             self._woken(rows)
+        elif token == self._straying:
+            self._strayed(rows)
         elif token in self._loads:
             cursor, start, stop = self._loads.pop(token)
             cursor.loading = False
@@ -98,7 +107,7 @@ class Loader:
         if not parts:
             return
         turn = self._turn
-        traits = _traits(turn, row)
+        traits = self._traits(row)
         payload = Payload(first, row.messages, row.body)
         for low, high in parts:
             body = payload.part(low, high)
@@ -130,6 +139,7 @@ class Loader:
         self._logs[log.topic, log.id] = log
         self._until_ns = 0
         self._target_ns = 1
+        self._astray = True
         self._turn.timers.arm(self, self._turn.now)
 
     def forget(self, log: Log) -> None:
@@ -147,6 +157,9 @@ class Loader:
         crowded = turn.memory_bytes > turn.budget_bytes
         awake_s = AWAKE_CROWDED_S if crowded else AWAKE_S
         turn.timers.arm(self, turn.now + awake_s / 3)
+        if self._astray:
+            self._astray = False
+            self._look_astray(turn.wall_ns(turn.now + turn.config.broker.delay_max_s))
         if not self._waking:
             self._target_ns = max(self._target_ns, turn.wall_ns(turn.now + awake_s))
             self._wake()
@@ -175,6 +188,40 @@ class Loader:
         else:
             self._until_ns = self._target_ns
 
+    def _look_astray(self, after_ns: int) -> None:
+        self._straying = self._turn.next_serial()
+        self._turn.out.append(LoadDue(self._straying, after_ns, FOREVER_NS, CHUNK_BYTES))
+
+    def _strayed(self, rows: list[BatchRow] | None) -> None:
+        self._straying = 0
+        if rows is None:
+            self._astray = True
+            self._turn.timers.arm(self, self._turn.now + RETRY_S)
+            return
+        for row in rows:
+            log = self._logs.get((row.topic, row.log))
+            if log is not None:
+                self._place(log, row)
+        if sum(len(row.body) for row in rows) >= CHUNK_BYTES:
+            self._look_astray(rows[-1].due_ns + 1)
+
+    def _traits(self, row: BatchRow) -> Traits:
+        """What the messages have in common. A due time that nobody may ask for is of a clock that was far ahead
+        when they were accepted: their delay begins now."""
+        turn = self._turn
+        due = turn.at(row.due_ns) if row.due_ns else 0.0
+        if due > turn.now + turn.config.broker.delay_max_s:
+            due = turn.now + max(0, row.due_ns - row.accepted_ns) / 1e9
+        options: dict[str, Any] = row.options
+        return Traits(
+            due=due,
+            expires=turn.at(row.expires_ns) if row.expires_ns else 0.0,
+            level=DISK,
+            lane=row.log.lane,
+            key=options.get("key", ""),
+            channels=tuple(options.get("channels", ())),
+        )
+
 
 class _Again:
     """A load that could not be answered, to be asked for again."""
@@ -187,15 +234,3 @@ class _Again:
     def rang(self) -> None:
         """The channel asks again, if it still wants to."""
         self.cursor.channel.touch()
-
-
-def _traits(turn: Turn, row: BatchRow) -> Traits:
-    options: dict[str, Any] = row.options
-    return Traits(
-        due=turn.at(row.due_ns) if row.due_ns else 0.0,
-        expires=turn.at(row.expires_ns) if row.expires_ns else 0.0,
-        level=DISK,
-        lane=row.log.lane,
-        key=options.get("key", ""),
-        channels=tuple(options.get("channels", ())),
-    )
