@@ -322,7 +322,7 @@ class Cursor:
         for low, high in self.finished.missing(start, stop):
             messages += high - low
             self.failures.add(low, high, DIED, DIED)
-            self._died(low, high)
+            self.died(low, high)
             for extent in self.returned.take(low, high):  # what somebody else has by now has its chance
                 for begin, end in doom(self, extent.batch, extent.start, extent.stop, broken=False):
                     self.returned.put(Extent(extent.batch, begin, end))
@@ -336,7 +336,7 @@ class Cursor:
                 return
         self.returned.put(extent)
 
-    def _died(self, start: int, stop: int) -> None:
+    def died(self, start: int, stop: int) -> None:
         """A process ended with these in its hands: an attempt each, wherever they are by now."""
         self.attempts.add(start, stop)
         journal, now = self.log.turn.journal, Ranges([(start, stop)])

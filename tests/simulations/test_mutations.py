@@ -18,6 +18,10 @@ QUICK = (
     "a_recall_takes_a_grant_before_it_is_used",
     "numbers_are_used_again_after_a_restart",
     "a_full_node_takes_more",
+    "confirmed_before_the_commit",
+    "fsync_asks_for_no_sync",
+    "what_is_finished_is_not_written",
+    "a_restart_forgets_what_was_finished",
 )
 AGAIN = "run: python -m tests.simulations.mutations, with the names that changed"
 

@@ -85,7 +85,7 @@ def a_lost_link_counts_an_attempt(right: Code, strike: Strike) -> Code:
     return end
 
 
-@bug(Borrower, "begin", "crash-storm", "churn")
+@bug(Borrower, "begin", "crash-storm", "power-storm")
 def a_dead_process_counts_no_attempt(right: Code, strike: Strike) -> Code:
     """A message that was with a process when it died is delivered again as if never tried."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from meshq.broker import beginning, channel
 from meshq.broker.existence import Existence
 from meshq.broker.log import Log
 from meshq.engine.engine import Engine
@@ -236,40 +237,40 @@ def a_newcomer_serves_without_a_catalog(right: Code, strike: Strike) -> Code:
     return ready
 
 
-@bug(Log, "attach", "lossy", "split-catalog", "first-channels")
+@bug(channel, "begin", "lossy", "split-catalog", "first-channels")
 def a_late_channel_begins_now(right: Code, strike: Strike) -> Code:
     """A channel heard of late begins at the next message, not as far back as it is old: no window."""
 
-    def attach(log: Log, cursor: Any, age_s: float, *, exact: bool) -> None:
+    def begin(log: Log, cursor: Any, age_s: float, *, exact: bool) -> None:
         if log.cursors and not exact:
             strike()
             log.first_born_at = None
             exact = True
         right(log, cursor, age_s, exact=exact)
 
-    return attach
+    return begin
 
 
-@bug(Log, "attach", "first-channels")
+@bug(channel, "begin", "first-channels")
 def only_the_first_channel_gets_the_backlog(right: Code, strike: Strike) -> Code:
     """The channel that an origin hears of first takes the backlog, one created with it begins at its own birth."""
 
-    def attach(log: Log, cursor: Any, age_s: float, *, exact: bool) -> None:
+    def begin(log: Log, cursor: Any, age_s: float, *, exact: bool) -> None:
         if log.cursors and log.first_born_at is not None:
             strike()
             log.first_born_at = None
         right(log, cursor, age_s, exact=exact)
 
-    return attach
+    return begin
 
 
-@bug(Log, "_begin_first", "first-channels")
+@bug(beginning, "_begin_first", "first-channels")
 def the_backlog_is_not_kept_for_the_second(right: Code, strike: Strike) -> Code:
     """What the first channel has finished of the backlog is dropped, though a channel created with it is on its way."""
 
     def begin_first(log: Log, born_at: float) -> Any:
         since = right(log, born_at)
-        if log.held:
+        if log.held or log.grace_until:
             strike()
         log.unhold()
         return since

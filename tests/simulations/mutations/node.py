@@ -132,9 +132,10 @@ def fins_are_no_reason_to_dial(right: Code, strike: Strike) -> Code:
 def numbers_are_used_again_after_a_restart(right: Code, strike: Strike) -> Code:
     """The log of a topic is named without the epoch of the start that opened it: a restart counts from 1 again."""
 
-    def init(topic: Topic, turn: Any, windows: Any, name: str, generation: int, epoch: Any, first: int) -> None:
+    def init(topic: Topic, *of: Any) -> None:
         strike()
-        right(topic, turn, windows, name, generation, type(epoch)(1, 1), first)
+        *before, epoch, first = of
+        right(topic, *before, type(epoch)(1, 1), first)
 
     return init
 
