@@ -59,7 +59,7 @@ def test_every_simulation_that_a_page_names_exists(page: Path) -> None:
 
 
 def test_every_finding_has_a_line_that_says_what_to_do() -> None:
-    page = (REPOSITORY / "docs" / "howto-queues.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "howto-inside.md").read_text(encoding="utf-8")
     table = "".join(line for line in page.splitlines() if line.startswith("|"))
     assert [why.name for why in Why if f"`{why.name}`" not in table] == []
 
