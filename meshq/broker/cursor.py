@@ -424,14 +424,19 @@ class Cursor:
 
     def skip(self) -> None:
         """Move on over what is finished already."""
+        if self.hungry and self.at in self.finished:
+            self.seek(self.finished.around(self.at)[1])
         while self.batch is not None:
             left = self.finished.missing(self.at, self.batch.stop)
             if left:
                 self.at = left[0][0]
                 return
-            self.at = self.batch.stop
-            following, self.batch = self.batch.following, None
-            self.reach(following)
+            batch, self.batch = self.batch, None
+            self.at = batch.stop
+            if self.log.batches.get(batch.first) is batch:
+                self.reach(batch.following)
+            else:  # it has left the log, and what followed it then may have left memory since
+                self.seek(self.at)
 
     def _to_come(self) -> list[Batch]:
         return self.log.overlapping(self.at, self.log.next)
