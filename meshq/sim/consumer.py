@@ -245,7 +245,7 @@ class Consumer(Client):
 
     def _requeue(self, flow: int, log: LogId, start: int, names: list[bytes]) -> None:
         delay_ms = self._rng.randrange(self.habits.requeue_ms_max)
-        self._ledger.requeued(names, self.channel, delay_ms / 1000)
+        self._ledger.requeued(names, self.channel, delay_ms / 1000, self)
         self._session.requeue(flow, log, start, start + len(names), delay_ms, "requeue")
         self._done(len(names))
 

@@ -77,8 +77,8 @@ class Ledger:
     """The same of each finish."""
     on_let_go: list[LetGo] = field(default_factory=list)
     """Told of each requeue and return: name, channel."""
-    on_requeued: list[Callable[[bytes, str, float], None]] = field(default_factory=list)
-    """Told of each requeue once more: name, channel, delay in seconds."""
+    on_requeued: list[Callable[[bytes, str, float, Any], None]] = field(default_factory=list)
+    """Told of each requeue once more: name, channel, delay in seconds, consumer."""
     on_subscribed: list[Callable[[Any, int, int], None]] = field(default_factory=list)
     """Told of each barrier that is over: consumer, answered, asked."""
     on_deleted: list[Callable[[Any], None]] = field(default_factory=list)
@@ -136,13 +136,13 @@ class Ledger:
         for told in self.on_handed:
             told(message, channel, consumer)
 
-    def requeued(self, names: list[bytes], channel: str, delay_s: float = 0.0) -> None:
+    def requeued(self, names: list[bytes], channel: str, delay_s: float = 0.0, consumer: Any = None) -> None:
         """A consumer asks for them to be delivered again, that much later."""
         self.counters.requeued += len(names)
         self._let_go(names, channel)
         for told in self.on_requeued:
             for name in names:
-                told(name, channel, delay_s)
+                told(name, channel, delay_s, consumer)
 
     def returned(self, names: list[bytes], channel: str) -> None:
         """A consumer gives them back, never taken."""

@@ -25,10 +25,11 @@ class Due(Checker):
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
         self._again_at: dict[tuple[bytes, str], float] = {}
-        self._handed_at: dict[tuple[bytes, str], float] = {}
+        self._handed: dict[tuple[bytes, str], tuple[float, Any]] = {}
+        """When it was handed over last, and to whom: only that one's requeue counts."""
         self._link_at = 0.0
         stage.fleet.on_change.append(self._changed)
-        stage.ledger.on_handed.append(self._handed)
+        stage.ledger.on_handed.append(self._hand)
         stage.ledger.on_requeued.append(self._requeued)
 
     def event(self, host: Host, event: Any) -> None:
@@ -43,15 +44,16 @@ class Due(Checker):
         self._again_at.clear()
         self._link_at = self.stage.world.now
 
-    def _requeued(self, name: bytes, channel: str, delay_s: float) -> None:
-        if self._handed_at.get((name, channel), 0.0) > self._link_at:
+    def _requeued(self, name: bytes, channel: str, delay_s: float, consumer: Any) -> None:
+        at, last = self._handed.get((name, channel), (0.0, None))
+        if at > self._link_at and consumer is last:
             self._again_at[name, channel] = self.stage.world.now + delay_s
 
-    def _handed(self, message: Message, channel: str, consumer: Any) -> None:
+    def _hand(self, message: Message, channel: str, consumer: Any) -> None:
         now = self.stage.world.now
         key = (message.name, channel)
         again_at = self._again_at.pop(key, 0.0)
-        self._handed_at[key] = now
+        self._handed[key] = now, consumer
         due_at = max(message.due_at, again_at)
         if now < due_at - EARLY_S and not consumer.remote and not self._goes_by_a_wrong_clock(message):
             self.find(f"{message} came to {consumer.name} on {channel} {due_at - now:.3f} s before its time")
