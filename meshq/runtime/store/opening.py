@@ -154,7 +154,7 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
     at = lost = 0
     while last is None or at < last:
         try:
-            row = source.execute("SELECT * FROM batch WHERE id > ? ORDER BY id LIMIT 1", (at,)).fetchone()
+            row = source.execute("SELECT * FROM batch WHERE id >= ? ORDER BY id LIMIT 1", (at + 1,)).fetchone()
         except sqlite3.DatabaseError:
             lost += 1
             at += 1

@@ -22,6 +22,7 @@ from meshq.runtime.store.damage import Damage
 from meshq.runtime.store.folder import Folder
 from meshq.runtime.store.opening import open_store
 from meshq.runtime.store.reader import Reader
+from meshq.runtime.store.reserve import Reserve
 from meshq.runtime.store.schema import open_reader
 from meshq.runtime.store.writer import Answer, Writer
 from meshq.wire import strict
@@ -54,6 +55,8 @@ class SqliteStore:
     def __init__(self, folder: Path) -> None:
         """Open the directory's file, or make it. Raises ConfigError; nothing stays open then."""
         self._folder = Folder(folder)
+        self._reserve = Reserve(self._folder.database)
+        self._reserve.give_up()  # a start writes: the writer puts it by again
         try:
             self._connection, self.recovered = open_store(self._folder.database)
         except BaseException:
@@ -92,7 +95,8 @@ class SqliteStore:
         """Begin to write and read; ``owner`` is called on ``loop``."""
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
         post, damage = _Post(loop), Damage(self._folder.database)
-        self._writer = Writer(self._connection, post.to(owner.store_answered), post.to(owner.store_health), damage)
+        answered, health = post.to(owner.store_answered), post.to(owner.store_health)
+        self._writer = Writer(self._connection, answered, health, damage, self._reserve)
         logs = self._writer.tables.logs
         self._reader = Reader(open_reader(self._folder.database), logs, post.to(owner.store_loaded), damage)
         self._writer.start()

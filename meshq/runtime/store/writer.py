@@ -1,8 +1,9 @@
 """The writer's thread: the only connection that writes to the file or checkpoints it.
 
 Decides what becomes one transaction (whatever queued during the one before, up to a bound), whether it is synced, and
-what happens when it can't be written: batches are given up and their Stores answered so, every other row is kept and
-tried again until the disk takes it. SQLite before 3.51.3 can damage a file when two connections checkpoint.
+what happens when it can't be written: batches are given up and their Stores answered so until there is room again,
+every other row is kept and tried again until the disk takes it. SQLite before 3.51.3 can damage a file when two
+connections checkpoint.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from meshq.machine.effects import Store
 from meshq.machine.store import BatchRow
 from meshq.runtime.store.damage import Damage
 from meshq.runtime.store.late import Late
+from meshq.runtime.store.reserve import Reserve
 from meshq.runtime.store.rows import Tables
 
 COMMIT_BYTES: Final = 8 << 20
 """Bodies in one transaction."""
 COMMIT_STORES: Final = 256
-CHECKPOINT_BYTES: Final = 16 << 20
-"""Written to the write-ahead log before its pages go into the file."""
 RETRY_S: Final = 0.25
 IDLE_S: Final = 1.0
 
@@ -47,6 +47,7 @@ class Writer:
         answered: Callable[[list[Answer]], object],
         health: Callable[[str], object],
         damage: Damage,
+        reserve: Reserve,
     ) -> None:
         """``health`` is told what is wrong, and "" when it no longer is."""
         self._connection = connection
@@ -54,6 +55,9 @@ class Writer:
         self._answered = answered
         self._health = health
         self._damage = damage
+        self._reserve = reserve
+        self._checkpoint_bytes = reserve.size_bytes // 2
+        """Written to the write-ahead log before its pages go into the file. The reserve has room for as much."""
         self._queue: SimpleQueue[Store | None] = SimpleQueue()
         self._late = Late()
         self._trouble = ""
@@ -79,6 +83,8 @@ class Writer:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        if not self._reserve.there_is_room(self._connection):
+            self._in_trouble(f"the disk has less than {self._reserve.size_bytes >> 10} KiB left")
         while not self._over:
             stores = self._take()
             if stores or self._late or self._trouble:
@@ -110,6 +116,9 @@ class Writer:
         return stores
 
     def _write(self, stores: list[Store]) -> None:
+        if self._trouble:
+            self._refuse(stores)
+            stores = []
         try:
             self._commit(stores)
         except (sqlite3.Error, OverflowError) as exc:  # the second: a number that SQLite has no room for
@@ -117,13 +126,20 @@ class Writer:
             return
         answers = [Answer(token, "") for token in self._late.take()]
         answers += [Answer(store.token, "") for store in stores]
-        self._answered(answers)
-        if self._trouble:
+        if answers:
+            self._answered(answers)
+        if self._written_bytes >= self._checkpoint_bytes or self._trouble:
+            self._checkpoint()
+        if self._trouble and self._reserve.there_is_room(self._connection):
             log.warning("the store can be written to again")
             self._trouble = ""
             self._health("")
-        if self._written_bytes >= CHECKPOINT_BYTES:
-            self._checkpoint()
+
+    def _refuse(self, stores: list[Store]) -> None:
+        """Give up their batches, keep everything else for the next try."""
+        answers = [Answer(token, self._trouble) for token in self._late.add(stores)]
+        if answers:
+            self._answered(answers)
 
     def _commit(self, stores: list[Store]) -> None:
         execute = self._connection.execute
@@ -133,8 +149,7 @@ class Writer:
         try:
             execute("BEGIN IMMEDIATE")
             if self._trouble:  # it is not over before the disk takes something
-                execute("INSERT OR REPLACE INTO put VALUES ('node', 'probe', zeroblob(65536))")
-                execute("DELETE FROM put WHERE kind = 'node' AND key = 'probe'")
+                execute("INSERT OR REPLACE INTO put VALUES ('node', 'tried', x'')")
             self.tables.apply(rows)
             execute("COMMIT")
         except BaseException:
@@ -156,15 +171,17 @@ class Writer:
             log.error("could not roll back: %s", exc)
 
     def _failed(self, stores: list[Store], error: Exception) -> None:
-        """Give up the batches, keep everything else for the next try."""
-        why = self._damage.seen(error) or str(error)
-        self._answered([Answer(token, why) for token in self._late.add(stores)])
+        self._in_trouble(self._damage.seen(error) or str(error))
+        self._refuse(stores)
+        self._reserve.give_up()
+        self._checkpoint()  # what lies in the write-ahead log fits into the file now, which leaves room in the log
+        self._closing.wait(RETRY_S)
+
+    def _in_trouble(self, why: str) -> None:
         if why != self._trouble:
             log.error("the store can't be written to: %s", why)
             self._trouble = why
             self._health(why)
-        self._checkpoint()  # what lies in the write-ahead log may fit into free pages of the file
-        self._closing.wait(RETRY_S)
 
     def _checkpoint(self) -> None:
         """Move what was written ahead into the file, as far as no reader is in the way."""

@@ -1,0 +1,88 @@
+"""A disk that is full: batches are refused, everything else waits, and all goes on when there is room again."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from meshq.machine.effects import Store
+from meshq.machine.store import Born, Finished, Gone, Put, Row, Tried
+from meshq.runtime.store.late import CONDENSE_ROWS, Late, condensed
+from meshq.runtime.store.writer import Answer
+from tests.runtime.store.rows import LOG, batch, finished, gone, numbers, opened
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a disk of 4 MB can't be mounted here: it takes root")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_refuses_batches_keeps_the_rest_and_serves_again_when_there_is_room(small_disk: Path) -> None:
+    with opened(small_disk / "data") as asker:
+        ballast = small_disk / "ballast"
+        ballast.write_bytes(b"." * (1 << 20))
+        assert asker.keep(Born("orders", LOG, "billing", 1, 1)) == ""
+        kept: list[int] = []
+        first, why = 1, ""
+        while not why:
+            why = asker.keep(batch(first, 128))
+            kept += [] if why else range(first, first + 128)
+            first += 128
+        assert "full" in why
+        asker.until(lambda: bool(asker.health))
+        assert asker.health == [why]
+        late = asker.write(finished(1, 129), Put("note", "in trouble", b"kept"))
+        again = asker.keep(batch(first, 128))
+        assert "full" in again
+        asker.until(lambda: Answer(late, "") in asker.answers)
+        assert asker.health == [why], "there is room for what is finished, and for nothing more"
+        ballast.unlink()
+        asker.until(lambda: asker.health == [why, ""])
+        assert asker.keep(batch(first + 128, 128)) == ""
+        kept += range(first + 128, first + 256)
+    with opened(small_disk / "data") as asker:
+        assert numbers(asker.load()) == kept
+        assert [channel.finished for channel in asker.recovered.logs[0].channels] == [[(1, 129)]]
+        assert Put("note", "in trouble", b"kept") in asker.recovered.puts
+
+
+def test_room_that_finished_messages_leave_is_enough_to_go_on(small_disk: Path) -> None:
+    with opened(small_disk / "data") as asker:
+        first, why = 1, ""
+        while not why:
+            why = asker.keep(batch(first, 128))
+            first += 128
+        asker.write(gone(1, first))
+        asker.until(lambda: bool(asker.health) and asker.health[-1] == "")
+        assert asker.keep(batch(first, 128)) == ""
+
+
+def test_what_waits_for_the_disk_stays_small_and_means_the_same() -> None:
+    late = Late()
+    for number in range(1, 20 * CONDENSE_ROWS):
+        assert late.add([Store(number, [batch(number, 1), finished(1, 1 + number), gone(1, number)])]) == [number]
+        assert len(late.rows) <= CONDENSE_ROWS + 2
+    assert late.add([Store(7, [Put("a", "b", b"1")], sync=True)]) == []
+    assert condensed(late.rows) == [finished(1, 20 * CONDENSE_ROWS), gone(1, 20 * CONDENSE_ROWS - 1), late.rows[-1]]
+    assert late.sync
+    assert late.take() == [7]
+    assert not late
+
+
+def test_only_what_a_later_row_says_again_is_left_out() -> None:
+    where = ("orders", LOG, "billing", 1)
+    rows: list[Row] = [
+        Tried(*where, 1, 5, 1, 0), Tried(*where, 3, 9, 2, 0), Tried(*where, 1, 9, 3, 0),
+        Finished(*where, 1, 3), Finished(*where, 5, 7), Finished(*where, 1, 4),
+        Gone("orders", LOG, 1, 3), Put("k", "a", b"1"), Put("k", "b", b"1"), Put("k", "a", None),
+    ]  # fmt: skip
+    assert condensed(rows) == [rows[2], *rows[4:7], rows[8], rows[9]]
