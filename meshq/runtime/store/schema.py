@@ -50,9 +50,17 @@ CREATE TABLE put (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PR
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection for one thread at a time, in autocommit. Raises sqlite3.Error."""
-    connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+
+
+def _bound_cache(connection: sqlite3.Connection) -> None:
+    """Bound what a connection holds of the file, whose pages must be known to it by now.
+
+    SQLite makes a number of pages of the bytes at once, and a connection that has not seen the file takes them for
+    4 KiB each: at 32 KiB it would hold eight times as much.
+    """
+    connection.execute("PRAGMA schema_version").fetchone()
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    return connection
 
 
 def look(path: Path) -> sqlite3.Connection:
@@ -76,6 +84,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         for pragma in ("journal_mode = WAL", "secure_delete = OFF", "wal_autocheckpoint = 0"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+        _bound_cache(connection)
         connection.execute("PRAGMA fullfsync = ON")  # macOS: what fsync alone does not promise there
     except BaseException:
         connection.close()
@@ -86,6 +95,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that can't write."""
     connection = connect(path)
+    _bound_cache(connection)
     connection.execute("PRAGMA query_only = ON")
     return connection
 
