@@ -21,10 +21,13 @@ from meshq.runtime.store.damage import Damage
 from meshq.runtime.store.late import Late
 from meshq.runtime.store.reserve import Reserve
 from meshq.runtime.store.rows import Tables
+from meshq.runtime.store.schema import PAGE_BYTES
 
 COMMIT_BYTES: Final = 8 << 20
 """Bodies in one transaction."""
 COMMIT_STORES: Final = 256
+COMMIT_PAGES: Final = 4
+"""What a transaction writes beside its bodies: the last pages of tables and indexes, each of them whole."""
 RETRY_S: Final = 0.25
 IDLE_S: Final = 1.0
 
@@ -112,7 +115,8 @@ class Writer:
                 self._over = True
         except Empty:
             pass
-        self._written_bytes += size_bytes + len(stores) * 4096
+        if stores:
+            self._written_bytes += size_bytes + COMMIT_PAGES * PAGE_BYTES
         return stores
 
     def _write(self, stores: list[Store]) -> None:
