@@ -11,7 +11,7 @@ from meshq.demo.publishing import TOPIC
 from meshq.demo.stage import NodeView, Stage
 
 MAX_IN_FLIGHT: Final = 400
-WORK_S: Final = 0.00012
+WORK_S: Final = 0.0003
 """What a message takes, as if something were done with it: so some are always in a consumer's hands."""
 NAP_S: Final = 0.005
 """Work is slept off in naps of at least this long: timers are no finer than a millisecond."""

@@ -56,9 +56,10 @@ class Channel:
                 self._finished[each] = 1
                 self.finished += 1
 
-    def missing(self, confirmed: bytearray) -> int:
-        """Confirmed messages that nobody has finished."""
-        return sum(1 for kept, done in zip(confirmed, self._finished, strict=True) if kept and not done)
+    def missing(self, origins: bytearray, origin: int = 0) -> int:
+        """Confirmed messages that nobody has finished: those of one origin, or of all (0)."""
+        held = zip(origins, self._finished, strict=True)
+        return sum(1 for by, done in held if by and not done and origin in (0, by))
 
 
 class Ledger:
@@ -69,19 +70,31 @@ class Ledger:
         self.channels = {name: Channel(count) for name in channels}
         self.published = 0
         self.confirmed = 0
-        self._confirmed = bytearray(count)
+        self._origins = bytearray(count)
+        """Of each message: which node confirmed it, counted from 1; 0 while none did."""
+        self._nodes: list[str] = []
 
     def publish(self, count: int) -> None:
         """So many were given to a node."""
         self.published += count
 
-    def confirm(self, numbers: Iterable[int]) -> None:
-        """A node took these over."""
+    def confirm(self, numbers: Iterable[int], node: str) -> None:
+        """That node took these over."""
+        if node not in self._nodes:
+            self._nodes.append(node)
+        origin = self._nodes.index(node) + 1
         for each in numbers:
-            if not self._confirmed[each]:
-                self._confirmed[each] = 1
+            if not self._origins[each]:
+                self._origins[each] = origin
                 self.confirmed += 1
 
     def outstanding(self) -> int:
         """Confirmed messages not finished yet, over all channels; after the end these are the lost ones."""
-        return sum(channel.missing(self._confirmed) for channel in self.channels.values())
+        return sum(channel.missing(self._origins) for channel in self.channels.values())
+
+    def outstanding_at(self, node: str) -> int:
+        """Those among them that this node has confirmed: nobody else has them."""
+        if node not in self._nodes:
+            return 0
+        origin = self._nodes.index(node) + 1
+        return sum(channel.missing(self._origins, origin) for channel in self.channels.values())

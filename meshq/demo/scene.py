@@ -1,4 +1,4 @@
-"""What happens in the demo: three nodes, messages through two of them, and kill -9 for the third half-way.
+"""What happens in the demo: three nodes, messages through all of them, and kill -9 for one half-way.
 
 Decides the order of events; the processes are ``meshq.launcher``'s, what the survivors notice is ``Watch``'s, the
 count is the ``Ledger``'s, the picture is the ``Stage``'s.
@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import aiohttp
@@ -44,7 +46,9 @@ class Scene:
         self._publish_s = publish_s
         self._ledger = stage.ledger
         self._processes: dict[str, NodeProcess] = {}
-        self._survivors: dict[str, Mesh] = {}
+        self._stack = AsyncExitStack()
+        self._meshes: dict[str, Mesh] = {}
+        self._owed_at_kill = 0
         self._consumers: dict[str, list[Consumer]] = {name: [] for name in NAMES}
         self._leases_back_s: float | None = None
         self._rejoined_s: float | None = None
@@ -52,28 +56,31 @@ class Scene:
 
     async def play(self) -> Verdict:
         """All of it. Raises MeshError when the nodes can't be started or reached."""
-        with Launcher() as launcher:
-            async with AsyncExitStack() as stack:
-                await self._begin(launcher, stack)
-                await self._main(await stack.enter_async_context(aiohttp.ClientSession()))
+        with TemporaryDirectory(prefix="meshq-demo-") as folder, Launcher() as launcher:
+            async with self._stack:
+                await self._begin(launcher, Path(folder))
+                await self._main(await self._stack.enter_async_context(aiohttp.ClientSession()))
                 await asyncio.gather(*(each.stop() for name in NAMES for each in self._consumers[name]))
         self._stage.lost = self._ledger.outstanding()
         self._stage.phase = "done"
         return self._verdict()
 
-    async def _begin(self, launcher: Launcher, stack: AsyncExitStack) -> None:
-        """Nodes, clients of those that stay, consumers."""
-        for process in await asyncio.to_thread(launcher.start_mesh, *NAMES):
+    async def _begin(self, launcher: Launcher, folder: Path) -> None:
+        """Nodes, a client of each, consumers."""
+        for process in await asyncio.to_thread(_start, launcher, folder):
             self._processes[process.name] = process
             node = self._stage.nodes[process.name]
             node.mesh, node.http, node.state = process.mesh, process.http, "alive"
-        self._stage.say("three node processes run, found by gossip")
+        self._stage.say("three node processes run, found by gossip, each with a data directory of its own")
         for name in NAMES:
-            if name != VICTIM:
-                mesh = connect(self._processes[name].mesh, name=f"demo-at-{name}")
-                self._survivors[name] = await stack.enter_async_context(mesh)
+            await self._connect(name)
         await self._consume(NAMES)
         self._stage.say("two channels have consumers at two nodes each")
+
+    async def _connect(self, name: str) -> None:
+        """A client of that node."""
+        mesh = connect(self._processes[name].mesh, name=f"demo-at-{name}")
+        self._meshes[name] = await self._stack.enter_async_context(mesh)
 
     async def _consume(self, names: tuple[str, ...]) -> None:
         """Have the consumers of these nodes subscribe."""
@@ -85,10 +92,10 @@ class Scene:
 
     async def _main(self, session: aiohttp.ClientSession) -> None:
         """Publish, kill, restart, and wait for the last message."""
-        watch = Watch(self._stage, self._survivors, VICTIM)
+        watch = Watch(self._stage, {name: self._meshes[name] for name in NAMES if name != VICTIM}, VICTIM)
         async with asyncio.TaskGroup() as group:
             tasks = watch.start(group)
-            self._stage.phase = f"publishing {self._ledger.count:,} messages through {' and '.join(self._survivors)}"
+            self._stage.phase = f"publishing {self._ledger.count:,} messages through all three"
             began = time.monotonic()
             publishing = [group.create_task(work, name="publish") for work in self._producers(session)]
             await _until(lambda: self._ledger.confirmed * 2 >= self._ledger.count)
@@ -104,24 +111,26 @@ class Scene:
                 task.cancel()
 
     def _producers(self, session: aiohttp.ClientSession) -> list[Any]:
-        """One producer by each door at each node that stays; the messages are dealt out evenly."""
-        count, parts = self._ledger.count, 2 * len(self._survivors)
+        """One producer by each door at each node; the messages are dealt out evenly."""
+        count, parts = self._ledger.count, 2 * len(NAMES)
         cuts = [count * part // parts for part in range(parts + 1)]
         numbers = [range(start, stop) for start, stop in pairwise(cuts)]
         producers = []
-        for place, (name, mesh) in enumerate(self._survivors.items()):
-            node = self._stage.nodes[name]
-            for part, send in enumerate((by_api(mesh), by_http(session, node.http))):
-                producers.append(publish(self._stage, node, send, numbers[2 * place + part], self._publish_s))
+        for place, name in enumerate(NAMES):
+            for part, send in enumerate((by_api(self._meshes[name]), by_http(session, self._stage.nodes[name]))):
+                producers.append(publish(self._stage, send, numbers[2 * place + part], self._publish_s))
         return producers
 
     async def _kill(self, watch: Watch) -> None:
         """kill -9 for a node that holds messages, and its consumers with it; then wait until they are back."""
         consumers = self._consumers[VICTIM]
-        await _until(lambda: all(consumer.in_hands for consumer in consumers), 1.0)
+        await _until(lambda: all(each.in_hands for each in consumers) and self._ledger.outstanding_at(VICTIM) > 0, 1.0)
         watch.killed()
-        held = sum(consumer.in_hands for consumer in consumers)
-        self._stage.say(f"kill -9 for {VICTIM} while its consumers had {held:,} messages in their hands")
+        held, self._owed_at_kill = sum(each.in_hands for each in consumers), self._ledger.outstanding_at(VICTIM)
+        self._stage.say(
+            f"kill -9 for {VICTIM}: it owes {self._owed_at_kill:,} deliveries of messages that it has confirmed, "
+            f"and its consumers have {held:,} messages in their hands"
+        )
         await asyncio.to_thread(self._processes[VICTIM].kill)
         for consumer in consumers:
             consumer.die()
@@ -140,7 +149,8 @@ class Scene:
             self._rejoined_s = time.monotonic() - began
             self._stage.say(f"{VICTIM} is back: alive for everybody {self._rejoined_s:.2f} s after its start")
         await restart
-        self._stage.nodes[VICTIM].note = "started again"
+        self._stage.nodes[VICTIM].note = "started again on its data"
+        await self._connect(VICTIM)
         await self._consume((VICTIM,))
 
     async def _rest(self) -> None:
@@ -160,8 +170,8 @@ class Scene:
             await asyncio.sleep(POLL_S)
 
     async def _channels(self) -> list[dict[str, Any]]:
-        """The demo's channels as each node that stays counts them."""
-        answers = await asyncio.gather(*(mesh.stats() for mesh in self._survivors.values()))
+        """The demo's channels as each node counts them."""
+        answers = await asyncio.gather(*(mesh.stats() for mesh in self._meshes.values()))
         topics = [topic for stats in answers for topic in stats["topics"] if topic["topic"] == TOPIC]
         return [channel for topic in topics for channel in topic["channels"]]
 
@@ -174,11 +184,25 @@ class Scene:
             lost=ledger.outstanding(),
             duplicates=sum(channel.duplicates for channel in ledger.channels.values()),
             redelivered=self._stage.redelivered,
+            owed_at_kill=self._owed_at_kill,
             leases_back_s=_rounded(self._leases_back_s),
             rejoined_s=_rounded(self._rejoined_s),
             messages_per_s=round(self._rate, 1),
             seconds=round(self._stage.elapsed_s(), 3),
         )
+
+
+def _start(launcher: Launcher, folder: Path) -> list[NodeProcess]:
+    """The nodes, all in one mesh, each with a data directory below ``folder``."""
+    first = _launch(launcher, folder, NAMES[0])
+    rest = [_launch(launcher, folder, name, first.mesh, wait=False) for name in NAMES[1:]]
+    for node in rest:
+        node.wait_ready()
+    return [first, *rest]
+
+
+def _launch(launcher: Launcher, folder: Path, name: str, *seeds: str, wait: bool = True) -> NodeProcess:
+    return launcher.start(name, *seeds, arguments=("--data", str(folder / name)), wait=wait)
 
 
 async def _until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:

@@ -21,6 +21,8 @@ class Verdict:
     """Deliveries beyond the first, as the consumers saw them."""
     redelivered: int
     """The same as the nodes that own the messages count it."""
+    owed_at_kill: int
+    """Deliveries that the killed node still owed of what it had confirmed itself."""
     leases_back_s: float | None
     """From kill -9 until every surviving node had taken back what the dead one had borrowed."""
     rejoined_s: float | None
@@ -49,7 +51,8 @@ class Verdict:
             f"{head} {self.confirmed:,} of {self.published:,} messages confirmed; finished {channels}.",
             f"A node was killed with kill -9: what it had borrowed was back after {_time(self.leases_back_s)}, "
             f"{self.redelivered:,} messages were delivered again ({self.duplicates:,} seen twice).",
-            f"Started again, it was a member for everybody after {_time(self.rejoined_s)}.",
+            f"Started again on its data, it was a member for everybody after {_time(self.rejoined_s)}, and made "
+            f"the {self.owed_at_kill:,} deliveries that it had owed when it was killed.",
             f"{self.messages_per_s:,.0f} messages/s through a pace set for watching; {self.seconds:.1f} s in all.",
             *([self.error] if self.error else []),
         ]

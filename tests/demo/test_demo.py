@@ -10,7 +10,7 @@ from meshq.demo.stage import Stage
 from meshq.runtime.loop import run
 
 
-def test_nothing_is_lost_when_a_node_that_consumes_is_killed() -> None:
+def test_nothing_is_lost_when_a_node_that_has_messages_of_its_own_is_killed() -> None:
     stage = Stage(NAMES, Ledger(3000, list(CHANNELS)))
     verdict = run(Scene(stage, publish_s=1.5).play())
     assert verdict.kept, (verdict, list(stage.happenings))
@@ -19,6 +19,8 @@ def test_nothing_is_lost_when_a_node_that_consumes_is_killed() -> None:
     assert verdict.leases_back_s is not None
     assert verdict.leases_back_s < 1.0
     assert verdict.rejoined_s is not None
+    assert verdict.owed_at_kill > 0
+    assert all(node.published.total for node in stage.nodes.values())
 
 
 def test_what_goes_wrong_at_the_start_is_said_in_one_line(

@@ -14,16 +14,25 @@ def test_a_body_carries_its_number_in_a_fixed_size() -> None:
 def test_a_confirmed_message_that_one_channel_never_finished_is_outstanding() -> None:
     ledger = Ledger(3, ["a", "b"])
     ledger.publish(3)
-    ledger.confirm([0, 1, 2])
+    ledger.confirm([0, 1, 2], "x")
     ledger.channels["a"].finish([0, 1, 2])
     ledger.channels["b"].finish([0, 2])
     assert ledger.outstanding() == 1
 
 
+def test_what_a_node_has_confirmed_itself_is_told_apart() -> None:
+    ledger = Ledger(5, ["a", "b"])
+    ledger.confirm([0, 1, 2], "x")
+    ledger.confirm([3], "y")
+    ledger.channels["a"].finish([0, 3])
+    assert (ledger.outstanding_at("x"), ledger.outstanding_at("y"), ledger.outstanding_at("z")) == (5, 1, 0)
+    assert ledger.outstanding() == 6
+
+
 def test_a_message_that_was_never_confirmed_is_not_outstanding() -> None:
     ledger = Ledger(2, ["a"])
     ledger.publish(2)
-    ledger.confirm([1])
+    ledger.confirm([1], "x")
     ledger.channels["a"].finish([1])
     assert ledger.outstanding() == 0
 
@@ -52,6 +61,7 @@ def verdict(**changes: object) -> Verdict:
         "lost": 0,
         "duplicates": 0,
         "redelivered": 0,
+        "owed_at_kill": 0,
         "leases_back_s": 0.01,
         "rejoined_s": 0.2,
         "messages_per_s": 10.0,
