@@ -180,6 +180,30 @@ def failover(
 
 
 @app.command()
+def backlog(
+    messages: Messages = None,
+    size: Size = 200,
+    batch: Batch = 128,
+    calls: Calls = None,
+    level: Annotated[StoredLevel, typer.Option("--level", help="The level at which a publish is confirmed.")] = (
+        StoredLevel.disk
+    ),
+    runs: Runs = 1,
+    json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Millions of messages on disk, then consumed.
+
+    5,000,000 unless --messages says otherwise: published while nobody consumes, consumed, and both once more. The
+    node's memory throughout, messages/s in and out, and whether the file's space is used again.
+    """
+    from meshq.bench.backlog import Backlog
+
+    count, *_ = _load(5_000_000, messages, size, batch, calls, Level(level.value), each=False)
+    _run(Backlog(count, size, batch, calls or _calls(batch), level.value), runs, json, plot)
+
+
+@app.command()
 def crash(
     rounds: Annotated[int, typer.Option(metavar="N", min=1, help="How many rounds.")] = 10,
     first: Annotated[int, typer.Option("--from", metavar="ROUND", min=1, help="The first of them.")] = 1,
@@ -205,6 +229,22 @@ def crash(
     chosen = SystemRandom().randrange(1_000_000) if seed is None else seed
     work = Work(level.value, size_bytes=200, batch=128, calls=16)
     raise typer.Exit(run(work, seed=chosen, numbers=range(first, first + rounds), as_json=json))
+
+
+@app.command()
+def goals(
+    quick: Annotated[bool, typer.Option("--quick", help="One run of each, most with a fifth of the messages.")] = False,
+    json: Json = False,
+) -> None:
+    """All figures beside their goals.
+
+    Medians of five runs by the benches above, for a host of two cores at rest; a quarter of an hour, of which queued
+    messages and the backlog take the half. Exit status 4 when a goal is missed.
+    """
+    from meshq.bench.goals import RUNS, run
+    from meshq.bench.goals import goals as rows
+
+    raise typer.Exit(run(rows(quick=quick), runs=1 if quick else RUNS, as_json=json))
 
 
 @app.command()

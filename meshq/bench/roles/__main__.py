@@ -19,6 +19,7 @@ ROLES: Final = {
     "relay-pace": "meshq.bench.roles.relay:pace",
     "relay-sink": "meshq.bench.roles.relay:sink",
     "publish": "meshq.bench.roles.publish:publish",
+    "finished": "meshq.bench.roles.publish:finished",
     "consume": "meshq.bench.roles.consume:consume",
     "publish-paced": "meshq.bench.roles.paced:publish_paced",
     "consume-paced": "meshq.bench.roles.paced:consume_paced",

@@ -38,6 +38,13 @@ async def publish(node: str, messages: int, size_bytes: int, batch: int, calls: 
         tell(began_s=began_s, confirmed_s=confirmed_s, finished_s=time.monotonic())
 
 
+async def finished(node: str, finishes: int) -> None:
+    """Until the node counts so many finished; tells when."""
+    async with connect(node) as mesh:
+        await all_finished(mesh, finishes, time.monotonic())
+    tell(finished_s=time.monotonic())
+
+
 async def _publish_batches(mesh: Mesh, turns: Iterator[int], bodies: list[bytes], level: str) -> None:
     for _ in turns:
         await mesh.publish_many(TOPIC, bodies, level=level, timeout_s=PUBLISH_S)
