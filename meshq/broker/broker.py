@@ -144,6 +144,11 @@ class Broker:
         if self._turn.journal.on:
             self._turn.journal.rows.append(row)
 
+    def write_behind(self, now: float) -> None:
+        """The node ends: what would be written in a moment is written now."""
+        self._turn.now = now
+        self._turn.journal.rang()
+
     def stored(self, now: float, token: int) -> None:
         """The rows of that Store are kept: their publishes are confirmed."""
         self._turn.now = now

@@ -41,7 +41,6 @@ class Log:
         "current",
         "cursors",
         "expiry",
-        "expiry",
         "falling",
         "first",
         "first_born_at",

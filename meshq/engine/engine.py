@@ -265,6 +265,8 @@ class Engine:
         for stream in self._streams.all():
             self._streams.end(now, stream, "LEAVING", f"{self.config.name} is leaving the mesh")
         self._settle()
+        self.broker.write_behind(now)
+        self._settle()
         self._out += self._streams.output(now)
         self._out.append(Stop(None, left))
 

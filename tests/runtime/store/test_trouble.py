@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from meshq.machine.effects import Store
 from meshq.machine.store import Born, Finished, Gone, Put, Row, Tried
 from meshq.runtime.store.late import CONDENSE_ROWS, Late, condensed
 from meshq.runtime.store.writer import Answer
 from tests.runtime.store.rows import LOG, batch, finished, gone, numbers, opened
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a disk of 4 MB can't be mounted here: it takes root")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_full_disk_refuses_batches_keeps_the_rest_and_serves_again_when_there_is_room(small_disk: Path) -> None:
