@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from meshq.broker.batch import Traits
-from meshq.names import DISK, LANES
+from meshq.broker.effects import Hand
+from meshq.machine.effects import Load, Store
+from meshq.names import DISK, LANES, Epoch
+from meshq.sim.shelf import Shelf
 from meshq.wire import bodies
 from tests.broker.test_origin import WALL_NS, Node
 
@@ -118,3 +121,45 @@ def test_lanes_next_to_each_other_share_eight_to_one() -> None:
     node.consume("c", messages=1)
     order = [one[:1] for one in finish_all(node)[:90]]
     assert 78 <= order.count(b"a") <= 82
+
+
+def start_again(before: Node) -> tuple[Node, Shelf]:
+    """Another node that finds in its store what the first one wrote there."""
+    shelf = Shelf()
+    for store in before.stores:
+        shelf.apply(store.rows)
+    node = Node(store=False)
+    node.broker.raise_epoch(Epoch(2, 2))
+    node.broker.recover(node.now, WALL_NS, shelf.recovered().logs)
+    node.broker.channel_born(node.now, "t", "c", 1, 60.0, False)
+    node.broker.recovered(node.now)
+    return node, shelf
+
+
+def turn(node: Node, shelf: Shelf) -> list[bytes]:
+    """End the turn, answering loads, until nothing happens; the bodies that were handed out."""
+    came: list[bytes] = []
+    while effects := node.broker.effects():
+        for effect in effects:
+            match effect:
+                case Hand():
+                    came += [one for one in bodies.decode(effect.body) if isinstance(one, bytes)]
+                    node.broker.finish(node.now, effect.consumer, [effect[1:4]])
+                case Load():
+                    node.broker.loaded(node.now, effect.token, shelf.load(effect))
+                case Store():
+                    node.broker.stored(node.now, effect.token)
+    return came
+
+
+def test_after_a_restart_what_was_accepted_before_it_comes_first_within_its_key() -> None:
+    before = ready()
+    publish(before, b"1", b"2", key="k")
+    publish(before, b"other")
+    publish(before, b"3", key="k")
+    node, shelf = start_again(before)
+    publish(node, b"4", key="k")
+    node.broker.consumer_joined(node.now, 1, "t", "c", 1, 100, 1 << 20, 60.0)
+    came = turn(node, shelf)
+    assert sorted(came) == [b"1", b"2", b"3", b"4", b"other"]
+    assert [one for one in came if one != b"other"] == [b"1", b"2", b"3", b"4"]
