@@ -46,7 +46,7 @@ def test_a_started_node_is_ready_and_its_addresses_are_known(launcher: Launcher)
     node = launcher.start("a", "10.0.0.1:4155", port=4711)
     assert (node.mesh, node.http, node.running, node.status) == ("127.0.0.1:4711", "127.0.0.1:8", True, None)
     told = " ".join(node.wait_event(lambda event: event["event"] == "arguments")["all"])
-    assert told == "--json --bind 127.0.0.1 --name a 10.0.0.1:4155 --port 4711 --http-port 0"
+    assert told == "--json --bind 127.0.0.1 --name a --memory 10.0.0.1:4155 --port 4711 --http-port 0"
     assert "no JSON at all" in node.log
 
 
