@@ -185,7 +185,7 @@ class LiveSession:
             return
         dead = self.machine.dead(now)
         if dead is not None:
-            self.end(Unreachable(f"the node is {dead}"), abort=True)
+            self.end(Unreachable("no answer to the hello" if dead == "no hello" else f"the node is {dead}"), abort=True)
             return
         self.machine.tick(now)
         self.flush()
