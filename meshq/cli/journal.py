@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 from typing import Final
 
 from meshq.cli.worker import write_all
 
 LINES_MAX: Final = 1000
-"""Lines waiting for a reader; beyond it the newest are dropped and counted."""
+"""Lines waiting for a reader, and as many in the hand of the writer; beyond it the newest are dropped and counted."""
 
 
 class Journal:
@@ -38,18 +38,12 @@ class Journal:
         self._thread.join(timeout_s)
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            lines = [line]
-            last = False
+        lines: list[bytes | None] = []
+        while None not in lines:
+            lines = [self._lines.get()]
+            while len(lines) < LINES_MAX and not self._lines.empty():
+                lines.append(self._lines.get())
             try:
-                while (more := self._lines.get_nowait()) is not None:
-                    lines.append(more)
-                last = True
-            except Empty:
-                pass
-            try:
-                write_all(self._descriptor, b"".join(lines))
+                write_all(self._descriptor, b"".join(line for line in lines if line is not None))
             except OSError:
-                return
-            if last:
                 return
