@@ -11,11 +11,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from meshq.machine.store import BATCH_OVERHEAD_BYTES
 from meshq.names import MEMORY
 from meshq.wire import bodies
-
-BATCH_OVERHEAD_BYTES: Final = 600
-"""What a batch costs in memory besides its body: the object, its marks in a log and a few channels."""
 
 
 class Traits(NamedTuple):

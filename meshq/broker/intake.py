@@ -57,7 +57,7 @@ class Intake:
         self._accepted: list[Accepted] = []
         self._storing: dict[int, Storing] = {}
         self.storing_bytes = 0
-        """Bodies on their way to the store."""
+        """Batches on their way to the store."""
         self.trouble = ""
         """What is wrong with the store; empty: nothing."""
 
@@ -100,7 +100,7 @@ class Intake:
         rows, batches, sync = turn.journal.take()
         if rows:
             token = turn.next_serial()
-            size_bytes = sum(len(batch.body) for _, batch in batches)
+            size_bytes = sum(batch.memory_bytes() for _, batch in batches)
             self.storing_bytes += size_bytes
             self._storing[token] = Storing(waiting, batches, size_bytes)
             turn.out.append(Store(token, rows, sync))

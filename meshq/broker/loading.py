@@ -178,7 +178,7 @@ class Loader:
             return
         size_bytes = 0
         for row in rows:
-            size_bytes += len(row.body)
+            size_bytes += row.memory_bytes()
             log = self._logs.get((row.topic, row.log))
             if log is not None:
                 self._place(log, row)
@@ -202,7 +202,7 @@ class Loader:
             log = self._logs.get((row.topic, row.log))
             if log is not None:
                 self._place(log, row)
-        if sum(len(row.body) for row in rows) >= CHUNK_BYTES:
+        if sum(row.memory_bytes() for row in rows) >= CHUNK_BYTES:
             self._look_astray(rows[-1].due_ns + 1)
 
     def _traits(self, row: BatchRow) -> Traits:

@@ -68,8 +68,8 @@ class Store(NamedTuple):
 class Load(NamedTuple):
     """Read the batches of a log that end after ``start``, were not deferred, and begin before ``stop``.
 
-    In the order of their numbers, at least one if there is one, about ``size_bytes`` together. Answered by
-    ``loaded(token, rows)``; none: there is nothing.
+    In the order of their numbers, at least one if there is one, about ``size_bytes`` of memory together
+    (``BatchRow.memory_bytes``). Answered by ``loaded(token, rows)``; none: there is nothing.
     """
 
     token: int
@@ -83,7 +83,7 @@ class Load(NamedTuple):
 class LoadDue(NamedTuple):
     """Read deferred batches, in the order of their due times, of any log: due from ``after_ns`` to before ``until_ns``.
 
-    About ``size_bytes`` together, but all that are due at the same nanosecond as the last. Answered as ``Load``.
+    About ``size_bytes`` of memory together, but all that are due at the same nanosecond as the last. Answered as ``Load``.
     """
 
     token: int

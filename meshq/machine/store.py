@@ -16,6 +16,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from meshq.names import LogId
 
 NOTHING: Final[dict[str, Any]] = {}
+BATCH_OVERHEAD_BYTES: Final = 600
+"""What a batch costs in memory besides its body: the object, its marks in a log and a few channels. Counted with every
+batch, wherever bytes of batches are counted: those of small messages are mostly this."""
 
 
 class BatchRow(NamedTuple):
@@ -33,6 +36,10 @@ class BatchRow(NamedTuple):
     """When they are no longer wanted; 0: never."""
     options: dict[str, Any] = NOTHING
     """What later versions, and single features, say of the batch: plain CBOR with text keys."""
+
+    def memory_bytes(self) -> int:
+        """What it costs to hold as a batch."""
+        return len(self.body) + BATCH_OVERHEAD_BYTES
 
 
 class Gone(NamedTuple):

@@ -65,7 +65,7 @@ class Shelf:
             if found and size_bytes >= ask.size_bytes and row.due_ns > found[-1].due_ns:
                 break
             found.append(row)
-            size_bytes += len(row.body)
+            size_bytes += row.memory_bytes()
         return found
 
     def recovered(self) -> Recovered:
@@ -316,7 +316,7 @@ def _about(size_bytes: int, rows: Iterator[BatchRow] | tuple[()]) -> list[BatchR
         if found and size_bytes <= 0:
             break
         found.append(row)
-        size_bytes -= len(row.body)
+        size_bytes -= row.memory_bytes()
     return found
 
 

@@ -101,7 +101,7 @@ def test_a_load_brings_the_batches_of_its_log_in_order_and_about_so_many_bytes(
     for writing in author.logs:
         start = rng.randint(1, writing.next)
         stop = rng.randint(start, writing.next + 1)
-        size_bytes = rng.choice((0, 20, 60, EVERYTHING))
+        size_bytes = rng.choice((0, 620, 1_900, EVERYTHING))
         rows = keeper.load(Load(1, writing.topic, writing.log, start, stop, size_bytes))
         every = keeper.load(Load(1, writing.topic, writing.log, start, stop, EVERYTHING))
         check_size(rows, every, size_bytes)
@@ -123,7 +123,7 @@ def test_what_is_due_is_brought_in_the_order_of_its_times_and_equal_times_togeth
     written(author, keeper)
     after_ns = BORN_NS + rng.randrange(6) * SECOND_NS // 2
     until_ns = after_ns + rng.randrange(6) * SECOND_NS // 2 + rng.randrange(2)
-    size_bytes = rng.choice((0, 20, 60, EVERYTHING))
+    size_bytes = rng.choice((0, 620, 1_900, EVERYTHING))
     rows = keeper.load_due(LoadDue(1, after_ns, until_ns, size_bytes))
     every = keeper.load_due(LoadDue(1, after_ns, until_ns, EVERYTHING))
     assert [row.due_ns for row in every] == sorted(row.due_ns for row in every)
@@ -136,7 +136,7 @@ def test_what_is_due_is_brought_in_the_order_of_its_times_and_equal_times_togeth
     assert {row.due_ns for row in rows}.isdisjoint(row.due_ns for row in every[len(rows) :])
     first = [row for row in rows if row.due_ns < rows[-1].due_ns] or rows[:1]
     assert rows == every[: len(rows)]
-    assert sum(len(row.body) for row in first[:-1]) <= size_bytes
+    assert sum(row.memory_bytes() for row in first[:-1]) <= size_bytes
     assert bool(rows) == bool(every)
 
 
@@ -149,9 +149,9 @@ def check_size(rows: list[BatchRow], every: list[BatchRow], size_bytes: int) -> 
     """A beginning of all there is, at least one, no more than asked for but for the last, and no less without need."""
     assert rows == every[: len(rows)]
     assert bool(rows) == bool(every)
-    assert sum(len(row.body) for row in rows[:-1]) <= size_bytes
+    assert sum(row.memory_bytes() for row in rows[:-1]) <= size_bytes
     if len(rows) < len(every):
-        assert sum(len(row.body) for row in every[: len(rows) + 1]) > size_bytes
+        assert sum(row.memory_bytes() for row in every[: len(rows) + 1]) > size_bytes
 
 
 @given(rng=chance)

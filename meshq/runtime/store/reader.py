@@ -15,7 +15,7 @@ from typing import Any
 
 from meshq.errors import RemoteProtocolError
 from meshq.machine.effects import Load, LoadDue
-from meshq.machine.store import NOTHING, BatchRow
+from meshq.machine.store import BATCH_OVERHEAD_BYTES, NOTHING, BatchRow
 from meshq.names import LogId
 from meshq.runtime.store.damage import Damage
 from meshq.wire import strict
@@ -87,7 +87,8 @@ class Reader:
             (number, ask.start, ask.stop, number, ask.start),
         )
         size_bytes = 0
-        for row, row_bytes in numbers:
+        for row, body_bytes in numbers:
+            row_bytes = body_bytes + BATCH_OVERHEAD_BYTES
             if size_bytes and size_bytes + row_bytes > ask.size_bytes:
                 break
             for batch in self._row(row, ask.topic, ask.log):  # one that can't be read leaves room for the next
@@ -103,11 +104,11 @@ class Reader:
             (ask.after_ns, ask.until_ns),
         )
         size_bytes = last_ns = 0
-        for row, number, due_ns, row_bytes in rows:
+        for row, number, due_ns, body_bytes in rows:
             if last_ns and size_bytes >= ask.size_bytes and due_ns > last_ns:
                 break
             for batch in self._row(row, *names[number]) if number in names else ():
-                size_bytes += row_bytes
+                size_bytes += body_bytes + BATCH_OVERHEAD_BYTES
                 last_ns = due_ns
                 yield batch
         rows.close()

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from meshq.broker.batch import BATCH_OVERHEAD_BYTES
 from meshq.broker.existence import ENDED_MAX
 from meshq.broker.loading import CHUNK_BYTES_MIN
 from meshq.engine.engine import Engine
 from meshq.engine.questions import FANS_MAX
+from meshq.machine.store import BATCH_OVERHEAD_BYTES
 from meshq.membership import admission, joining, probe, repair
 from meshq.routing import bootstrap, interest, news
 from meshq.sim.checkers.base import Checker
@@ -83,7 +83,8 @@ def _broker(engine: Engine) -> Iterator[Filling]:
     if machine.memory_bytes > room and machine.stores:
         room += _staying(engine)
     yield "bytes", machine.memory_bytes, room
-    yield "bytes on their way to the store", machine._intake.storing_bytes, settings.store_queue_bytes_max
+    queue = settings.store_queue_bytes_max + TURN_BATCHES * BATCH_OVERHEAD_BYTES
+    yield "bytes on their way to the store", machine._intake.storing_bytes, queue
     windows = machine._existence._windows
     yield "bytes in windows", windows.size_bytes, settings.window_bytes_max
     yield "ended topics", len(machine._existence._ended), ENDED_MAX
