@@ -128,10 +128,13 @@ class BrokerConfig:
     level: str = "disk"
     """How safe a message is when its publish is confirmed: memory, disk or fsync. Without a store: memory."""
     memory_bytes_max: int = 256 * MIB
-    """Memory for messages of this node as origin, 600 bytes added for each batch: what is above stays in the store; without
-    one it is refused."""
+    """Memory for messages of this node as origin, 600 bytes added for each batch: what is above stays in the store;
+    without one it is refused."""
     store_queue_bytes_max: int = 64 * MIB
     """Batches on their way to the store, 600 bytes added for each; beyond it publishes are refused."""
+    keyed_bytes_max: int = 4 * MIB
+    """Unfinished batches with an ordering key that a channel looks at in one log, 600 bytes added for each and at
+    most an eighth of the memory; beyond it what follows waits, whatever its key."""
     topic_messages_max: int = 10_000_000
     """Unfinished messages of one topic at this node; beyond it publishes are refused."""
     dedupe_window_s: float = 120.0

@@ -33,7 +33,7 @@ class Cursor:
 
     __slots__ = (
         "_ahead", "at", "attempts", "batch", "born", "channel", "chunk", "deferred", "deferred_messages", "dying",
-        "failures", "finished", "hungry", "loading", "log", "postponed", "returned", "since_ns", "unsaved",
+        "failures", "finished", "held", "hungry", "loading", "log", "postponed", "returned", "since_ns", "unsaved",
     )  # fmt: skip
 
     def __init__(self, channel: Channel, log: Log) -> None:
@@ -43,7 +43,9 @@ class Cursor:
         self.batch: Batch | None = None
         """The batch in which ``at`` lies; None at the end of the log, and while ``hungry``."""
         self.hungry = False
-        """What is at ``at`` lies in the store only."""
+        """It can't go on at ``at``: what is there lies in the store only, or is ``held``."""
+        self.held = False
+        """At ``at`` is a batch with a key, and enough of such is lined up."""
         self.loading = False
         """It is being read."""
         self.chunk = 0
@@ -114,6 +116,7 @@ class Cursor:
         """Go on at ``number``: with the batch there, hungry for what must be loaded first, or at the end."""
         log = self.log
         batch = log.from_number(number)
+        self.held = False
         if log.away_messages:
             for low, high in log.away.within(number, log.next if batch is None else batch.first):
                 missing = self.finished.missing(low, high)
@@ -156,6 +159,10 @@ class Cursor:
         if wanted and batch.plain and not self._postponed(batch, start):
             self.batch, self.at = batch, start
             return True
+        if wanted and self._looks_no_further(batch, start):
+            self.batch, self.at = None, start
+            self.hungry = self.held = True
+            return True
         self.at = batch.stop
         self._set_aside(batch, start)
         return False
@@ -180,6 +187,12 @@ class Cursor:
         if postponed:
             self.postponed = [one for one in self.postponed if one[1] > batch.stop or one[0] < start]
 
+    def _looks_no_further(self, batch: Batch, start: int) -> bool:
+        """Whether the batch has a key, is still wanted, and enough of such is lined up."""
+        if not batch.traits.key or batch.due or not self.channel.keyed.full(self):
+            return False
+        return not self.finished.covers(start, batch.stop)
+
     def _postponed(self, batch: Batch, start: int) -> list[tuple[int, int, float]]:
         """What of the batch, from ``start`` on, came back before a restart and waits longer."""
         return [one for one in self.postponed if one[0] < batch.stop and one[1] > start]
@@ -194,16 +207,20 @@ class Cursor:
 
     def waiting(self) -> int:
         """Messages that could be lent now."""
+        if self.held or (self.batch is None and not self.hungry):
+            return self.returned.messages
+        return self.ahead() + self.returned.messages
+
+    def ahead(self) -> int:
+        """Messages that the cursor has not come to, and that wait for nothing else."""
         log = self.log
         ahead = log.next - self.at
-        if self.batch is None and not self.hungry:
-            return self.returned.messages
         if self._ahead > self.at:
             ahead = sum(stop - start for start, stop in self.finished.missing(self.at, log.next))
         not_due = sum(batch.count() for batch in self._to_come() if batch.due)
         if log.sleeping_messages:
             not_due += sum(stop - start for start, stop in log.sleeping.within(self.at, log.next))
-        return ahead - not_due + self.returned.messages
+        return ahead - not_due
 
     def asleep(self) -> int:
         """Messages that are not due and in the store only."""

@@ -54,7 +54,7 @@ class Loader:
 
     def feed(self, cursor: Cursor) -> None:
         """Somebody wants messages of the cursor: ask for what it will come to next, if that is near."""
-        if cursor.loading:
+        if cursor.loading or cursor.held:
             return
         away = cursor.log.away
         start = away.first_from(cursor.at)

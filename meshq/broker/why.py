@@ -84,13 +84,14 @@ def why(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -> Wh
 
 def _could_go(channel: Channel) -> bool:
     """Whether messages are there to be handed out now, in memory or in the store only."""
-    return any(cursor.waits() or cursor.hungry for cursor in channel.cursors.values())
+    return any(cursor.waits() or (cursor.hungry and not cursor.held) for cursor in channel.cursors.values())
 
 
 def _held_back(channel: Channel) -> int:
     """Messages that wait behind others of their key."""
     waiting = (extent for cursor in channel.cursors.values() for extent in channel.keyed.waiting(cursor))
-    return sum(extent.stop - extent.start for extent in waiting)
+    beyond = sum(cursor.ahead() for cursor in channel.cursors.values() if cursor.held)
+    return beyond + sum(extent.stop - extent.start for extent in waiting)
 
 
 def _waiting(channel: Channel, receiver: Receiver | None) -> tuple[Why, dict[str, int]]:

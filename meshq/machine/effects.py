@@ -83,7 +83,8 @@ class Load(NamedTuple):
 class LoadDue(NamedTuple):
     """Read deferred batches, in the order of their due times, of any log: due from ``after_ns`` to before ``until_ns``.
 
-    About ``size_bytes`` of memory together, but all that are due at the same nanosecond as the last. Answered as ``Load``.
+    About ``size_bytes`` of memory together, but all that are due at the same nanosecond as the last. Answered as
+    ``Load``.
     """
 
     token: int
