@@ -15,6 +15,7 @@ from meshq.names import LEVELS
 
 KIB = 1024
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 
 ZERO_ALLOWED: Final = frozenset(
     {
@@ -29,6 +30,8 @@ ZERO_ALLOWED: Final = frozenset(
         "linger_s",
         "relays",
         "requeue_delay_max_s",
+        "retained_bytes_max",
+        "retained_memory_bytes_max",
         "window_bytes_max",
         "window_s",
         "window_topic_bytes_max",
@@ -155,6 +158,10 @@ class BrokerConfig:
     """The same in bytes, of one topic ..."""
     window_bytes_max: int = 64 * MIB
     """... and of the node; the oldest batches go first."""
+    retained_bytes_max: int = 8 * GIB
+    """Finished messages kept for replay, of all topics of this node together; the oldest go first."""
+    retained_memory_bytes_max: int = 64 * MIB
+    """Of them what the store does not have; at most a quarter of memory_bytes_max, and the oldest go first."""
     first_channels_s: float = 10.0
     """Channels created this soon after a topic's first start where the first started."""
     late_margin_s: float = 1.0

@@ -3,12 +3,18 @@
 Decides from the age of the channel: the first one takes the whole backlog, and so do those created together with it;
 one that was created just now by this node's own caller begins at the next message; one heard of late begins as
 far back as it is old, rather too early than too late; where neither memory nor the store reaches, the gap is counted.
+One whose ``start`` was set when it was created begins where that says instead, as far back as anything is retained.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from meshq.broker.cursor import Cursor
 from meshq.broker.log import TIME_STEP_S, TIMES_MAX, Log
+from meshq.machine.settings import EARLIEST, LATEST
+
+NS_PER_MS: Final = 1_000_000
 
 
 def begin(log: Log, cursor: Cursor, age_s: float, *, exact: bool) -> None:
@@ -16,6 +22,7 @@ def begin(log: Log, cursor: Cursor, age_s: float, *, exact: bool) -> None:
     turn = log.turn
     born_at = turn.now - age_s
     config = turn.config.broker
+    start = cursor.channel.settings.start
     if not log.cursors:
         since = wanted = _begin_first(log, born_at)
     elif log.first_born_at is not None and abs(born_at - log.first_born_at) <= config.first_channels_s:
@@ -25,10 +32,15 @@ def begin(log: Log, cursor: Cursor, age_s: float, *, exact: bool) -> None:
     else:
         since = max(log.backlog_from, _since(log, cursor, born_at - config.late_margin_s))
         wanted = max(log.backlog_from, _number_at(log, born_at))
+    if start not in ("", LATEST):
+        cursor.since_ns = 0 if start == EARLIEST else int(start) * NS_PER_MS
+        since = wanted = min(since, max(log.first, log.retained.before(cursor.since_ns)))
     since, wanted = max(since, log.abandoned_to), max(wanted, log.abandoned_to)
     open_at(log, cursor, since)
     log.cursors.append(cursor)
-    missed = _gap(log, wanted)
+    if cursor.since_ns:
+        _pass_over(log, cursor)
+    missed = _gap(log, wanted) if start in ("", LATEST) else 0
     turn.counters.gaps += missed
     cursor.channel.counters.missed += missed
 
@@ -115,3 +127,10 @@ def _gap(log: Log, wanted: int) -> int:
         high - low for low, high in (*log.away.within(wanted, log.next), *log.sleeping.within(wanted, log.next))
     )
     return max(0, log.next - wanted - kept)
+
+
+def _pass_over(log: Log, cursor: Cursor) -> None:
+    """What is in memory says when it was accepted: what came before is not for the channel."""
+    for batch in log.overlapping(cursor.born, log.next):
+        if batch.accepted_ns < cursor.since_ns:
+            cursor.finish(batch.first, batch.stop)

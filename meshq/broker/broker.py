@@ -7,7 +7,8 @@ node's logs are lent to its own consumers by direct calls, to other nodes by fra
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from meshq.broker import views
 from meshq.broker.batch import PLAIN, Traits
@@ -25,6 +26,7 @@ from meshq.broker.loading import Loader
 from meshq.broker.peek import Glance, backlog_messages, channel_messages
 from meshq.broker.receiver import Receiver
 from meshq.broker.registry import Registry
+from meshq.broker.retention import Retentions
 from meshq.broker.turn import Turn, Wanted
 from meshq.broker.why import Why, why
 from meshq.broker.window import Windows
@@ -35,6 +37,8 @@ from meshq.machine.store import BatchRow, LogKept, Put
 from meshq.names import ChannelKey, Epoch, LogId, is_ephemeral
 from meshq.wire.frames import Frame, Span
 
+NO_SETTINGS: Final[Mapping[str, Any]] = {}
+
 
 class Broker:
     """One node's messages. Synchronous: verbs in, ``effects()`` out, ``deadline()`` for the next ``tick``."""
@@ -43,6 +47,7 @@ class Broker:
         self._turn = Turn(config)
         self._registry = Registry(self._turn)
         self._turn.loader = self._loader = Loader(self._turn)
+        self._turn.retentions = self._retentions = Retentions(self._turn)
         windows = Windows(self._turn)
         self._intake = Intake(self._turn, windows)
         self._existence = Existence(self._registry, self._intake, windows, epoch)
@@ -168,6 +173,7 @@ class Broker:
         """What is wrong with the store; empty when it works again."""
         self._turn.now = now
         self._intake.trouble = text
+        self._retentions.disk(full=bool(text))
 
     # what exists, as routing says
 
@@ -198,10 +204,22 @@ class Broker:
         for publishing in later:
             self._intake.keep(found, publishing)
 
-    def channel_born(self, now: float, topic: str, channel: str, generation: int, age_s: float, local: bool) -> None:
-        """The channel exists, since ``age_s``; ``local``: it was created here just now. Its topic exists."""
+    def channel_born(
+        self,
+        now: float,
+        topic: str,
+        channel: str,
+        generation: int,
+        age_s: float,
+        local: bool,
+        settings: Mapping[str, Any] = NO_SETTINGS,
+    ) -> None:
+        """The channel exists, since ``age_s``; ``local``: it was created here just now. Its topic exists.
+
+        ``settings``: how it was set when it was first heard of; where it begins is among them.
+        """
         self._turn.now = now
-        self._existence.channel_born(ChannelKey(topic, channel, generation), age_s, local=local)
+        self._existence.channel_born(ChannelKey(topic, channel, generation), age_s, local=local, settings=settings)
 
     def channel_ended(self, now: float, topic: str, channel: str, generation: int) -> None:
         """The channel is over: its messages are gone, its consumers are told, its credit goes back."""
@@ -373,6 +391,8 @@ class Broker:
         self._run()
         if turn.dying:
             self._undertaker.announce()
+        if self._retentions.stirred:
+            self._retentions.trim()
         if turn.drained:
             self._existence.tidy()
         if turn.finishing:

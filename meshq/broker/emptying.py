@@ -1,8 +1,9 @@
 """Emptying: what had been accepted by a moment is finished, all of it at once, and nothing later.
 
 For a channel that is what it has not finished, wherever it is: a later FIN of what was lent means nothing. For a
-topic without channels it is what it keeps for the first. Decides which messages those are: each origin goes by the
-time at which it accepted them, of its own clock; where only the store knows that, it turns out as they are loaded.
+topic it is what it keeps for its first channel, and what it retains for channels to come. Decides which messages those
+are: each origin goes by the time at which it accepted them, of its own clock; where only the store knows that, it turns
+out as they are loaded.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ def empty_channel(channel: Channel, emptied_ns: int) -> None:
 
 
 def empty_topic(topic: Topic, emptied_ns: int) -> None:
-    """Forget what the topic keeps for a first channel, of what was accepted until then."""
-    if not topic.channels:
-        for log in list(topic.logs.values()):
-            log.turn.counters.emptied += log.abandon(accepted_by(log, emptied_ns)[0])
+    """Forget what the topic keeps for a first channel and what it retains, of what was accepted until then."""
+    for log in list(topic.logs.values()):
+        number, _ = accepted_by(log, emptied_ns)
+        log.turn.counters.emptied += log.abandon(number)
+        topic.retention.forget(log, max(number, log.retained.before(emptied_ns + 1)))
 
 
 def accepted_by(log: Log, wall_ns: int) -> tuple[int, bool]:

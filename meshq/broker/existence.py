@@ -7,6 +7,7 @@ one, so its log goes on counting where the last one stopped.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from meshq.broker import settings
@@ -18,7 +19,7 @@ from meshq.broker.registry import Registry
 from meshq.broker.topic import Topic
 from meshq.broker.window import Windows
 from meshq.errors import ChannelDeleted
-from meshq.machine.settings import channel_settings, topic_settings
+from meshq.machine.settings import ChannelSettings, channel_settings, topic_settings
 from meshq.machine.store import LogKept, LogOver
 from meshq.names import ChannelKey, Epoch, is_ephemeral
 
@@ -117,7 +118,7 @@ class Existence:
         drained, turn.drained = turn.drained, {}
         for log in drained:
             topic = self._registry.topics.get(log.topic)
-            if topic is not None and not log.messages and not log.retained.numbers:
+            if topic is not None and not log.messages and not log.retained:
                 topic.forget_log(log)
 
     def topic_ended(self, name: str, generation: int) -> None:
@@ -139,8 +140,8 @@ class Existence:
         topic.drop()
         del self._registry.topics[name]
 
-    def channel_born(self, key: ChannelKey, age_s: float, *, local: bool) -> None:
-        """The channel exists, since ``age_s``; ``local``: it was created here just now."""
+    def channel_born(self, key: ChannelKey, age_s: float, *, local: bool, settings: Mapping[str, Any]) -> None:
+        """The channel exists, since ``age_s``; ``local``: it was created here just now. It begins as it is set."""
         self._intake.close_batches()
         topic = self._registry.topics.get(key.topic)
         if topic is None:
@@ -151,6 +152,7 @@ class Existence:
                 return
             self.channel_ended(before.key)
         channel = topic.channels[key.channel] = self._registry.channel(key)
+        channel.settings = ChannelSettings(start=channel_settings(dict(settings)).start)
         self._apply(channel, self._interest.get(key[:2], ()))
         topic.join(key, channel, age_s, exact=local)
 

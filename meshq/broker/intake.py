@@ -163,7 +163,7 @@ class Intake:
                 limit="store_queue_bytes_max",
             )
         while turn.memory_bytes + self.gathered_bytes + size_bytes > turn.budget_bytes:
-            if self._windows.evict_oldest():
+            if turn.retentions.let_go() or self._windows.evict_oldest():
                 continue
             if spills:
                 return

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from meshq.broker.batch import Batch
-from meshq.machine.store import BatchRow, Born, Finished, Gone, LogOver, Over, Row, Tried
+from meshq.machine.store import Backlog, BatchRow, Born, Finished, Gone, LogOver, Over, Row, Tried
 
 if TYPE_CHECKING:
     from meshq.broker.cursor import Cursor
@@ -66,6 +66,11 @@ class Journal:
             if cursor.finished:
                 cursor.unsaved = cursor.finished.copy()
                 self.finished(cursor)
+
+    def backlog(self, log: Log) -> None:
+        """The log has no channel any more: what is kept for the next first one begins here."""
+        if log.written:
+            self.rows.append(Backlog(log.topic, log.id, log.backlog_from))
 
     def over(self, cursor: Cursor) -> None:
         """A channel ends in a log."""

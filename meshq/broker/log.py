@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from meshq.broker.batch import Batch
 from meshq.broker.cursor import Cursor
@@ -21,6 +21,9 @@ from meshq.broker.sizes import Sizes
 from meshq.broker.turn import Turn
 from meshq.machine.ranges import Ranges
 from meshq.names import LogId
+
+if TYPE_CHECKING:
+    from meshq.broker.retention import Retention
 
 TIMES_MAX: Final = 256
 TIME_STEP_S: Final = 0.25
@@ -51,6 +54,7 @@ class Log:
         "kept_bytes_mean",
         "next",
         "retained",
+        "retention",
         "sizes",
         "sleeping",
         "sleeping_messages",
@@ -63,9 +67,11 @@ class Log:
         "written",
     )  # fmt: skip
 
-    def __init__(self, turn: Turn, topic: str, log: LogId, first: int = 1) -> None:
+    def __init__(self, turn: Turn, topic: str, log: LogId, retention: Retention, first: int = 1) -> None:
         self.turn = turn
         self.topic = topic
+        self.retention = retention
+        """The topic's."""
         self.id = log
         self.current = True
         """This start of the node writes it."""
@@ -138,6 +144,8 @@ class Log:
         self.turn.memory_bytes += batch.memory_bytes()
         if self.sizes is not None:
             self.sizes.add(stop, len(batch.body))
+        if self.retained.ages is not None:
+            self.retained.ages.add(stop, batch.accepted_ns, len(batch.body))
         if batch.traits.expires:
             self.expire(batch)
         cursors = self.cursors
@@ -155,6 +163,8 @@ class Log:
         self.turn.memory_bytes += batch.memory_bytes()
         if self.sizes is not None:
             self.sizes.add(batch.stop, len(batch.body))
+        if self.retained.ages is not None:
+            self.retained.ages.add(batch.stop, batch.accepted_ns, len(batch.body))
         if batch.traits.expires:
             self.expire(batch)
         for cursor in self.cursors:
@@ -178,6 +188,8 @@ class Log:
         """The store has the batch: it may leave memory. What is due before ``horizon`` does not sleep on."""
         batch.stored = True
         if self.falling.pop(batch.first, None) is None:
+            if self.retained.held:
+                self.retention.committed(self, batch)
             if self.turn.memory_bytes > self.turn.budget_bytes:
                 self.put_away(batch)
             return
@@ -221,7 +233,7 @@ class Log:
                 batch.open += high - low
         if not batch.open:
             self._here -= count
-            self._release(batch)
+            self.release(batch)
             return
         for cursor in list(self.cursors):
             cursor.arrived(batch)
@@ -231,6 +243,8 @@ class Log:
         if batch.open == 0:
             self._here += batch.stop - batch.first
         batch.open += batch.stop - max(batch.first, since)
+        if self.retained.held:
+            self.retention.claimed(self, batch)
 
     def absent(self, start: int, stop: int) -> int:
         """The store turned out not to have these: they count as finished. Returns how many that were."""
@@ -238,7 +252,7 @@ class Log:
         for low, high in self.away.within(start, stop):
             lost += high - low
             self.away_messages -= self.away.discard(low, high)
-            self._forget(low, high, stored=False)
+            self._gone(low, high)
             for cursor in self.cursors:
                 cursor.finish(low, high)
         return lost
@@ -251,7 +265,7 @@ class Log:
         if batch.open == 0:
             self._here -= batch.stop - batch.first
             if batch.keeps == 0:
-                self._release(batch)
+                self.release(batch)
         elif batch.stored and self.turn.memory_bytes > self.turn.budget_bytes:
             self.put_away(batch)
 
@@ -267,9 +281,8 @@ class Log:
         start = max(self.backlog_from, self.abandoned_to)
         if self.cursors or number <= start:
             return 0
-        count = self.unwant(start, number)
         self.abandoned_to = number
-        return count
+        return self.unwant(start, number)
 
     def unwant(self, start: int, stop: int) -> int:
         """While there is no channel: these are not kept for one; how many messages that was."""
@@ -279,14 +292,14 @@ class Log:
                 messages = min(stop, batch.stop) - max(start, batch.first)
                 count += messages
                 self.settle(batch, messages)
-        return count + self._settle_stored(start, stop)
+        return count + self._settle_stored(start, stop, retain=False)
 
     def unkeep(self, batch: Batch) -> None:
         """One that wanted the batch to stay does no longer."""
         batch.keeps -= 1
         if batch.keeps == 0:
             if batch.open == 0:
-                self._release(batch)
+                self.release(batch)
             elif batch.stored and self.turn.memory_bytes > self.turn.budget_bytes:
                 self.put_away(batch)
 
@@ -327,6 +340,8 @@ class Log:
         self.cursors.remove(cursor)
         for start, stop in unfinished:
             self.settle_span(start, stop)
+        if not self.cursors and self.retention.on:
+            self.turn.journal.backlog(self)
         return sum(stop - start for start, stop in unfinished)
 
     def drop(self) -> None:
@@ -358,7 +373,7 @@ class Log:
         if self.grace_until and self.turn.now >= self.grace_until:
             self.unhold()
         for start, stop in self.retained.expired(self.turn.now):
-            self._gone(start, stop)
+            self._forget(start, stop)
         self.arm()
 
     def arm(self) -> None:
@@ -367,7 +382,12 @@ class Log:
         if times:
             self.turn.timers.arm(self, min(times))
 
-    def _settle_stored(self, start: int, stop: int) -> int:
+    def unretain(self, start: int, stop: int) -> None:
+        """Nobody wants these any more, of what is retained in the store."""
+        for low, high in self.retained.take(start, stop):
+            self._gone(low, high)
+
+    def _settle_stored(self, start: int, stop: int, *, retain: bool = True) -> int:
         """What no channel has open any more, of what is in the store only, needs no loading. How many messages."""
         count = 0
         for kept in (self.away, self.sleeping):
@@ -382,16 +402,32 @@ class Log:
                         self.away_messages -= settled
                     else:
                         self.sleeping_messages -= settled
-                    self._forget(begin, end, stored=True)
+                    if retain and kept is self.away:
+                        self._forget(begin, end)
+                    else:
+                        self._gone(begin, end)
         return count
 
-    def _release(self, batch: Batch) -> None:
+    def release(self, batch: Batch) -> None:
         """Every channel has finished it, and nobody keeps it."""
-        self._unlink(batch)
-        self._forget(batch.first, batch.stop, stored=batch.stored)
+        if self.retention.on and not batch.stored and self.retention.wants(self, batch):
+            self.retention.hold(self, batch)
+        else:
+            self.discard(batch)
 
-    def _forget(self, start: int, stop: int, *, stored: bool) -> None:
-        if stored and self.grace_until > self.turn.now:
+    def discard(self, batch: Batch) -> None:
+        """Out of memory: in the store it may be kept."""
+        self._unlink(batch)
+        if batch.stored and (not self.retention.on or self.retention.wants(self, batch)):
+            self._forget(batch.first, batch.stop)
+        else:
+            self._gone(batch.first, batch.stop)
+
+    def _forget(self, start: int, stop: int) -> None:
+        """Nobody has to finish these, which are in the store: a channel to come may still want them."""
+        if self.retention.on:
+            self.retention.keep(self, start, stop)
+        elif self.grace_until > self.turn.now:
             self.retained.keep(start, stop, self.grace_until)
             self.arm()
         else:

@@ -21,6 +21,8 @@ def configure_topic(topic: Topic, settings: TopicSettings, *, recovering: bool) 
     """The topic is set so from now on."""
     before, topic.settings = topic.settings, settings
     limits.apply(topic)
+    if (settings.retention_s, settings.retention_bytes) != (before.retention_s, before.retention_bytes):
+        topic.retention.apply(settings)
     for channel in topic.channels.values():
         channel.topic = settings
         channel.touch()

@@ -10,6 +10,7 @@ from meshq.broker.cursor import Cursor
 from meshq.broker.gathering import Gathering, Publishing
 from meshq.broker.loading import Loader
 from meshq.broker.log import Log
+from meshq.broker.retention import Retention
 from meshq.broker.turn import Turn
 from meshq.broker.window import Windows
 from meshq.machine.ranges import Ranges
@@ -32,7 +33,7 @@ class Topic:
 
     __slots__ = (
         "_epoch", "_first", "_kept", "_loader", "_turn", "_windows", "channels", "gathering", "generation", "lanes",
-        "limited", "log", "logs", "name", "published", "settings",
+        "limited", "log", "logs", "name", "published", "retention", "settings",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +56,7 @@ class Topic:
         """The logs that are written, by priority class."""
         self.logs: dict[LogId, Log] = {}
         """These and those of earlier starts."""
+        self.retention = Retention(turn, self.logs)
         self._kept: dict[tuple[str, int], list[tuple[Log, ChannelKept]]] = {}
         """Places of channels in logs of earlier starts, until the channels are heard of."""
         self.log = self.lane(0)
@@ -73,7 +75,8 @@ class Topic:
         if log is None:
             epoch = self._epoch
             name = LogId(self._turn.config.name, epoch.ms, epoch.nonce, self.generation, lane)
-            log = self.lanes[lane] = self.logs[name] = Log(self._turn, self.name, name, self._first)
+            log = self.lanes[lane] = self.logs[name] = Log(self._turn, self.name, name, self.retention, self._first)
+            self.retention.measure(log)
             for channel in self.channels.values():
                 channel.join_log(log, 0.0, exact=True)
         return log
@@ -129,12 +132,13 @@ class Topic:
 
     def recover(self, kept: LogKept) -> None:
         """A log of an earlier start: its messages are still to be delivered, its channels will be heard of."""
-        log = self.logs[kept.log] = Log(self._turn, self.name, kept.log)
+        log = self.logs[kept.log] = Log(self._turn, self.name, kept.log, self.retention)
         log.current = False
         log.written = True
         log.next = log.backlog_from = kept.next
         if not kept.channels:
-            log.backlog_from = log.first
+            log.backlog_from = max(log.first, kept.backlog_from)
+        log.retained.ages = kept.ages
         for start, stop in kept.ready:
             log.away_messages += log.away.add(start, stop)
         for start, stop in kept.deferred:
@@ -168,8 +172,12 @@ class Topic:
             for log, _ in places:
                 self._turn.journal.ended(log, channel, generation)
         for log in self.logs.values():
-            if not log.current and (log.cursors or kept):
-                log.settle_span(log.first, log.next)
+            if not log.current:
+                log.settle_span(log.first, log.next if log.cursors or kept else log.backlog_from)
+                if kept and not log.cursors and self.retention.on:
+                    self._turn.journal.backlog(log)
+            if not self.retention.on:
+                log.retained.ages = None
 
     def forget_log(self, log: Log) -> None:
         """A log of an earlier start is empty."""
@@ -193,6 +201,7 @@ class Topic:
 
     def drop(self) -> None:
         """The topic ended, with every message."""
+        self.retention.end()
         for log in self.logs.values():
             self._windows.forget(log)
             self._loader.forget(log)

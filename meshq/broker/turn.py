@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from meshq.broker.loading import Loader
     from meshq.broker.log import Log
     from meshq.broker.receiver import Receiver
+    from meshq.broker.retention import Retentions
     from meshq.broker.source import Source
 
 WANT_AGAIN_S = 1.0
@@ -56,6 +57,7 @@ class Turn:
         "offset_ns",
         "out",
         "receivers",
+        "retentions",
         "serial",
         "timers",
         "unchecked",
@@ -70,6 +72,7 @@ class Turn:
         self.out: list[BrokerEffect] = []
         self.journal = Journal(self)
         self.loader: Loader
+        self.retentions: Retentions
         self.ids = PublishIds(self)
         self.budget_bytes = config.broker.memory_bytes_max
         """What messages may take in memory: above it they stay in the store, or are refused."""

@@ -24,6 +24,8 @@ def topic_map(topic: Topic, receivers: dict[str, Receiver], *, unconfirmed: bool
         "stored": sum(log.away_messages + log.sleeping_messages for log in logs),
         "bytes": sum(len(batch.body) for log in logs for batch in log.batches.values() if batch.open),
         "depth": 0 if topic.channels else topic.messages,
+        "retained": topic.retention.messages(),
+        "retained_bytes": topic.retention.bytes(),
         "published": topic.published,
         "paused": topic.settings.paused,
         "channels": [

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from meshq.machine.ages import Ages
 from meshq.names import LogId
 
 NOTHING: Final[dict[str, Any]] = {}
@@ -72,6 +73,14 @@ class Born(NamedTuple):
     since_ns: int = 0
 
 
+class Backlog(NamedTuple):
+    """The log has no channel any more: for the next first one there is what lies at ``number`` and above."""
+
+    topic: str
+    log: LogId
+    number: int
+
+
 class Over(NamedTuple):
     """That life of the channel is over: forget what it had finished and tried."""
 
@@ -115,7 +124,7 @@ class Put(NamedTuple):
     value: bytes | None
 
 
-Row: TypeAlias = BatchRow | Gone | LogOver | Born | Over | Finished | Tried | Put
+Row: TypeAlias = BatchRow | Gone | LogOver | Born | Backlog | Over | Finished | Tried | Put
 
 
 class ChannelKept(NamedTuple):
@@ -144,6 +153,10 @@ class LogKept(NamedTuple):
     size_bytes: int
     """Of all bodies."""
     channels: list[ChannelKept]
+    ages: Ages | None = None
+    """When its messages were accepted."""
+    backlog_from: int = 0
+    """What lies before was finished when the last channel went; it counts only while there is none."""
 
 
 class Recovered(NamedTuple):

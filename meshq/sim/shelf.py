@@ -10,9 +10,11 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
+from meshq.machine.ages import Ages
 from meshq.machine.effects import Load, LoadDue
 from meshq.machine.ranges import Ranges
 from meshq.machine.store import (
+    Backlog,
     BatchRow,
     Born,
     ChannelKept,
@@ -44,7 +46,7 @@ class Shelf:
         self._due = _Due()
         self._do: dict[type[Any], Callable[[Any], None]] = {
             BatchRow: self._batch, Gone: self._gone, LogOver: self._log_over, Born: self._born, Over: self._over,
-            Finished: self._finished, Tried: self._tried, Put: self._put,
+            Backlog: self._backlog, Finished: self._finished, Tried: self._tried, Put: self._put,
         }  # fmt: skip
 
     def apply(self, rows: Sequence[Row]) -> None:
@@ -111,6 +113,9 @@ class Shelf:
     def _born(self, row: Born) -> None:
         self._log(row).channels[row.channel, row.generation] = ChannelShelf(row.number, row.since_ns)
 
+    def _backlog(self, row: Backlog) -> None:
+        self._log(row).backlog_from = row.number
+
     def _over(self, row: Over) -> None:
         self._log(row).channels.pop((row.channel, row.generation), None)
 
@@ -137,6 +142,7 @@ class LogShelf:
         self.topic = topic
         self.log = log
         self.next = 1
+        self.backlog_from = 0
         self.batches: dict[int, BatchRow] = {}
         """By first number."""
         self.channels: dict[ChannelKey, ChannelShelf] = {}
@@ -178,12 +184,15 @@ class LogShelf:
     def kept(self) -> LogKept:
         """The log, as a start finds it."""
         ready, deferred = Ranges(), Ranges()
-        for row in self.batches.values():
+        ages: Ages | None = None
+        for _, row in sorted(self.batches.items()):
             (deferred if row.due_ns else ready).add(row.first, _stop(row))
+            ages = ages or Ages(row.first)
+            ages.add(_stop(row), row.accepted_ns, len(row.body))
         return LogKept(
             self.topic, self.log, self.next, list(ready), list(deferred),
             sum(len(row.body) for row in self.batches.values()),
-            [place.kept(*key) for key, place in self.channels.items()],
+            [place.kept(*key) for key, place in self.channels.items()], ages, self.backlog_from,
         )  # fmt: skip
 
     def copy(self) -> LogShelf:
@@ -191,6 +200,7 @@ class LogShelf:
         for row in self.batches.values():
             other.put(row)
         other.next = self.next
+        other.backlog_from = self.backlog_from
         other.channels = {key: place.copy() for key, place in self.channels.items()}
         return other
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from meshq.errors import ConfigError, RemoteProtocolError
+from meshq.machine.ages import Ages
 from meshq.machine.ranges import Ranges
 from meshq.machine.store import ChannelKept, LogKept, Put, Recovered, Tried
 from meshq.names import LogId
@@ -70,13 +71,17 @@ def recover(connection: sqlite3.Connection) -> Recovered:
         for number, topic, origin, ms, nonce, generation, lane, _ in connection.execute("SELECT * FROM log")
     }
     logs = {number: _Log(gone) for number, gone in connection.execute("SELECT id, gone FROM log")}
-    spans = "SELECT log, first, stop, due_ns, size FROM batch INDEXED BY batch_span ORDER BY log, first"
-    for number, first, stop, due_ns, size in connection.execute(spans):
+    spans = "SELECT log, first, stop, due_ns, size, accepted_ns FROM batch INDEXED BY batch_span ORDER BY log, first"
+    for number, *span in connection.execute(spans):
         if number in logs:
-            logs[number].add(first, stop, due_ns, size)
-    for channel in _channels(connection, names):
-        if channel[0] in logs:
-            logs[channel[0]].channels.append(channel[1])
+            logs[number].add(*span)
+    for number, kept in _channels(connection, names):
+        if number not in logs:
+            continue
+        if kept.channel:
+            logs[number].channels.append(kept)
+        else:
+            logs[number].backlog_from = kept.number
     return Recovered([logs[number].kept(*names[number]) for number in names], puts)
 
 
@@ -87,14 +92,22 @@ class _Log:
         self.next = gone
         self.size_bytes = 0
         self.channels: list[ChannelKept] = []
+        self.ages: Ages | None = None
+        self.backlog_from = 0
 
-    def add(self, first: int, stop: int, due_ns: int, size_bytes: int) -> None:
+    def add(self, first: int, stop: int, due_ns: int, size_bytes: int, accepted_ns: int) -> None:
         (self.deferred if due_ns else self.ready).add(first, stop)
         self.next = max(self.next, stop)
         self.size_bytes += size_bytes
+        if self.ages is None:
+            self.ages = Ages(first)
+        self.ages.add(stop, accepted_ns, size_bytes)
 
     def kept(self, topic: str, name: LogId) -> LogKept:
-        return LogKept(topic, name, self.next, list(self.ready), list(self.deferred), self.size_bytes, self.channels)
+        return LogKept(
+            topic, name, self.next, list(self.ready), list(self.deferred), self.size_bytes, self.channels, self.ages,
+            self.backlog_from,
+        )  # fmt: skip
 
 
 def _channels(connection: sqlite3.Connection, names: dict[int, tuple[str, LogId]]) -> list[tuple[int, ChannelKept]]:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
-from meshq.machine.store import BatchRow, Born, Finished, Gone, LogOver, Over, Put, Row, Tried
+from meshq.machine.store import Backlog, BatchRow, Born, Finished, Gone, LogOver, Over, Put, Row, Tried
 from meshq.names import LogId
 from meshq.wire import bodies, strict
 
@@ -62,8 +62,9 @@ class Tables:
 
     def _apply(self, kinds: dict[type[Any], list[Any]]) -> None:
         for kind, apply in (
-            (BatchRow, self._batches), (Born, self._born), (Tried, self._tried), (Finished, self._finished),
-            (Gone, self._gone), (Over, self._over), (LogOver, self._log_over), (Put, self._put),
+            (BatchRow, self._batches), (Born, self._born), (Backlog, self._backlog), (Tried, self._tried),
+            (Finished, self._finished), (Gone, self._gone), (Over, self._over), (LogOver, self._log_over),
+            (Put, self._put),
         ):  # fmt: skip
             if kind in kinds:
                 apply(kinds[kind])
@@ -118,6 +119,9 @@ class Tables:
             self._connection.execute(
                 "INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?, ?)", (place, *key, row.number, row.since_ns)
             )
+
+    def _backlog(self, rows: list[Backlog]) -> None:
+        self._born([Born(row.topic, row.log, "", 0, row.number) for row in rows])
 
     def _tried(self, rows: list[Tried]) -> None:
         execute = self._connection.execute

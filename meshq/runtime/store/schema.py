@@ -1,7 +1,8 @@
 """How rows lie in the file, and how a connection to it is set.
 
 Decides tables, page size and pragmas. One row per batch, its body last, so that what surrounds it can be read
-without; a narrow index over numbers and due times, so that neither a start nor a deletion reads bodies.
+without; a narrow index over numbers and times, so that neither a start nor a deletion reads bodies. Version 1 had
+no times of acceptance in it: its files get them when they are opened.
 Sources: SQLite's documentation of WAL, PRAGMA and file format.
 """
 
@@ -13,7 +14,7 @@ from typing import Final
 
 from meshq.errors import ConfigError
 
-VERSION: Final = 1
+VERSION: Final = 2
 PAGE_BYTES: Final = 32_768
 """Measured best of 4 to 64 KiB for batches of 26 KB: one page each."""
 CACHE_KIB: Final = 8_192
@@ -31,7 +32,6 @@ CREATE TABLE batch (
     accepted_ns INTEGER NOT NULL, due_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL, size INTEGER NOT NULL,
     options BLOB, body BLOB NOT NULL
 );
-CREATE INDEX batch_span ON batch (log, first, stop, due_ns, size);
 CREATE INDEX batch_due ON batch (due_ns) WHERE due_ns > 0;
 CREATE TABLE place (
     id INTEGER PRIMARY KEY, log INTEGER NOT NULL, channel TEXT NOT NULL, generation INTEGER NOT NULL,
@@ -46,6 +46,8 @@ CREATE TABLE tried (
 ) WITHOUT ROWID;
 CREATE TABLE put (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
 """
+
+_SPANS: Final = "CREATE INDEX batch_span ON batch (log, first, stop, due_ns, size, accepted_ns);"
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -81,6 +83,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
             )
         if version == 0:
             _create(connection)
+        elif version < VERSION:
+            connection.executescript(f"BEGIN; DROP INDEX batch_span; {_SPANS} PRAGMA user_version = {VERSION}; COMMIT;")
         for pragma in ("journal_mode = WAL", "secure_delete = OFF", "wal_autocheckpoint = 0"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
@@ -104,4 +108,4 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA auto_vacuum = NONE")  # pages that became free are used again
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+    connection.executescript(f"BEGIN; {_TABLES} {_SPANS} PRAGMA user_version = {VERSION}; COMMIT;")

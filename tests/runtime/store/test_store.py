@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from meshq.errors import ConfigError
-from meshq.machine.store import Born, Put
+from meshq.machine.store import Backlog, Born, Put
 from meshq.runtime.store.folder import DATABASE, default_folder
 from meshq.runtime.store.opening import known_name
 from meshq.runtime.store.store import SqliteStore
@@ -115,3 +115,33 @@ def test_the_default_directory_is_the_users_and_the_ports(monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
     assert default_folder(4255) == tmp_path / "meshq" / "4255"
+
+
+def test_a_start_finds_when_messages_were_accepted_and_where_the_backlog_begins(tmp_path: Path) -> None:
+    second = 1_000_000_000
+    with opened(tmp_path) as asker:
+        rows = [batch(1 + 10 * n)._replace(accepted_ns=(n + 1) * second) for n in range(4)]
+        asker.keep(Born("orders", LOG, "billing", 1, 1), *rows, finished(1, 21), Backlog("orders", LOG, 21))
+    with opened(tmp_path) as asker:
+        (log,) = asker.recovered.logs
+        assert log.ages is not None
+        assert [tuple(step) for step in log.ages] == [(1 + 10 * n, 11 + 10 * n, (n + 1) * second) for n in range(4)]
+        assert log.ages.of([(1, 41)]) == log.size_bytes
+        assert log.backlog_from == 21
+        assert [channel.channel for channel in log.channels] == ["billing"]
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with opened(tmp_path) as asker:
+        asker.keep(Born("orders", LOG, "billing", 1, 1), batch(1), batch(11))
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.executescript(
+        "DROP INDEX batch_span; CREATE INDEX batch_span ON batch (log, first, stop, due_ns, size); "
+        "PRAGMA user_version = 1;"
+    )
+    connection.close()
+    for _ in range(2):
+        with opened(tmp_path) as asker:
+            (log,) = asker.recovered.logs
+            assert log.ages is not None
+            assert numbers(asker.load()) == list(range(1, 21))
