@@ -29,6 +29,7 @@ from meshq.client.extent import Extent
 from meshq.client.publishing import TIMEOUT_S
 from meshq.client.questions import MemberView, PeekView, TopicView, WhyView
 from meshq.client.receipts import Receipt
+from meshq.client.start import Start
 from meshq.errors import Closed
 from meshq.machine.events import Event
 from meshq.machine.settings import Plain
@@ -237,10 +238,16 @@ class Mesh:
         return self._run(self._mesh.why(topic, channel, timeout_s=timeout_s))
 
     def create(
-        self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S, **settings: Plain | None
-    ) -> None:
+        self,
+        topic: str,
+        channel: str | None = None,
+        *,
+        start: Start | None = None,
+        timeout_s: float = TIMEOUT_S,
+        **settings: Plain | None,
+    ) -> bool:
         """``client.Mesh.create``."""
-        self._run(self._mesh.create(topic, channel, timeout_s=timeout_s, **settings))
+        return self._run(self._mesh.create(topic, channel, start=start, timeout_s=timeout_s, **settings))
 
     def delete(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         """``client.Mesh.delete``."""

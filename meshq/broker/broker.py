@@ -473,10 +473,12 @@ class Broker:
         self._turn.now = now
         found = self._registry.topics.get(topic)
         if found is None or (channel and channel not in found.channels):
-            return {"counts": {}, "messages": []}
+            return {"counts": {}, "messages": [], "retained": 0}
         if channel:
-            return channel_messages(found.channels[channel], found, glance)
-        return backlog_messages(found, self._turn, glance)
+            shown = channel_messages(found.channels[channel], found, glance)
+        else:
+            shown = backlog_messages(found, self._turn, glance)
+        return {**shown, "retained": found.retention.messages()}
 
     def stats(self) -> list[dict[str, Any]]:
         """Every topic with its channels, as the ``stats`` question answers."""

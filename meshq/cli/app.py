@@ -199,6 +199,10 @@ def sub(
         float | None, typer.Option(metavar="SECONDS", min=0, help="Stop after this many seconds without a message.")
     ] = None,
     max_in_flight: Annotated[int, typer.Option(metavar="N", min=1, help="Messages held at a time.")] = 1024,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="START", help="Where a new channel begins: earliest, latest, a time, or -10m."),
+    ] = None,
     node: Nodes = None,
     json: Json = False,
 ) -> None:
@@ -208,7 +212,9 @@ def sub(
     """
     from meshq.cli.sub import sub as command
 
-    command(node, topic, channel, count=count, idle_s=idle_exit, max_in_flight=max_in_flight, json_lines=json)
+    command(
+        node, topic, channel, count=count, idle_s=idle_exit, max_in_flight=max_in_flight, start=start, json_lines=json
+    )
 
 
 @app.command()

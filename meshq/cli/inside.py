@@ -23,7 +23,8 @@ def peek(nodes: Sequence[str] | None, topic: str, channel: str, *, limit: int, w
     if found["messages"]:
         out.table(_COLUMNS, [_row(one) for one in found["messages"]], right=("AGE", "ATTEMPTS", "BYTES"))
     counts = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in found["counts"].items())
-    print(f"{counts}; {len(found['messages'])} shown")
+    retained = f", {found['retained']:,} retained" if found.get("retained") else ""
+    print(f"{counts}{retained}; {len(found['messages'])} shown")
     _say_missing(found["missing"])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from meshq.cli import client, out
+from meshq.cli.start import ONCE, read_start
 from meshq.cli.worker import Worker, write_all
 from meshq.client import Lease, connect
 from meshq.errors import MeshError
@@ -25,6 +26,7 @@ def sub(
     count: int | None,
     idle_s: float | None,
     max_in_flight: int,
+    start: str | None,
     json_lines: bool,
 ) -> None:
     """Consume until ``count`` messages, ``idle_s`` without one, a signal, or a reader that is gone.
@@ -33,7 +35,7 @@ def sub(
     """
     if sys.stdout is None:
         raise MeshError("standard output is closed: messages would go nowhere")
-    work = _Consuming(topic, channel, count, idle_s, json_lines)
+    work = _Consuming(topic, channel, count, idle_s, json_lines, read_start(start))
     sys.stdout.flush()
     client.run(lambda: work.run(client.addresses(nodes), max_in_flight))
 
@@ -41,11 +43,20 @@ def sub(
 class _Consuming:
     """One run of the command."""
 
-    def __init__(self, topic: str, channel: str, count: int | None, idle_s: float | None, json_lines: bool) -> None:
+    def __init__(
+        self,
+        topic: str,
+        channel: str,
+        count: int | None,
+        idle_s: float | None,
+        json_lines: bool,
+        start: str | None,
+    ) -> None:
         self._topic = topic
         self._channel = channel
         self._left = count
         self._idle_s = idle_s
+        self._start = start
         self._render = _json_lines if json_lines else _plain_lines
         self._writer = Worker("stdout")
         self._talks = sys.stderr.isatty()
@@ -57,12 +68,14 @@ class _Consuming:
             max_in_flight = min(max_in_flight, self._left)
         async with (
             connect(*nodes) as mesh,
-            mesh.subscribe(self._topic, self._channel, max_in_flight=max_in_flight) as messages,
+            mesh.subscribe(self._topic, self._channel, max_in_flight=max_in_flight, start=self._start) as messages,
         ):
             answered, asked = messages.barrier
             self._say(
                 f"subscribed to {self._topic}/{self._channel} at {mesh.node_name} ({answered} of {asked} nodes know)"
             )
+            if self._start is not None and not messages.created:
+                out.say(f"{self._topic}/{self._channel} exists: {ONCE}")
             try:
                 await self._consume(messages.leases())
             except TimeoutError:

@@ -12,6 +12,7 @@ from typing import Any
 
 from meshq.cli import client, out
 from meshq.cli.exits import WrongUse
+from meshq.cli.start import ONCE, read_start
 from meshq.errors import ConfigError
 from meshq.machine.settings import Plain, What, check, shown
 
@@ -31,20 +32,27 @@ def do(
         out.document({"topic": topic, "channel": channel, "verb": verb, **answer})
     else:
         print(_sentence(verb, topic, channel, answer))
+        if "start" in settings and answer.get("created") is False:
+            out.say(f"it existed: {ONCE}")
 
 
 def read(what: What, given: Sequence[str]) -> dict[str, Plain | None]:
     """Settings as NAME=VALUE; an empty value takes one back. Raises WrongUse."""
     settings: dict[str, Any] = {}
+    start: str | None = None
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise WrongUse(f"{text!r} is no setting: give NAME=VALUE, and NAME= to take one back")
-        settings[name] = _value(value)
+        if what == "channel" and name == "start" and value:
+            start = read_start(value)
+        else:
+            settings[name] = _value(value)
     try:
-        return check(what, settings)
+        checked = check(what, settings)
     except ConfigError as exc:
         raise WrongUse(str(exc)) from exc
+    return checked if start is None else {**checked, "start": start}
 
 
 def _value(text: str) -> Any:
@@ -62,16 +70,19 @@ async def _asked(
     nodes: Sequence[str] | None, verb: str, topic: str, channel: str | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
     from meshq.client import connect
+    from meshq.client.start import setting
 
     async with connect(*client.addresses(nodes)) as mesh:
         match verb:
             case "create":
-                await mesh.create(topic, channel, **settings)
-                return {}
+                return {"created": await mesh.create(topic, channel, **settings)}
             case "configure":
+                if settings.get("start") is not None:
+                    settings = {**settings, "start": setting(settings["start"])}
                 return {"settings": await mesh.configure(topic, channel, **settings)}
             case "empty":
-                return {"channels": await mesh.empty(topic, channel)}
+                answer = await mesh.ask("empty", {"topic": topic, **({"channel": channel} if channel else {})})
+                return {"channels": answer["channels"], "retained": answer.get("retained", False)}
             case "pause":
                 await mesh.pause(topic, channel)
             case "resume":
@@ -85,8 +96,11 @@ def _sentence(verb: str, topic: str, channel: str | None, answer: dict[str, Any]
     name = f"topic {topic}" if channel is None else f"channel {topic}/{channel}"
     if verb == "empty":
         if channels := answer["channels"]:
-            return (
-                f"{name} keeps no messages: they wait in {', '.join(channels)} (`meshq channels empty {topic} CHANNEL`)"
+            kept = (
+                "has forgotten what it retained, the rest waits"
+                if answer["retained"]
+                else "keeps no messages: they wait"
             )
+            return f"{name} {kept} in {', '.join(channels)} (`meshq channels empty {topic} CHANNEL`)"
         return f"{name} is emptied"
     return f"{name} {_PAST[verb]}" + (f": {shown(answer['settings']) or 'as new'}" if verb == "configure" else "")

@@ -85,6 +85,8 @@ def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
         )
     else:
         print("no topics yet: `meshq pub TOPIC BODY` makes one")
+    for topic, (messages, size_bytes) in retained(asked.values()).items():
+        print(f"{topic} retains {messages:,} finished messages, {size_bytes / 1e6:,.1f} MB")
     memory = sum(each["memory_bytes"] for each in asked.values())
     levels = ", ".join(sorted({each["level"] for each in asked.values()}))
     print(f"\n{len(asked)} node{'s' if len(asked) != 1 else ''}, level {levels}, {memory / 1e6:,.1f} MB in memory")
@@ -93,6 +95,16 @@ def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
             out.say(f"meshq: {name}: the store has trouble: {each['health']}")
     if not local and found["missing"]:
         out.say(f"meshq: no answer from {', '.join(found['missing'])}: what they hold is not counted")
+
+
+def retained(nodes: Any) -> dict[str, tuple[int, int]]:
+    """The topics that keep finished messages: how many on all nodes, and their bytes."""
+    kept: dict[str, tuple[int, int]] = {}
+    for topic in (topic for node in nodes for topic in node["topics"]):
+        if topic.get("retained"):
+            messages, size_bytes = kept.get(topic["topic"], (0, 0))
+            kept[topic["topic"]] = (messages + topic["retained"], size_bytes + topic["retained_bytes"])
+    return dict(sorted(kept.items()))
 
 
 def summed(nodes: Any) -> list[tuple[str, str, dict[str, int], str]]:

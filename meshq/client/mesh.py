@@ -23,6 +23,8 @@ from meshq.client.publishing import TIMEOUT_S, Publisher
 from meshq.client.questions import MemberView, PeekView, Questions, TopicView, WhyView
 from meshq.client.receipts import Receipt
 from meshq.client.registry import Subscriptions
+from meshq.client.start import Start
+from meshq.client.start import setting as start_setting
 from meshq.client.subscription import Subscription, Terms
 from meshq.config import BrokerConfig, LinkConfig
 from meshq.errors import Closed, MeshError
@@ -218,6 +220,7 @@ class Mesh:
         backoff: Wait | None = None,
         barrier_s: float | None = None,
         message_timeout_s: float | None = None,
+        start: Start | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> Subscription:
         """A consumer of a channel; use it as a context, entering subscribes::
@@ -232,10 +235,15 @@ class Mesh:
         ``barrier_s`` bounds the wait until the members of the mesh know the channel, ``message_timeout_s`` the time
         from taking a message until it is given to somebody else; both are the node's to choose by default.
 
-        Raises InvalidName; entering raises Overloaded or Unreachable after ``timeout_s`` more than the barrier.
+        ``start`` says where the channel begins, if it does not exist yet: ``"earliest"`` with everything that the topic
+        retains, at a time (a datetime, or seconds since 1970), or ``"latest"`` as without it. Of a channel that exists
+        it changes nothing; ``messages.created`` tells.
+
+        Raises InvalidName or ConfigError; entering raises Overloaded or Unreachable after ``timeout_s`` more than the
+        barrier.
         """
         wait = backoff or Backoff(rng=self._rng)
-        terms = Terms(max_in_flight, max_in_flight_bytes, wait, barrier_s, message_timeout_s, timeout_s)
+        terms = Terms(max_in_flight, max_in_flight_bytes, wait, barrier_s, message_timeout_s, timeout_s, start)
         return self._subscriptions.make(topic, channel, terms)
 
     # looking and changing
@@ -289,10 +297,25 @@ class Mesh:
         return found
 
     async def create(
-        self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S, **settings: Plain | None
-    ) -> None:
-        """Make a topic, or a channel of it, exist, and set it as ``configure`` does. What exists is only set."""
-        await self.ask("create", _named(topic, channel, settings), timeout_s=timeout_s)
+        self,
+        topic: str,
+        channel: str | None = None,
+        *,
+        start: Start | None = None,
+        timeout_s: float = TIMEOUT_S,
+        **settings: Plain | None,
+    ) -> bool:
+        """Make a topic, or a channel of it, exist, and set it as ``configure`` does. What exists is only set.
+
+        ``start`` says where a new channel begins, as in ``subscribe``; one that exists stays where it is. Returns
+        whether it is new.
+        """
+        arguments = _named(topic, channel, settings)
+        if start is not None:
+            where = check("topic" if channel is None else "channel", {"start": start_setting(start)})
+            arguments["settings"] = {**arguments.get("settings", {}), **where}
+        answer = await self.ask("create", arguments, timeout_s=timeout_s)
+        return isinstance(answer, dict) and answer.get("created") is True
 
     async def delete(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         """Delete a topic, or a channel of it, with all its messages, everywhere. Its consumers get ChannelDeleted."""
@@ -322,9 +345,10 @@ class Mesh:
         await self.ask("resume", _names(topic, channel), timeout_s=timeout_s)
 
     async def empty(self, topic: str, channel: str | None = None, *, timeout_s: float = TIMEOUT_S) -> list[str]:
-        """Drop what the channel has not finished, everywhere; of a topic, what it keeps for its first channel.
+        """Drop what the channel has not finished, everywhere; of a topic, what it keeps for channels to come.
 
-        A topic that has channels keeps nothing besides: then nothing is done, and their names are returned.
+        That is what it retains, and without a channel everything. What waits in the channels that it has stays, and
+        their names are returned.
         """
         answer = await self.ask("empty", _names(topic, channel), timeout_s=timeout_s)
         channels: list[str] = answer.get("channels", []) if isinstance(answer, dict) else []

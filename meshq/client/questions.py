@@ -103,6 +103,8 @@ class PeekView(TypedDict):
     channel: str
     counts: dict[str, int]
     """Messages by state: in_flight, queued, deferred."""
+    retained: int
+    """Finished messages of the topic that are kept for channels to come."""
     messages: list[PeekedMessage]
     missing: list[str]
     """Nodes that did not answer: what they hold is not shown."""

@@ -20,6 +20,8 @@ from meshq.client.inbox import Inbox
 from meshq.client.lease import Lease
 from meshq.client.message import Message
 from meshq.client.session import LiveSession
+from meshq.client.start import Start
+from meshq.client.start import setting as start_setting
 from meshq.errors import Closed, LocalProtocolError, MeshError, Overloaded, RemoteProtocolError, Unreachable, refusal
 from meshq.names import check_channel, check_topic
 from meshq.wire.frames import Deliver, Ended, Refused, Subscribed
@@ -39,7 +41,9 @@ _log = logging.getLogger("meshq.client")
 class Terms:
     """What a subscription asks for; None leaves it to the node."""
 
-    __slots__ = ("backoff", "barrier_s", "max_in_flight", "max_in_flight_bytes", "message_timeout_s", "timeout_s")
+    __slots__ = (
+        "backoff", "barrier_s", "max_in_flight", "max_in_flight_bytes", "message_timeout_s", "start", "timeout_s",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Terms:
         barrier_s: float | None,
         message_timeout_s: float | None,
         timeout_s: float,
+        start: Start | None = None,
     ) -> None:
         if max_in_flight < 1 or max_in_flight_bytes < 1:
             raise LocalProtocolError("max_in_flight and max_in_flight_bytes are at least 1")
@@ -58,6 +63,7 @@ class Terms:
         self.barrier_s = barrier_s
         self.message_timeout_s = message_timeout_s
         self.timeout_s = timeout_s
+        self.start = None if start is None else start_setting(start)
 
 
 class Registry(Protocol):
@@ -85,6 +91,8 @@ class Subscription:
         self.channel = check_channel(channel)
         self.barrier: tuple[int, int] = (0, 0)
         """How many members acknowledged the channel, of how many asked, when the subscription was entered."""
+        self.created = False
+        """Whether the channel began with the subscription: only then did its ``start`` count."""
         self._connection = connection
         self._registry = registry
         self._flow = flow
@@ -231,6 +239,7 @@ class Subscription:
             again=known,
             barrier_ms=_milliseconds(None if known else terms.barrier_s),
             timeout_ms=_milliseconds(terms.message_timeout_s),
+            start=terms.start,
         )
         if not terms.max_in_flight:
             session.machine.capacity(self._flow, 0, terms.max_in_flight_bytes)
@@ -240,6 +249,7 @@ class Subscription:
         """The channel exists and the barrier is over."""
         if self._entered is not None and not self._entered.done():
             self.barrier = (frame.answered, frame.asked)
+            self.created = frame.options.get("created") is True
             self._entered.set_result(None)
 
     def refused(self, frame: Refused) -> None:

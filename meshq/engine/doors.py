@@ -26,6 +26,7 @@ from meshq.errors import (
     StoreTrouble,
 )
 from meshq.machine import events
+from meshq.machine.settings import check as check_settings
 from meshq.names import LEVELS, MEMORY, check_channel, check_topic, is_ephemeral
 from meshq.routing.routing import Routing
 from meshq.wire import bodies
@@ -62,15 +63,19 @@ BARRIER_MS_MAX: Final = 60_000
 class Subscription:
     """One consumer of one client."""
 
-    __slots__ = ("channel", "consumer", "door", "flow", "generation", "topic")
+    __slots__ = ("channel", "consumer", "created", "door", "flow", "generation", "topic")
 
-    def __init__(self, door: Door, flow: int, consumer: int, topic: str, channel: str, generation: int) -> None:
+    def __init__(
+        self, door: Door, flow: int, consumer: int, topic: str, channel: str, generation: int, *, created: bool
+    ) -> None:
         self.door = door
         self.flow = flow
         self.consumer = consumer
         self.topic = topic
         self.channel = channel
         self.generation = generation
+        self.created = created
+        """Whether the channel began with it."""
 
 
 class Door:
@@ -189,7 +194,8 @@ class Doors:
         """The members have acknowledged, or had their time."""
         subscription = self._barriers.pop(token, None)
         if subscription is not None and subscription.consumer in self._consumers:
-            frame = Subscribed(subscription.flow, answered, asked, subscription.generation)
+            options = {"created": True} if subscription.created else NO_OPTIONS
+            frame = Subscribed(subscription.flow, answered, asked, subscription.generation, options)
             self._streams.send(subscription.door.stream, frame)
 
     def happened(self, event: events.Event) -> None:
@@ -301,13 +307,16 @@ class Doors:
         check_channel(frame.channel)
         if not 0 < frame.messages <= limits.max_in_flight_max:
             raise ConfigError(f"max_in_flight is 1 to {limits.max_in_flight_max} at this node, not {frame.messages}")
+        created = self._routing.known(frame.topic, frame.channel) is None
         generation = self._channel(now, frame)
         timeout_ms = frame.options.get("timeout_ms")
         timeout_s = limits.message_timeout_s
         if type(timeout_ms) is int and timeout_ms >= TIMEOUT_MS_MIN:
             timeout_s = timeout_ms / 1000
         self._tokens += 1
-        subscription = Subscription(door, frame.flow, self._tokens, frame.topic, frame.channel, generation)
+        subscription = Subscription(
+            door, frame.flow, self._tokens, frame.topic, frame.channel, generation, created=created
+        )
         self._count(now, subscription, 1)
         door.subscriptions[frame.flow] = self._consumers[self._tokens] = subscription
         self._broker.consumer_joined(
@@ -318,11 +327,18 @@ class Doors:
     def _channel(self, now: float, frame: Subscribe) -> int:
         """The generation to consume; a reconnect's resubscription brings nothing back that was deleted.
 
-        A channel unknown here is another matter: this node lost its memory, or has not heard of it yet.
+        A channel unknown here is another matter: this node lost its memory, or has not heard of it yet. Where it
+        began then is settled.
         """
-        if frame.options.get("again") is True and self._routing.deleted(frame.topic, frame.channel):
-            raise MeshError(f"{frame.topic}/{frame.channel} was deleted meanwhile", code="DELETED")
-        return self._routing.use_channel(now, frame.topic, frame.channel)
+        topic, channel, start = frame.topic, frame.channel, frame.options.get("start")
+        if frame.options.get("again") is True:
+            if self._routing.deleted(topic, channel):
+                raise MeshError(f"{topic}/{channel} was deleted meanwhile", code="DELETED")
+        elif start is not None:
+            if is_ephemeral(topic) or is_ephemeral(channel):
+                raise ConfigError(f"{topic}/{channel} lives with its consumers and begins with them: it has no start")
+            return self._routing.use_channel(now, topic, channel, check_settings("channel", {"start": start}))
+        return self._routing.use_channel(now, topic, channel)
 
     def _fin(self, now: float, door: Door, frame: Fin) -> None:
         subscription = self._of(door, frame.flow)

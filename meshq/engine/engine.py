@@ -435,8 +435,8 @@ class Engine:
         match effect:
             case SendPacket() | StreamPacket() | ReplyPacket():
                 self._post.send(now, effect)
-            case routing_effects.ChannelBorn(topic, channel, generation, age_s, local):
-                self.broker.channel_born(now, topic, channel, generation, age_s, local)
+            case routing_effects.ChannelBorn(topic, channel, generation, age_s, local, settings):
+                self.broker.channel_born(now, topic, channel, generation, age_s, local, settings)
             case routing_effects.ChannelEnded(topic, channel, generation):
                 self.broker.channel_ended(now, topic, channel, generation)
             case routing_effects.TopicBorn(topic, generation):

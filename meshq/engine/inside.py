@@ -110,7 +110,14 @@ class Inside:
             shown += turns[:limit]
         counts = {state: sum(value["counts"].get(state, 0) for value in told.values()) for state in STATES}
         silent = [*missing, *(name for name in results if name not in told)]
-        return {"topic": topic, "channel": channel, "counts": counts, "messages": _fit(shown), "missing": silent}
+        return {
+            "topic": topic,
+            "channel": channel,
+            "counts": counts,
+            "retained": sum(value["retained"] for value in told.values() if type(value.get("retained")) is int),
+            "messages": _fit(shown),
+            "missing": silent,
+        }
 
 
 def _names(arguments: dict[str, Any]) -> tuple[str, str]:

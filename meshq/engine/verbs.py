@@ -8,12 +8,14 @@ late from then on. Raises MeshError with the code NOT_FOUND for a name that is n
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from meshq.errors import MeshError, RemoteProtocolError
+from meshq.errors import ConfigError, MeshError, RemoteProtocolError
 from meshq.machine.settings import Plain, check
 from meshq.names import check_channel, check_topic, is_ephemeral
 from meshq.routing.routing import Routing
+
+START: Final = "start"
 
 
 class Verbs:
@@ -32,14 +34,22 @@ class Verbs:
         }
 
     def create(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Create a topic, or a channel of one, as use would, and set it by ``settings``, if there are any."""
+        """Create a topic, or a channel of one, as use would, and set it by ``settings``, if there are any.
+
+        Answers whether it is new. Where a channel that exists begins is settled: its ``start`` is left as it is.
+        """
         topic, channel = _names(arguments)
         settings = _settings(arguments, topic, channel)
         routing = self._routing
-        generation = routing.use_channel(now, topic, channel) if channel else routing.use_topic(now, topic)
+        created = routing.known(topic, channel) is None
+        if not channel:
+            generation = routing.use_topic(now, topic)
+        else:
+            generation = routing.use_channel(now, topic, channel, settings)
+            settings = {} if created else {name: value for name, value in settings.items() if name != START}
         if settings:
             self._set(now, topic, channel, settings)
-        return {"generation": generation}
+        return {"generation": generation, "created": created}
 
     def delete(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
         """Delete a topic or a channel, everywhere; what it holds is gone."""
@@ -56,7 +66,13 @@ class Verbs:
     def configure(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
         """Set ``settings``, by name, everywhere; null takes one back. Answers how it is set then."""
         topic, channel = _names(arguments)
-        self._set(now, topic, channel, _settings(arguments, topic, channel))
+        settings = _settings(arguments, topic, channel)
+        if START in settings:
+            raise ConfigError(
+                f"the start of a channel counts when it is created, and only then: delete {_shown(topic, channel)} and "
+                f"create it with {START}= to have it begin elsewhere"
+            )
+        self._set(now, topic, channel, settings)
         return {"settings": self._routing.settings(topic, channel)}
 
     def pause(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -70,17 +86,20 @@ class Verbs:
         return {}
 
     def empty(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Drop what a channel has not finished, or what a topic keeps for its first channel, accepted until now.
+        """Drop what a channel has not finished, or what a topic keeps for channels to come, accepted until now.
 
-        A topic that has channels keeps nothing besides: nothing is done then. Answers with their names.
+        A topic that has channels keeps for others what it retains, and without a retention nothing: then nothing is
+        done. Answers with their names, and whether it retains.
         """
         topic, channel = _names(arguments)
         channels = [] if channel else self._routing.channels(topic)
-        if not channels:
-            before = self._routing.settings(topic, channel).get("emptied_ns", 0)
-            least = before + 1 if type(before) is int else 0
+        before = self._routing.settings(topic, channel)
+        retains = not channel and bool(before.get("retention_s") or before.get("retention_bytes"))
+        if retains or not channels:
+            emptied_ns = before.get("emptied_ns", 0)
+            least = emptied_ns + 1 if type(emptied_ns) is int else 0
             self._set(now, topic, channel, {"emptied_ns": max(self._wall_ns(now), least)})
-        return {"channels": channels}
+        return {"channels": channels, "retained": retains}
 
     def _set(self, now: float, topic: str, channel: str, settings: dict[str, Plain | None]) -> None:
         _refuse_ephemeral(topic, channel)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from meshq.client import Mesh
-from meshq.errors import InvalidName
+from meshq.errors import ConfigError, InvalidName
 from meshq.http.publish import topic_of
 from meshq.http.requests import Refusal, nothing, query
 from meshq.names import check_channel
@@ -31,10 +31,14 @@ class Admin:
         return nothing()
 
     async def create_channel(self, request: web.Request) -> web.Response:
-        """Make the channel exist on a topic that does."""
-        topic, channel = _names(query(request))
+        """Make the channel exist on a topic that does; ``start`` says where it begins, if it is new (not nsqd's)."""
+        arguments = query(request)
+        topic, channel = _names(arguments)
         await self._channels(topic)
-        await self._mesh.create(topic, channel)
+        try:
+            await self._mesh.create(topic, channel, start=arguments.get("start"))
+        except ConfigError as exc:
+            raise Refusal(400, "INVALID_ARG_START") from exc
         return nothing()
 
     async def delete_channel(self, request: web.Request) -> web.Response:
@@ -43,7 +47,7 @@ class Admin:
         return nothing()
 
     async def empty_topic(self, request: web.Request) -> web.Response:
-        """Drop what the topic keeps for its first channel."""
+        """Drop what the topic keeps for its first channel, and what it retains."""
         topic = topic_of(query(request))
         await self._channels(topic)
         await self._mesh.empty(topic)

@@ -67,6 +67,7 @@ class ClientSession:
         again: bool = False,
         barrier_ms: int | None = None,
         timeout_ms: int | None = None,
+        start: str | int | None = None,
     ) -> None:
         """Become a consumer; Subscribed or Refused (with ``flow`` as the request) come back."""
         options: dict[str, Any] = {}
@@ -76,6 +77,8 @@ class ClientSession:
             options["barrier_ms"] = barrier_ms
         if timeout_ms is not None:
             options["timeout_ms"] = timeout_ms
+        if start is not None:
+            options["start"] = start
         self._session.send(Subscribe(flow, topic, channel, messages, size_bytes, options or NO_OPTIONS))
 
     def capacity(self, flow: int, messages: int, size_bytes: int) -> None:

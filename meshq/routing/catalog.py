@@ -29,6 +29,7 @@ USED: Final = "used"
 """Its stamp is when somebody last said that the topic is used."""
 UNUSED: Final = "unused"
 """Of a tombstone, or of the life after it: nobody deleted the topic, it went by itself."""
+_NO_SETTINGS: Final[Settings] = {}
 _WENT: Final[Settings] = {UNUSED: (0, None)}
 
 
@@ -134,8 +135,11 @@ class Catalog:
         self._step_topic(now, name, generation, False, now, dict(_WENT) if went else {})
         return generation
 
-    def use_channel(self, now: float, topic_name: str, name: str) -> int:
-        """The channel's generation; brings topic and channel to life. Raises Overloaded, changing nothing."""
+    def use_channel(self, now: float, topic_name: str, name: str, settings: Settings = _NO_SETTINGS) -> int:
+        """The channel's generation; brings topic and channel to life, the channel with ``settings``.
+
+        Raises Overloaded, changing nothing.
+        """
         topic = self.topics.get(topic_name)
         life = 1
         if topic is not None and not topic.dead:
@@ -148,7 +152,7 @@ class Catalog:
             if life > LIFE_MAX:
                 raise Overloaded(f"{name} was deleted too often; use another name", limit="generations_max")
         generation = self.use_topic(now, topic_name)
-        self._step_channel(now, self.topics[topic_name], name, Channel(life, False, now, {}), local=True)
+        self._step_channel(now, self.topics[topic_name], name, Channel(life, False, now, settings), local=True)
         return wire.channel_generation(generation, life)
 
     def delete_topic(self, now: float, name: str) -> bool:
@@ -311,7 +315,7 @@ class Catalog:
             topic.live += 1
             self._tombstones.cancel((topic.name, name))
             generation = wire.channel_generation(topic.generation, its.life)
-            self.changes.append(ChannelBorn(topic.name, name, generation, age_s, local))
+            self.changes.append(ChannelBorn(topic.name, name, generation, age_s, local, plain(its.settings)))
             if plain(its.settings):
                 self._tell_settings(topic, name, its)
 

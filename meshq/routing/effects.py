@@ -5,10 +5,12 @@ A packet that acknowledges something always follows the effects of what it ackno
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshq.machine.effects import Emit, ReplyPacket, SendPacket, StreamPacket
 from meshq.machine.store import Put
+
+NO_SETTINGS: Final[dict[str, Any]] = {}
 
 
 class TopicBorn(NamedTuple):
@@ -31,13 +33,14 @@ class TopicEnded(NamedTuple):
 
 
 class ChannelBorn(NamedTuple):
-    """The channel exists; it was created ``age_s`` ago, here (``local``) or elsewhere."""
+    """The channel exists, set by ``settings``; it was created ``age_s`` ago, here (``local``) or elsewhere."""
 
     topic: str
     channel: str
     generation: int
     age_s: float
     local: bool
+    settings: dict[str, Any] = NO_SETTINGS
 
 
 class ChannelEnded(NamedTuple):

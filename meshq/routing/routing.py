@@ -40,6 +40,7 @@ from meshq.routing.exchange import Exchange
 from meshq.routing.interest import Interest, Key
 from meshq.routing.peers import NEVER, Arrival, Peers
 from meshq.routing.repair import Repairs
+from meshq.routing.settings import stamped
 from meshq.routing.view import View
 from meshq.wire import interest as wire
 from meshq.wire.gossip import NO_HEAD, Head
@@ -112,9 +113,10 @@ class Routing:
         self._absorb(now)
         return generation
 
-    def use_channel(self, now: float, topic: str, channel: str) -> int:
+    def use_channel(self, now: float, topic: str, channel: str, values: dict[str, Any] | None = None) -> int:
         """A caller uses the channel, and with it the topic. Returns the channel's generation.
 
+        One that is new is set by ``values`` from its birth on, unless it is ephemeral: those have no settings.
         Raises InvalidName, or Overloaded (topics_max, channels_max, generations_max). An ephemeral channel
         that is refused may leave its topic behind.
         """
@@ -128,7 +130,8 @@ class Routing:
             self.use_topic(now, topic)
             generation = self._ephemerals.use_channel(now, topic, channel)
         else:
-            generation = self._catalog.use_channel(now, topic, channel)
+            settings = stamped({}, values, self._wall_ms(now)) if values else {}
+            generation = self._catalog.use_channel(now, topic, channel, settings)
             self._news.note(topic, channel)
         self._absorb(now)
         return generation

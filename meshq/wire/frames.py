@@ -239,7 +239,7 @@ class Subscribe(NamedTuple):
     """Client: become a consumer under the number ``flow``, holding at most ``messages`` and ``bytes``.
 
     Options: ``again`` (true: a reconnect's resubscription, refused if the channel was deleted), ``barrier_ms``,
-    ``timeout_ms`` (message timeout).
+    ``start`` (where the channel begins, if it is new: the setting of that name), ``timeout_ms`` (message timeout).
     """
 
     flow: int
@@ -251,7 +251,10 @@ class Subscribe(NamedTuple):
 
 
 class Subscribed(NamedTuple):
-    """The barrier is over: ``answered`` of ``asked`` live members know the channel."""
+    """The barrier is over: ``answered`` of ``asked`` live members know the channel.
+
+    Options: ``created`` (true: the channel did not exist before at this node).
+    """
 
     flow: int
     answered: int
