@@ -57,6 +57,8 @@ class Consumer(Client):
         super().__init__(fleet, ledger, name, node, remote=remote, roaming=roaming)
         self.topic = topic
         self.channel = channel
+        self.begin: str | int | None = None
+        """Where it has its channel begin, if that is new."""
         self.subscribed = False
         self.asked_at = 0.0
         """When it last asked to be subscribed."""
@@ -125,7 +127,7 @@ class Consumer(Client):
         self.asked_at = self._world.now
         self._session.subscribe(
             self._flow, self.topic, self.channel, habits.messages, habits.size_bytes,
-            again=self._known, barrier_ms=habits.barrier_ms, timeout_ms=habits.timeout_ms,
+            again=self._known, barrier_ms=habits.barrier_ms, timeout_ms=habits.timeout_ms, start=self.begin,
         )  # fmt: skip
         self._flush()
         for every_s, what in ((habits.leave_every_s, self._unsubscribe), (habits.resize_every_s, self._resize)):
