@@ -49,13 +49,13 @@ class TopicSettings(NamedTuple):
     dedupe_window_s: float | None = None
     """How long a publish id is remembered; 0: not at all, None: as long as the node has it."""
     retention_s: float = 0.0
-    """How long finished messages are kept for replay; 0: not at all."""
+    """How long finished messages are kept for channels to come; 0: for any time, if there is a limit in bytes."""
     retention_bytes: int = 0
-    """At most so much of them; 0: no limit but the time."""
+    """At most so much of them, oldest first; 0: no limit but the time. With neither nothing is kept."""
     attempts_max: int | None = None
     """What its channels have that say nothing themselves; 0: no limit, None: the node's."""
     emptied_ns: int = 0
-    """Emptied when it was so late since 1970: what a topic without channels had accepted by then is gone."""
+    """Emptied when it was so late since 1970: what it kept for channels to come, accepted by then, is gone."""
 
 
 class ChannelSettings(NamedTuple):
@@ -72,7 +72,7 @@ class ChannelSettings(NamedTuple):
     full: str = REFUSE
     """Above them a publish is refused (REFUSE), or what waits longest in the channel makes room (DROP_OLDEST)."""
     start: str | int = ""
-    """Where it began: EARLIEST, LATEST, a time in ms since 1970; "": as a channel does that was just used."""
+    """Where it began: EARLIEST, LATEST, a time in ms since 1970; "": as LATEST. Counts when it is created."""
     emptied_ns: int = 0
     """Emptied when it was so late since 1970: what it had not finished by then is."""
 

@@ -1,5 +1,5 @@
-"""A channel that begins at a time gets nothing that was confirmed before it, and what an origin retains of a topic is
-within its bytes.
+"""A channel that begins at a time gets nothing that was confirmed before it. What an origin retains of a topic takes no
+more bytes than it may.
 
 That a channel gets everything from where it begins is the statement of `delivery`: the scenario says from when on all
 is due to it. That nothing is retained for longer than it should be is that of `rest`.
