@@ -186,7 +186,7 @@ def test_the_backlog_of_a_topic_without_channels_is_shown_without_a_channel() ->
 
 def test_a_node_without_the_topic_or_the_channel_shows_nothing() -> None:
     node = Node()
-    nothing: dict[str, Any] = {"counts": {}, "messages": []}
+    nothing: dict[str, Any] = {"counts": {}, "messages": [], "retained": 0}
     assert node.broker.peek(node.now, "other", "", GLANCE) == nothing
     assert node.broker.peek(node.now, "t", "other", GLANCE) == nothing
 
