@@ -17,7 +17,7 @@ from meshq.broker.check import check_channel, check_receiver
 from meshq.broker.consumer import Consumer
 from meshq.broker.counters import Counters
 from meshq.broker.dead import Undertaker
-from meshq.broker.effects import BrokerEffect, ToPeer
+from meshq.broker.effects import BrokerEffect, Confirmed, ToPeer
 from meshq.broker.exchange import Exchange
 from meshq.broker.existence import Existence
 from meshq.broker.gathering import Publishing
@@ -383,6 +383,14 @@ class Broker:
     def deadline(self) -> float | None:
         """When ``tick`` has something to do."""
         return self._turn.timers.deadline()
+
+    def confirm(self) -> list[Confirmed]:
+        """Before ``effects``, or not at all: close batches, and confirm what waits for nothing more.
+
+        While a publish with an id waits its answer is another's as well: then all leave with ``effects``.
+        """
+        self._intake.close_batches()
+        return [] if self._turn.ids.pending else self._intake.confirm()
 
     def effects(self) -> list[BrokerEffect]:
         """End the turn: close batches, run the send rules of what was touched, hand out what is to be done."""

@@ -85,18 +85,21 @@ class Intake:
                 if topic.limited:
                     limits.trim(topic)
 
+    def confirm(self) -> list[Confirmed]:
+        """Take out the confirmations that wait for nothing."""
+        accepted = self._accepted
+        self._accepted = [one for one in accepted if one.level > MEMORY]
+        return [
+            Confirmed(token, log, first, LEVELS[MEMORY]) for token, log, first, level in accepted if level == MEMORY
+        ]
+
     def store(self) -> None:
         """Confirm what waits for nothing, and ask for this turn's rows to be kept."""
         turn = self._turn
-        accepted, self._accepted = self._accepted, []
-        waiting: list[Accepted] = []
-        for one in accepted:
-            if one.level > MEMORY:
-                waiting.append(one)
-            else:
-                turn.out.append(Confirmed(one.token, one.log, one.first, LEVELS[MEMORY]))
         if turn.ids.pending:
-            turn.ids.numbered(accepted)
+            turn.ids.numbered(self._accepted)
+        turn.out += self.confirm()
+        waiting, self._accepted = self._accepted, []
         rows, batches, sync = turn.journal.take()
         if rows:
             token = turn.next_serial()

@@ -1,7 +1,7 @@
 """One node: membership, routing, broker and streams introduced to each other.
 
 A driver feeds inputs (datagrams, stream bytes, time) and calls ``effects()`` once for all that came
-since the last time: that call *is* the turn. Publishes of one turn to one topic, from any connection,
+since the last time: that call *is* the turn (``ahead()`` before it only takes out what is in no need of it). Publishes of one turn to one topic, from any connection,
 become one batch; settlements of one turn leave in one frame.
 
 Composition only. What happens to messages, members and names is decided by the machines below; this
@@ -271,6 +271,19 @@ class Engine:
         self._out.append(Stop(None, left))
 
     # outputs
+
+    def ahead(self) -> list[Effect]:
+        """Of the turn that ``effects`` is about to end: confirmations that wait for nothing else.
+
+        Carried out before the deliveries are worked out they let their publishers go on meanwhile. Not asked for, they
+        leave with ``effects``.
+        """
+        confirmed = self.broker.confirm()
+        if not confirmed:
+            return []
+        for effect in confirmed:
+            self._doors.confirmed(effect)
+        return self._streams.output(self._now)
 
     def effects(self) -> list[Effect]:
         """End the turn: everything that is to be done, in order."""

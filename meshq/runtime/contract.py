@@ -21,7 +21,8 @@ REASONS = ("eof", "reset", "refused", "timeout", "unreachable", "error")
 class Driven(Protocol):
     """Inputs in, effects out: what any driver needs. ``now`` is monotonic seconds and never goes back.
 
-    Many inputs may precede one ``effects()``, which ends the turn and must follow them.
+    Many inputs may precede one ``effects()``, which ends the turn and must follow them. ``ahead()``, right before it,
+    gives what of the turn is done already: it is carried out before ``effects()`` is asked for.
     """
 
     def start(self, now: float, wall_ns: int) -> None: ...
@@ -51,6 +52,8 @@ class Driven(Protocol):
     def store_health(self, now: float, text: str) -> None: ...
 
     def tick(self, now: float) -> None: ...
+
+    def ahead(self) -> list[Effect]: ...
 
     def effects(self) -> list[Effect]: ...
 

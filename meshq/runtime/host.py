@@ -366,14 +366,16 @@ class Host:
         if self._stop is not None:
             return
         self.counters.turns += 1
-        perform = self._perform
+        perform, engine = self._perform, self.engine
         try:
-            for effect in self.engine.effects():
+            for effect in engine.ahead():
                 perform[type(effect)](effect)
-            self._alarm.arm(self.engine.deadline())
+            for effect in engine.effects():
+                perform[type(effect)](effect)
+            self._alarm.arm(engine.deadline())
         except Exception as exc:
             self._fail(exc)
-        if not self._changed.is_set() and self.engine.ready:
+        if not self._changed.is_set() and engine.ready:
             self._changed.set()
 
     def _tick(self) -> None:

@@ -153,6 +153,8 @@ class Driver:
         if waits:
             self._tick(now)
         host.counters.turns += 1
+        for effect in machine.ahead():
+            self._do[type(effect)](effect)
         for effect in machine.effects():
             self._do[type(effect)](effect)
         host.wire.turned(host)

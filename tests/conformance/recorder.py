@@ -114,6 +114,9 @@ class Recorder:
     def stop(self, now: float) -> None:
         self.inputs.append(("stop", now))
 
+    def ahead(self) -> list[Effect]:
+        return []
+
     def effects(self) -> list[Effect]:
         self.turns += 1
         out, self.pending = self.pending, []

@@ -84,6 +84,9 @@ class Parrot:
         if self.tick_every_s is not None:
             self._due = now + self.tick_every_s
 
+    def ahead(self) -> list[Effect]:
+        return []
+
     def effects(self) -> list[Effect]:
         out, self._out = self._out, []
         return out
