@@ -117,7 +117,10 @@ class Connection:
         raise Unreachable(f"no node could be reached: {'; '.join(failures)}") from error
 
     def schedule(self) -> None:
-        """End a turn soon: what the desks have gathered then leaves."""
+        """End a turn soon: what the desks have gathered then leaves.
+
+        Also called when frames were read: the tasks that they woke run first, so what these say is in the same turn.
+        """
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._turn)
@@ -184,7 +187,7 @@ class Connection:
             name=self._identity.name,
             epoch=self._identity.epoch,
         )
-        session = LiveSession(address, machine, self._handlers, self._began, self._lost)
+        session = LiveSession(address, machine, self._handlers, self._began, self._lost, self.schedule)
         try:
             async with asyncio.timeout(self._config.hello_timeout_s):
                 session.attach(await self._dial(address, session))

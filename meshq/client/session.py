@@ -34,6 +34,7 @@ class LiveSession:
         "_loop",
         "_on_end",
         "_on_hello",
+        "_on_read",
         "_stream",
         "_timer",
         "address",
@@ -49,7 +50,9 @@ class LiveSession:
         handlers: Handlers,
         on_hello: Callable[[LiveSession, Hello], None],
         on_end: Callable[[LiveSession, MeshError], None],
+        on_read: Callable[[], None],
     ) -> None:
+        """``on_read`` is called when frames were handled, and must have ``flush`` called soon."""
         self.address = address
         self.machine = machine
         self._loop = asyncio.get_running_loop()
@@ -60,6 +63,7 @@ class LiveSession:
         self._handlers = handlers
         self._on_hello = on_hello
         self._on_end = on_end
+        self._on_read = on_read
         self._stream: Stream | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._armed_at = 0.0
@@ -136,7 +140,7 @@ class LiveSession:
         except RemoteProtocolError as exc:
             self.end(exc, code=exc.code)
             return
-        self.flush()
+        self._on_read()
 
     def stream_closed(self, reason: str) -> None:
         """The node or the network ended the stream."""

@@ -130,6 +130,7 @@ async def test_when_a_node_dies_the_connection_moves_to_one_it_has_learned_of() 
         assert two.sessions == 1
         lan.down.clear()
         two.end(goodbye="LEAVING")
+        await until(lambda: one.sessions == 2)
         assert (await mesh.publish("t", b"y")).node == "1"
 
 
