@@ -169,11 +169,18 @@ def _end(payload: bytes, at: int) -> int:
 
 
 def _log(payload: bytes, at: int) -> tuple[LogId, int]:
-    """The log at ``at``, and where it ends."""
+    """The log at ``at``, and where it ends. Mostly it is the one read last: then its bytes need not be walked over."""
+    global _last_log
+    data, log = _last_log
+    if payload.startswith(data, at):
+        return log, at + len(data)
     if payload[at] != 0x85:
         raise _Unusual
     end = _end(payload, _end(payload, _end(payload, _end(payload, _end(payload, at + 1)))))
-    return _known_log(payload[at:end]), end
+    data = payload[at:end]
+    log = _known_log(data)
+    _last_log = data, log
+    return log, end
 
 
 def _flow(payload: bytes, at: int) -> tuple[ChannelKey | int, int]:
@@ -278,3 +285,7 @@ def _said_key(key: Any) -> bytes:
 @lru_cache(REMEMBERED)
 def _said_text(text: str) -> bytes:
     return strict.encode(text)
+
+
+_NO_LOG: Final = LogId("", 0, 0, 0, 0)
+_last_log: tuple[bytes, LogId] = (_said_key(_NO_LOG), _NO_LOG)
