@@ -389,8 +389,11 @@ class Broker:
 
         While a publish with an id waits its answer is another's as well: then all leave with ``effects``.
         """
-        self._intake.close_batches()
-        return [] if self._turn.ids.pending else self._intake.confirm()
+        intake = self._intake
+        if not intake.gathers:
+            return []
+        intake.close_batches()
+        return [] if self._turn.ids.pending else intake.confirm()
 
     def effects(self) -> list[BrokerEffect]:
         """End the turn: close batches, run the send rules of what was touched, hand out what is to be done."""

@@ -75,6 +75,11 @@ class Intake:
         self._gathered[topic] = None
         self.gathered_bytes += len(publishing.body)
 
+    @property
+    def gathers(self) -> bool:
+        """Whether anything was accepted this turn."""
+        return bool(self._gathered)
+
     def close_batches(self) -> None:
         """What was accepted becomes batches: at the end of the turn, and before anything else happens to a log."""
         if self._gathered:
