@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,6 +65,33 @@ def test_many_inputs_of_one_turn_of_the_loop_are_asked_for_effects_once() -> Non
             await until(lambda: machine.turns > before)
             assert machine.turns == before + 1
             assert len(machine.named("drain")) == 100
+
+    play(main())
+
+
+class Hasty(Recorder):
+    """Has something ahead of its first turn with a drain in it; notes what had been done when it was asked for the rest."""
+
+    done: Callable[[], bool]
+    had_been_done: list[bool]
+
+    def ahead(self) -> list[Effect]:
+        return [Emit(events.Trouble("ahead"))] if self.named("drain") and not self.had_been_done else []
+
+    def effects(self) -> list[Effect]:
+        if self.named("drain"):
+            self.had_been_done.append(self.done())
+        return super().effects()
+
+
+def test_what_is_ahead_is_carried_out_before_the_rest_of_the_turn_is_asked_for() -> None:
+    async def main() -> None:
+        machine, told = Hasty(), list[events.Event]()
+        machine.done, machine.had_been_done = lambda: bool(told), []
+        async with hosted(machine, on_event=told.append) as host:
+            host.drain(1.0)
+            await until(lambda: bool(machine.had_been_done))
+        assert machine.had_been_done[0]
 
     play(main())
 
