@@ -1,8 +1,8 @@
 """One node: membership, routing, broker and streams introduced to each other.
 
 A driver feeds inputs (datagrams, stream bytes, time) and calls ``effects()`` once for all that came
-since the last time: that call *is* the turn (``ahead()`` before it only takes out what is in no need of it). Publishes of one turn to one topic, from any connection,
-become one batch; settlements of one turn leave in one frame.
+since the last time: that call *is* the turn; ``ahead()``, right before it, gives what of it is done already.
+Publishes of one turn to one topic, from any connection, become one batch; settlements of one turn leave in one frame.
 
 Composition only. What happens to messages, members and names is decided by the machines below; this
 file says who is told what, in which order.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from meshq.client.mesh import Mesh
+from meshq.config import LinkConfig
 from meshq.errors import (
     Closed,
     InvalidMessage,
@@ -18,7 +19,11 @@ from meshq.errors import (
     Unconfirmed,
     Unreachable,
 )
-from meshq.wire.frames import Confirmed, Publish
+from meshq.link.session import Session
+from meshq.machine.effects import Address
+from meshq.names import Epoch, LogId
+from meshq.runtime.contract import StreamOwner
+from meshq.wire.frames import VERSION, Confirmed, Hello, Publish
 from tests.client.nodes import Lan, on_loop, silent, until
 
 
@@ -418,3 +423,56 @@ async def test_a_confirmation_nobody_waits_for_is_ignored() -> None:
     async with lan.mesh() as mesh:
         node.say(Confirmed(4711, node.log, 1, "memory"))
         await mesh.publish("t", b"x")
+
+
+class Wire:
+    """A node's end of a stream, with no turn of the loop between: what is written is noted, what it says is read."""
+
+    full = False
+    buffered_bytes = 0
+
+    def __init__(self, owner: StreamOwner) -> None:
+        self.owner = owner
+        self.said: list[Any] = []
+        self._session = Session(LinkConfig(), 0.0)
+
+    def write(self, chunks: list[bytes]) -> None:
+        for frame in self._session.receive(0.0, b"".join(chunks)):
+            self.said.append(frame)
+            if type(frame) is Hello:
+                hello = Hello(VERSION, VERSION, [], "", "node", "n", Epoch(1, 1), "", {}, {"node": "n"})
+                self._session.welcome(hello)
+                asyncio.get_running_loop().call_soon(self.flush)
+
+    def close(self, abort: bool = False) -> None:
+        self.owner.stream_closed("eof")
+
+    def confirm(self, request: int) -> None:
+        self._session.send(Confirmed(request, LogId("n", 1, 1, 1, 0), 1, "memory"))
+        self.flush()
+
+    def flush(self) -> None:
+        self.owner.stream_received(b"".join(self._session.output(0.0)))
+
+
+@on_loop
+async def test_what_a_confirmed_task_publishes_next_leaves_in_the_turn_that_woke_it() -> None:
+    wires: list[Wire] = []
+
+    async def dial(address: Address, owner: StreamOwner) -> Wire:
+        wires.append(Wire(owner))
+        return wires[0]
+
+    async def publish_twice(mesh: Mesh) -> None:
+        await mesh.publish("t", b"one")
+        await mesh.publish("t", b"two")
+
+    async with Mesh(dial, [("there", 1)]) as mesh:
+        task = asyncio.create_task(publish_twice(mesh))
+        await until(lambda: type(wires[0].said[-1]) is Publish)
+        wires[0].confirm(wires[0].said[-1].request)
+        before, later = len(wires[0].said), asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(lambda: later.set_result(wires[0].said[before:]))
+        assert [type(frame) for frame in await later] == [Publish]
+        wires[0].confirm(wires[0].said[-1].request)
+        await task

@@ -21,9 +21,8 @@ class Stage:
     """An engine that is alone, a client that publishes, and one that consumes."""
 
     def __init__(self, *, stores: bool = False) -> None:
-        self.engine = Engine(
-            Config(name="n1"), Epoch(1, 1), random.Random(1), bound=("127.0.0.1", 1), recovered=EMPTY if stores else None
-        )
+        kept, bound = EMPTY if stores else None, ("127.0.0.1", 1)
+        self.engine = Engine(Config(name="n1"), Epoch(1, 1), random.Random(1), bound=bound, recovered=kept)
         self.engine.start(NOW, 10**18)
         self.engine.effects()
         self.clients: dict[int, ClientSession] = {}

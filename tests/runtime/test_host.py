@@ -70,7 +70,7 @@ def test_many_inputs_of_one_turn_of_the_loop_are_asked_for_effects_once() -> Non
 
 
 class Hasty(Recorder):
-    """Has something ahead of its first turn with a drain in it; notes what had been done when it was asked for the rest."""
+    """Has something ahead of its turn with a drain in it; notes whether that was done when it is asked for the rest."""
 
     done: Callable[[], bool]
     had_been_done: list[bool]
