@@ -51,6 +51,7 @@ def open_at(log: Log, cursor: Cursor, since: int) -> None:
     cursor.begin(since)
     for low, high in log.retained.take(since, log.next):
         log.away_messages += log.away.add(low, high)
+    log.retention.taken()
     here = log.overlapping(since, log.next)
     there = [(max(batch.first, since), batch.stop) for batch in here]
     there += log.away.within(since, log.next)

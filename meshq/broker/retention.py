@@ -57,9 +57,19 @@ class Retention:
             if self.on:
                 self.measure(log)
             else:
-                self.forget(log, log.next)
-                log.retained.ages = None
+                self._give_up(log)
         self.rang()
+
+    def _give_up(self, log: Log) -> None:
+        """The topic retains nothing any more; what the log's first channels may want stays as long as for any topic."""
+        retained = log.retained
+        retained.ages = None
+        if log.grace_until > self._turn.now:
+            for start, stop in list(retained.numbers):
+                retained.keep(start, stop, log.grace_until)
+            log.arm()
+        else:
+            self.forget(log, log.next)
 
     def measure(self, log: Log) -> None:
         """From now on it is known when the log's messages were accepted. What lies in the store only counts as
@@ -96,6 +106,11 @@ class Retention:
         log.retained.hold(batch)
         self._all.hold(self, batch.memory_bytes())
 
+    def taken(self) -> None:
+        """A channel wants some of it again."""
+        if self.on:
+            self._all.touch(self)
+
     def claimed(self, log: Log, batch: Batch) -> None:
         """A channel has the batch to finish: it stays in memory on that account."""
         if self._let_go(log, batch):
@@ -112,14 +127,9 @@ class Retention:
             log.discard(batch)
 
     def forget(self, log: Log, number: int) -> None:
-        """What is kept of the log below ``number`` goes, unless its first channels may still want it."""
+        """What is kept of the log below ``number`` goes, whoever may still want it."""
         retained = log.retained
-        if log.grace_until > self._turn.now:
-            for start, stop in list(retained.numbers):
-                retained.keep(start, stop, log.grace_until)
-            log.arm()
-        else:
-            log.unretain(log.first, number)
+        log.unretain(log.first, number)
         while (batch := retained.oldest_held()) is not None and batch.stop <= number:
             self.let_go(log, batch)
         self._all.touch(self)
@@ -248,6 +258,7 @@ class Retention:
 
     def end(self) -> None:
         """The topic is over."""
+        self.on = False
         for log in self.logs.values():
             self._all.held_bytes -= sum(batch.memory_bytes() for batch in log.retained.held.values())
             log.retained = Retained()

@@ -273,12 +273,41 @@ def test_retention_that_is_taken_back_takes_what_was_kept() -> None:
     assert node.shelf.recovered().logs[0].ready == []
 
 
+def test_what_the_first_channels_may_still_want_outlives_a_retention_that_is_taken_back() -> None:
+    node = Shelved(first_channels_s=10.0)
+    node.retain(retention_s=60.0)
+    node.publish(b"1")
+    node.begin("c")
+    node.use_up("c", 1)
+    node.wait(2.0)
+    node.retain()
+    node.begin("sister")
+    assert node.use_up("sister", 2) == [b"1"]
+    node.wait(20.0)
+    assert node.shelf.recovered().logs[0].ready == []
+
+
 def test_a_deleted_topic_retains_nothing() -> None:
     node = retaining(retention_s=60.0)
     node.broker.topic_ended(node.now, "t", 1)
     node.turn()
     assert node.shelf.recovered().logs == []
     assert node.broker.memory_bytes == 0
+
+
+def test_a_topic_that_ends_holds_nothing_in_memory_either_and_the_next_begins_anew() -> None:
+    node = in_memory()
+    node.publish(b"1")
+    node.use_up("c", 1)
+    node.wait(3.0)
+    node.publish(b"2")  # recent, when the topic ends
+    node.use_up("c", 2)
+    node.broker.topic_ended(node.now, "t", 1)
+    node.turn()
+    assert node.broker.memory_bytes == 0
+    assert (node.broker._retentions.held_bytes, node.broker._retentions.size_bytes) == (0, 0)
+    node.broker.topic_born(node.now, "t", 2)
+    assert node.kept() == (0, 0)
 
 
 def test_messages_for_some_channels_are_replayed_to_those_alone() -> None:
