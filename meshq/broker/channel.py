@@ -178,6 +178,18 @@ class Channel:
         own = self.own.leased() if self.own is not None else 0
         return own + sum(borrower.leased() for borrower in self.borrowers.values())
 
+    def depth(self) -> int:
+        """Messages that wait. What is lent and was emptied, expired or finished by another is in flight only."""
+        lent = sum(
+            high - low
+            for borrower in (*self.borrowers.values(), *([self.own] if self.own is not None else []))
+            for one in borrower.lent.values()
+            for lease in one.leases
+            for low, high in one.cursor.finished.missing(lease.start, lease.stop)
+        )
+        return self.unfinished() - lent - self.deferred()
+
     def deferred(self) -> int:
         """Messages that are not due."""
-        return sum(cursor.deferred_messages + cursor.asleep() for cursor in self.cursors.values())
+        cursors = self.cursors.values()
+        return sum(cursor.deferred_messages + cursor.asleep() + cursor.not_due_ahead() for cursor in cursors)

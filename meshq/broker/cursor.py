@@ -217,10 +217,20 @@ class Cursor:
         ahead = log.next - self.at
         if self._ahead > self.at:
             ahead = sum(stop - start for start, stop in self.finished.missing(self.at, log.next))
-        not_due = sum(batch.count() for batch in self._to_come() if batch.due)
+        not_due = self.not_due_ahead()
         if log.sleeping_messages:
             not_due += sum(stop - start for start, stop in log.sleeping.within(self.at, log.next))
         return ahead - not_due
+
+    def not_due_ahead(self) -> int:
+        """Messages in memory that are not due, and that the cursor has not come to."""
+        now = self.log.turn.now
+        return sum(
+            stop - start
+            for batch in self.log.later.values()
+            if batch.due > now and batch.stop > self.at
+            for start, stop in self.finished.missing(max(batch.first, self.at), batch.stop)
+        )
 
     def asleep(self) -> int:
         """Messages that are not due and in the store only."""
@@ -454,9 +464,6 @@ class Cursor:
                 self.reach(batch.following)
             else:  # it has left the log, and what followed it then may have left memory since
                 self.seek(self.at)
-
-    def _to_come(self) -> list[Batch]:
-        return self.log.overlapping(self.at, self.log.next)
 
 
 def _fit(batch: Batch, start: int, stop: int, messages: int, size_bytes: int) -> tuple[int, int]:

@@ -52,6 +52,7 @@ class Log:
         "held",
         "id",
         "kept_bytes_mean",
+        "later",
         "next",
         "retained",
         "retention",
@@ -81,6 +82,8 @@ class Log:
         """The number that the next message gets."""
         self.batches: dict[int, Batch] = {}
         """What is in memory, by first number."""
+        self.later: dict[int, Batch] = {}
+        """Those that were deferred when published."""
         self._firsts: list[int] = []
         """Their first numbers in order, and some that have left."""
         self._last: Batch | None = None
@@ -148,6 +151,8 @@ class Log:
             self.retained.ages.add(stop, batch.accepted_ns, len(batch.body))
         if batch.traits.expires:
             self.expire(batch)
+        if batch.due:
+            self.later[first] = batch
         cursors = self.cursors
         batch.open = count * (len(cursors) or 1)
         for cursor in cursors:
@@ -454,12 +459,15 @@ class Log:
         else:
             self._last = batch
         self.batches[first] = batch
+        if batch.due:
+            self.later[first] = batch
         firsts = self._firsts
         # Those within are of batches that have left: the store may have joined them into this one.
         firsts[bisect_left(firsts, first) : bisect_left(firsts, batch.stop)] = [first]
 
     def _unlink(self, batch: Batch) -> None:
         del self.batches[batch.first]
+        self.later.pop(batch.first, None)
         self.turn.memory_bytes -= batch.memory_bytes()
         before, after = batch.preceding, batch.following
         if before is not None:

@@ -62,8 +62,8 @@ class Span(NamedTuple):
 def channel_messages(channel: Channel, topic: Topic, glance: Glance) -> dict[str, Any]:
     """What of the channel is not finished at this origin."""
     in_flight = channel.in_flight()
-    deferred = channel.deferred() + sum(_not_due(cursor) for cursor in channel.cursors.values())
-    queued = max(0, channel.unfinished() - in_flight - deferred)
+    deferred = channel.deferred()
+    queued = channel.depth()
     lists = [_in_flight(channel, glance.messages)]
     for each in (_queued, _deferred):
         spans = (span for cursor in _in_order(channel) for span in each(cursor, glance.messages))
@@ -151,19 +151,6 @@ def _ahead(cursor: Cursor) -> Iterator[Span]:
             span = Span(log, max(batch.first, cursor.at), batch.stop, state, batch, due=due, cursor=cursor)
             yield from _unfinished(cursor, span)
         batch = batch.following
-
-
-def _not_due(cursor: Cursor) -> int:
-    """Deferred messages that the cursor has not come to, as far as it is looked."""
-    log, now, messages = cursor.log, cursor.log.turn.now, 0
-    batch = log.from_number(cursor.at)
-    for _ in range(COUNTED_BATCHES):
-        if batch is None:
-            break
-        if batch.due > now:
-            messages += sum(high - low for low, high in cursor.finished.missing(batch.first, batch.stop))
-        batch = batch.following
-    return messages
 
 
 def _is_for(batch: Batch, cursor: Cursor) -> bool:

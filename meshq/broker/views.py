@@ -45,7 +45,7 @@ def channel_map(name: str, channel: Channel | None, receiver: Receiver | None, *
     return {
         "channel": name,
         "generation": channel.key.generation,
-        "depth": max(0, channel.unfinished() - in_flight - deferred),
+        "depth": channel.depth(),
         "in_flight": in_flight,
         "deferred": deferred,
         "finished": counters.finished,

@@ -60,7 +60,7 @@ def reasons(channel: Channel, receiver: Receiver | None, *, unconfirmed: bool) -
     in_flight, deferred, held_back = channel.in_flight(), channel.deferred(), _held_back(channel)
     if _could_go(channel):
         why, nodes = _waiting(channel, receiver)
-        found.append(Reason(why, max(1, channel.unfinished() - in_flight - deferred - held_back), nodes))
+        found.append(Reason(why, max(1, channel.depth() - held_back), nodes))
     if receiver is not None and receiver.buffered:
         found.append(Reason(Why.BUFFERED, receiver.buffered_messages, {}))
     if in_flight:

@@ -1,0 +1,64 @@
+"""What the stateful model of topic and channel found wrong, each as it is when made small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshq.broker.batch import Traits
+from meshq.machine.effects import Store
+from meshq.machine.store import BatchRow
+from meshq.names import DISK, MEMORY, Epoch
+from meshq.sim.shelf import Shelf
+from meshq.wire import bodies
+from tests.broker.test_keyed import publish, turn
+from tests.broker.test_origin import WALL_NS, Node
+from tests.broker.test_settings import configure, stats
+
+
+def shelf_of(node: Node) -> Shelf:
+    shelf = Shelf()
+    for store in node.stores:
+        shelf.apply(store.rows)
+    return shelf
+
+
+def restarted(shelf: Shelf, *channels: tuple[str, int], epoch: int = 2) -> Node:
+    """A start that finds what the shelf has, and is told of these channels (name and generation)."""
+    node = Node(store=False)
+    node.broker.raise_epoch(Epoch(epoch, 2))
+    node.broker.recover(node.now, WALL_NS, shelf.recovered().logs)
+    for name, generation in channels:
+        node.channel(name, 60.0, local=False, generation=generation)
+    node.broker.recovered(node.now)
+    node.turn()
+    return node
+
+
+def gather(node: Node, *messages: bytes, **traits: Any) -> None:
+    node.token += 1
+    body = bodies.encode(list(messages))
+    node.broker.publish(
+        node.now, node.token, "t", 1, len(messages), body, traits=Traits(**traits), wall_ns=WALL_NS
+    )  # fmt: skip
+    node.turn()
+
+
+def test_a_deferred_message_behind_others_is_counted_as_deferred() -> None:
+    node = Node()
+    node.channel("c")
+    node.publish(b"waits")
+    node.publish(b"1", b"2", delay_s=5.0)
+    assert (stats(node, "c")["depth"], stats(node, "c")["deferred"]) == (1, 2)
+    node.wait(6.0)
+    node.broker.tick(node.now)
+    assert (stats(node, "c")["depth"], stats(node, "c")["deferred"]) == (3, 0)
+
+
+def test_what_is_emptied_in_flight_does_not_hide_what_waits() -> None:
+    node = Node()
+    node.channel("c")
+    node.consume("c", messages=2)
+    node.publish(b"1", b"2")
+    configure(node, "c", emptied_ns=WALL_NS)
+    node.publish(b"3", b"4", b"5")
+    assert (stats(node, "c")["depth"], stats(node, "c")["in_flight"]) == (3, 2)
