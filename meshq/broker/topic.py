@@ -79,6 +79,8 @@ class Topic:
             self.retention.measure(log)
             for channel in self.channels.values():
                 channel.join_log(log, 0.0, exact=True)
+            if self.channels:
+                log.first_born_at = self.log.first_born_at  # the topic's first channel is older than this log
         return log
 
     def close_batches(self) -> list[Accepted]:

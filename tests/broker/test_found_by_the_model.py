@@ -62,3 +62,15 @@ def test_what_is_emptied_in_flight_does_not_hide_what_waits() -> None:
     configure(node, "c", emptied_ns=WALL_NS)
     node.publish(b"3", b"4", b"5")
     assert (stats(node, "c")["depth"], stats(node, "c")["in_flight"]) == (3, 2)
+
+
+def test_a_late_channel_gets_nothing_of_a_young_lane_from_before_its_time() -> None:
+    node = Node()
+    node.channel("c")
+    node.wait(20.0)
+    publish(node, b"before", lane=1)
+    node.channel("d")
+    node.consume("d")
+    assert node.bodies() == []
+    publish(node, b"after", lane=1)
+    assert node.bodies() == [b"after"]
