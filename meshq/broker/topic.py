@@ -163,7 +163,7 @@ class Topic:
             channel.lanes.many = channel.lanes.many or log.id.lane > 0
             log.cursors.append(cursor)
             cursor.recover(kept)
-        for log in self.logs.values():
+        for log in sorted(self.logs.values(), key=_age):
             if log.id not in channel.cursors:
                 channel.join_log(log, age_s, exact=exact)
 
@@ -208,6 +208,10 @@ class Topic:
             self._windows.forget(log)
             self._loader.forget(log)
             log.drop()
+
+
+def _age(log: Log) -> tuple[int, int]:
+    return log.id.epoch_ms, log.id.epoch_nonce
 
 
 def _unfinished(log: Log, batch: Batch) -> Ranges:

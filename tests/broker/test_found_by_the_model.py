@@ -74,3 +74,14 @@ def test_a_late_channel_gets_nothing_of_a_young_lane_from_before_its_time() -> N
     assert node.bodies() == []
     publish(node, b"after", lane=1)
     assert node.bodies() == [b"after"]
+
+
+def test_the_first_channel_has_a_key_in_order_though_a_restart_lies_between() -> None:
+    before = Node()
+    publish(before, b"1", key="k")
+    shelf = shelf_of(before)
+    node = restarted(shelf)
+    publish(node, b"2", key="k")
+    node.channel("c")
+    node.broker.consumer_joined(node.now, 1, "t", "c", 1, 100, 1 << 20, 60.0)
+    assert turn(node, shelf) == [b"1", b"2"]
