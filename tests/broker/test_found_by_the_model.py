@@ -85,3 +85,14 @@ def test_the_first_channel_has_a_key_in_order_though_a_restart_lies_between() ->
     node.channel("c")
     node.broker.consumer_joined(node.now, 1, "t", "c", 1, 100, 1 << 20, 60.0)
     assert turn(node, shelf) == [b"1", b"2"]
+
+
+def test_what_was_finished_in_memory_only_is_not_subtracted_after_a_restart() -> None:
+    before = Node()
+    before.channel("c")
+    gather(before, b"1", b"2", level=DISK)
+    before.channel("d")
+    gather(before, b"3", b"4", level=MEMORY, channels=("d",))
+    before.wait(1.0)
+    node = restarted(shelf_of(before), ("c", 1), ("d", 1))
+    assert stats(node, "c")["depth"] == 2
