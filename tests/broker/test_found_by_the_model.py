@@ -96,3 +96,19 @@ def test_what_was_finished_in_memory_only_is_not_subtracted_after_a_restart() ->
     before.wait(1.0)
     node = restarted(shelf_of(before), ("c", 1), ("d", 1))
     assert stats(node, "c")["depth"] == 2
+
+
+def test_messages_of_the_last_channel_do_not_come_back_after_it_ended() -> None:
+    before = Node()
+    before.channel("c")
+    before.consume("c")
+    before.publish(b"finished", b"not")
+    before.broker.finish(before.now, 1, [(before.hands[0].log, 1, 2)])
+    before.turn()
+    before.broker.channel_ended(before.now, "t", "c", 1)
+    before.turn()
+    shelf = shelf_of(before)
+    assert not any(log.batches for log in shelf.logs.values())
+    node = restarted(shelf)
+    node.channel("c", generation=2)
+    assert node.broker.messages_left() == 0
