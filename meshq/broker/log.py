@@ -206,7 +206,8 @@ class Log:
         """The store could not take the batch: it is kept in memory only."""
         if self.falling.pop(batch.first, None) is not None:
             self.turn.memory_bytes -= batch.memory_bytes()
-            self.insert(batch)
+            if self.sleeping.within(batch.first, batch.stop):  # else everybody has finished it meanwhile
+                self.insert(batch)
 
     def put_away(self, batch: Batch) -> None:
         """Out of memory, if the store has it, nobody keeps it and no cursor is at it."""

@@ -112,3 +112,16 @@ def test_messages_of_the_last_channel_do_not_come_back_after_it_ended() -> None:
     node = restarted(shelf)
     node.channel("c", generation=2)
     assert node.broker.messages_left() == 0
+
+
+def test_a_deferred_message_that_the_store_refuses_does_not_outlive_its_channel() -> None:
+    node = Node()
+    node.channel("c")
+    node.publish(b"later", delay_s=100.0)
+    store: Store = node.stores[-1]
+    assert isinstance(store.rows[-1], BatchRow)
+    node.broker.channel_ended(node.now, "t", "c", 1)
+    node.turn()
+    node.broker.unstored(node.now, store.token, "full")
+    node.turn()
+    assert (node.broker.messages_left(), node.broker.memory_bytes) == (0, 0)
