@@ -103,11 +103,6 @@ class Journal:
         if log.written:
             self.rows.append(LogOver(log.topic, log.id))
 
-    def all_gone(self, log: Log) -> None:
-        """The last channel of the log ended: what there is must not wait for a first one after a crash."""
-        if log.written and log.next > log.first:
-            self.rows.append(Gone(log.topic, log.id, log.first, log.next))
-
     # behind
 
     def finished(self, cursor: Cursor) -> None:

@@ -341,7 +341,6 @@ class Log:
         unfinished = cursor.finished.missing(cursor.born, self.next)
         if len(self.cursors) == 1:
             self.unhold()
-            self.turn.journal.all_gone(self)
             self.backlog_from = self.next
             self.first_born_at = None
         self.cursors.remove(cursor)
