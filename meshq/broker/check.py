@@ -65,12 +65,13 @@ def check_receiver(receiver: Receiver) -> None:
     )
     for kept, counted, what in sums:
         assert kept == counted >= 0, f"{receiver.key}: {what} kept {kept}, counted {counted}"
-    hands = list(chain.from_iterable(loan.hands for loan in receiver.loans.values()))
+    loans = [loan for source in sources for loan in source.loans.values()]
+    hands = list(chain.from_iterable(loan.hands for loan in loans))
     for consumer in consumers:
         assert consumer.in_hand_messages == sum(hand.stop - hand.start for hand in consumer.hands)
         assert consumer.in_hand_bytes == sum(hand.size_bytes for hand in consumer.hands)
     assert sum(len(consumer.hands) for consumer in consumers) == len(hands), f"{receiver.key}: a hand without consumer"
-    for loan in receiver.loans.values():
+    for loan in loans:
         live = sum(hand.stop - hand.start for hand in loan.hands if hand.live)
         buffered = sum(one.stop - one.start for one in receiver.buffered if one.loan is loan)
         assert loan.held == live + buffered, f"{receiver.key}: {loan.held} held, {live} in hand, {buffered} buffered"

@@ -267,12 +267,14 @@ class Receiver:
             self.queue.append(source)
         self.touch()
 
-    def loan(self, source: Source, log: LogId) -> Loan | None:
-        """What was borrowed from the log; None when another source lends from it."""
-        loan = self.loans.get(log)
+    def loan(self, source: Source, log: LogId) -> Loan:
+        """What was borrowed from the log there. A log that was handed over has two holders for a while."""
+        loan = source.loans.get(log)
         if loan is None:
-            loan = self.loans[log] = source.loans[log] = Loan(source, log)
-        return loan if loan.source is source else None
+            loan = source.loans[log] = Loan(source, log)
+            loan.other = self.loans.get(log)
+            self.loans[log] = loan
+        return loan
 
     def buffer(self, parcel: Parcel, *, first: bool = False) -> None:
         """Received: waits for a consumer with room."""
@@ -312,15 +314,38 @@ class Receiver:
         for loan in list(source.loans.values()):
             for hand in list(loan.hands):
                 self._drop(hand)
-            self.loans.pop(loan.log, None)
+            self._unchain(loan)
         source.loans.clear()
         self.sources.pop(source.name, None)
         self.turn.finishing.pop(source, None)
 
     def tidy(self, loan: Loan) -> None:
         """Forget what was borrowed from a log when nothing of it is left."""
-        if loan.empty() and self.loans.pop(loan.log, None) is not None:
-            del loan.source.loans[loan.log]
+        if loan.empty() and loan.source.loans.pop(loan.log, None) is not None:
+            self._unchain(loan)
+
+    def _unchain(self, loan: Loan) -> None:
+        """The loan is not among those of its log any more, if it was."""
+        one = self.loans.get(loan.log)
+        if one is loan:
+            if loan.other is None:
+                del self.loans[loan.log]
+            else:
+                self.loans[loan.log] = loan.other
+            return
+        while one is not None and one.other is not loan:
+            one = one.other
+        if one is not None:
+            one.other = loan.other
+
+    def _loans(self, log: LogId) -> list[Loan]:
+        """What was borrowed from the log, of every holder of it: nearly always one."""
+        loans: list[Loan] = []
+        loan = self.loans.get(log)
+        while loan is not None:
+            loans.append(loan)
+            loan = loan.other
+        return loans
 
     # consumers
 
@@ -352,32 +377,44 @@ class Receiver:
         loan = self.loans.get(log)
         if loan is not None:
             hand = loan.hands.whole(start, stop)
-            if hand is not None and hand.consumer is consumer:
+            if hand is not None and hand.consumer is consumer and loan.other is None:
                 self._finish(hand)
                 return
-            for hand in self._hands(loan, consumer, start, stop):
-                self._finish(hand)
+            for each in self._loans(log):
+                for hand in self._hands(each, consumer, start, stop):
+                    self._finish(hand)
         if consumer.late_extents:
             for hand in consumer.take_late(log, start, stop):
                 self._finish_late(hand)
 
     def _finish(self, hand: Hand) -> None:
         loan = hand.loan
+        alone = loan.other is None and self.loans.get(loan.log) is loan
+        others = [] if alone else [one for one in self._loans(loan.log) if one is not loan]
         self._drop(hand)
         loan.source.finish(loan.log, hand.start, hand.stop)
+        for other in others:
+            self._overtake(other, hand.start, hand.stop)
+
+    def _overtake(self, loan: Loan, start: int, stop: int) -> None:
+        """Finished by somebody else, and its holder hears of it: who has the same by now can only finish it too."""
+        for hand in loan.hands.isolate(start, stop):
+            if hand.live:
+                hand.live = False
+                loan.dead += hand.stop - hand.start
+                loan.held -= hand.stop - hand.start
+        if self.buffered:
+            self._unbuffer_span(loan, start, stop)
+        loan.source.finish(loan.log, start, stop)
 
     def _finish_late(self, hand: Hand) -> None:
         """Finished after its time: others that have the same message by now can only finish it too."""
         loan, start, stop = hand.loan, hand.start, hand.stop
         self.turn.counters.late_finished += stop - start
-        for other in loan.hands.isolate(start, stop):
-            if other.live:
-                other.live = False
-                loan.dead += other.stop - other.start
-                loan.held -= other.stop - other.start
-        if self.buffered:
-            self._unbuffer_span(loan, start, stop)
-        loan.source.finish(loan.log, start, stop)
+        self._overtake(loan, start, stop)
+        for other in self._loans(loan.log):
+            if other is not loan:
+                self._overtake(other, start, stop)
 
     def _unbuffer_span(self, loan: Loan, start: int, stop: int) -> None:
         """What of these waits in the buffer is dropped: its FIN closes the lease."""
@@ -412,10 +449,10 @@ class Receiver:
 
     def touch_hands(self, consumer: Consumer, log: LogId, start: int, stop: int) -> None:
         """The message timeout starts again."""
-        loan = self.loans.get(log)
         due = self.turn.now + consumer.timeout_s
-        for hand in self._hands(loan, consumer, start, stop) if loan is not None else ():
-            hand.due = due
+        for loan in self._loans(log):
+            for hand in self._hands(loan, consumer, start, stop):
+                hand.due = due
 
     def expire(self, hand: Hand) -> None:
         """R7: the message timeout: capacity is free again, and what is live goes back."""
@@ -430,12 +467,12 @@ class Receiver:
 
     def _settle(self, consumer: Consumer, log: LogId, start: int, stop: int) -> list[Hand]:
         """Remove these hands of the consumer; returns those that were live."""
-        loan = self.loans.get(log)
         live: list[Hand] = []
-        for hand in self._hands(loan, consumer, start, stop) if loan is not None else ():
-            self._drop(hand)
-            if hand.live:
-                live.append(hand)
+        for loan in self._loans(log):
+            for hand in self._hands(loan, consumer, start, stop):
+                self._drop(hand)
+                if hand.live:
+                    live.append(hand)
         if consumer.late_extents:
             consumer.take_late(log, start, stop)
         return live

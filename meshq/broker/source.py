@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Loan:
     """What was borrowed from one log: counts of this session, and the unexpired hands whatever their session."""
 
-    __slots__ = ("dead", "hands", "held", "late", "log", "received", "source")
+    __slots__ = ("dead", "hands", "held", "late", "log", "other", "received", "source")
 
     def __init__(self, source: Source, log: LogId) -> None:
         self.source = source
@@ -38,6 +38,8 @@ class Loan:
         """Messages in hands that are not live."""
         self.late = 0
         """Messages in expired hands that may still finish."""
+        self.other: Loan | None = None
+        """The log was handed over, and another node lent from it as well: what was borrowed there."""
 
     def empty(self) -> bool:
         """Whether nothing would be lost by forgetting it."""
@@ -124,9 +126,6 @@ class Source:
             self.accuse(f"lent {messages} messages of {size_bytes} bytes on credit for {self.messages} of {self.bytes}")
             return
         loan = self.receiver.loan(self, log)
-        if loan is None:
-            self.accuse("lent from a log that another node lends from")
-            return
         self._use(messages, size_bytes)
         if self.messages == 0:
             self._use(0, self.bytes)  # O3: what is left of the grant lapses
