@@ -346,7 +346,7 @@ class Log:
         self.cursors.remove(cursor)
         for start, stop in unfinished:
             self.settle_span(start, stop)
-        if not self.cursors and self.retention.on:
+        if not self.cursors:
             self.turn.journal.backlog(self)
         return sum(stop - start for start, stop in unfinished)
 

@@ -176,7 +176,7 @@ class Topic:
         for log in self.logs.values():
             if not log.current:
                 log.settle_span(log.first, log.next if log.cursors or kept else log.backlog_from)
-                if kept and not log.cursors and self.retention.on:
+                if kept and not log.cursors:
                     self._turn.journal.backlog(log)
             if not self.retention.on:
                 log.retained.ages = None
