@@ -12,6 +12,7 @@ from typing import Any, Final
 from meshq.names import LogId
 from meshq.sim.clients import Client
 from meshq.sim.fleet import Fleet
+from meshq.sim.hostclock import BORN_NS
 from meshq.sim.ledger import Ledger
 from meshq.wire import bodies
 from meshq.wire.frames import Deliver, Ended, Refused, Subscribed
@@ -57,7 +58,7 @@ class Consumer(Client):
         super().__init__(fleet, ledger, name, node, remote=remote, roaming=roaming)
         self.topic = topic
         self.channel = channel
-        self.begin: str | int | None = None
+        self._begin: str | int | None = None
         """Where it has its channel begin, if that is new."""
         self.subscribed = False
         self.asked_at = 0.0
@@ -111,6 +112,17 @@ class Consumer(Client):
         self.habits = replace(self.habits, **habits)
         self._most = self.habits.messages if self.behaving else self._most
 
+    def begin_with(self, start: str) -> None:
+        """Have the channel begin there, when it comes; before it does."""
+        self._begin = start
+
+    def begin_from_now(self) -> None:
+        """Have the channel begin at this moment, when it comes: what is sent from now on is due to it."""
+        now = self._world.now
+        self._begin = (BORN_NS + int(now * 1e9)) // 1_000_000
+        self._ledger.begun_at[self.topic, self.channel] = now
+        self._ledger.owed_from[self.topic, self.channel] = now
+
     def settle_down(self) -> None:
         """Stay, take more at a time, and finish everything from now on."""
         self.behaving = False
@@ -127,7 +139,7 @@ class Consumer(Client):
         self.asked_at = self._world.now
         self._session.subscribe(
             self._flow, self.topic, self.channel, habits.messages, habits.size_bytes,
-            again=self._known, barrier_ms=habits.barrier_ms, timeout_ms=habits.timeout_ms, start=self.begin,
+            again=self._known, barrier_ms=habits.barrier_ms, timeout_ms=habits.timeout_ms, start=self._begin,
         )  # fmt: skip
         self._flush()
         for every_s, what in ((habits.leave_every_s, self._unsubscribe), (habits.resize_every_s, self._resize)):

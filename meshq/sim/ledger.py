@@ -66,6 +66,8 @@ class Ledger:
     messages: dict[bytes, Message] = field(default_factory=dict)
     owed_from: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a barrier of the channel was first answered by all: what is sent from then on must arrive."""
+    begun_at: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Channels that begin at a time, and which: what was confirmed before is not for them."""
     barriers: list[tuple[float, str, str, int, int]] = field(default_factory=list)
     """When, topic, channel, answered, asked."""
     places: dict[tuple[str, LogId, int], Message] = field(default_factory=dict)

@@ -9,11 +9,10 @@ from typing import Final
 
 from meshq.config import BrokerConfig
 from meshq.sim.checkers.begun import Begun
-from meshq.sim.consumer import Consumer, ConsumerHabits
+from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.crowd import POLITE, some
 from meshq.sim.durable import DOWN_S
 from meshq.sim.faults import Crash, Fault, Partition
-from meshq.sim.hostclock import BORN_NS
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.scenario import scenario
 from meshq.sim.stage import Settings, Stage
@@ -47,10 +46,11 @@ def replaying(stage: Stage) -> list[Fault]:
         little = {"retention_s": RETENTION_S, "retention_bytes": BYTES}
         stage.act(at_s, admin.ask, "create", {"topic": "little", "settings": little})
     late_s = rng.uniform(7.0, 12.0)
-    stage.consumer(rng.choice(stage.names), "orders", "all", POLITE, late_s=late_s, start="earliest")
+    every = stage.consumer(rng.choice(stage.names), "orders", "all", POLITE, late_s=late_s)
+    stage.act(0.0, every.begin_with, "earliest")
     stage.owe_everything("orders", "all")
     since = stage.consumer(rng.choice(stage.names), "orders", "since", POLITE, late_s=late_s + rng.uniform(0.0, 3.0))
-    stage.act(rng.uniform(3.0, 6.0), _from_now, stage, since)
+    stage.act(rng.uniform(3.0, 6.0), since.begin_from_now)
     plan: list[Fault] = [
         Crash(at_s=rng.uniform(2.0, 16.0), for_s=rng.choice(DOWN_S), node=rng.choice(stage.names)) for _ in range(4)
     ]
@@ -59,11 +59,3 @@ def replaying(stage: Stage) -> list[Fault]:
         rest = tuple(name for name in stage.names if name not in half)
         plan.append(Partition(at_s=late_s - rng.uniform(0.5, 3.0), for_s=rng.uniform(3.0, 7.0), groups=(rest, half)))
     return sorted(plan, key=lambda fault: fault.at_s)
-
-
-def _from_now(stage: Stage, consumer: Consumer) -> None:
-    """The channel of the consumer, which is still to come, will begin at this moment."""
-    now = stage.world.now
-    consumer.begin = (BORN_NS + int(now * 1e9)) // 1_000_000
-    stage.begun_at[consumer.topic, consumer.channel] = now
-    stage.owe_from_now(consumer.topic, consumer.channel)

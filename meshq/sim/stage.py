@@ -82,8 +82,6 @@ class Stage:
         """Topics whose messages may vanish, because the scenario asks for it (delete)."""
         self.emptied_at: dict[tuple[str, str], float] = {}
         """Channels that were emptied, and when."""
-        self.begun_at: dict[tuple[str, str], float] = {}
-        """Channels that begin at a time, and which."""
         self.retired: set[str] = set()
         """Hosts that are not started again when all is mended: others took their names."""
         self.forgotten: list[tuple[float, str, str]] = []
@@ -139,12 +137,11 @@ class Stage:
 
     def consumer(
         self, node: str, topic: str, channel: str, habits: ConsumerHabits,
-        *, name: str = "", late_s: float = 0.0, start: str | None = None, **where: bool,
+        *, name: str = "", late_s: float = 0.0, **where: bool,
     ) -> Consumer:  # fmt: skip
         """One more consumer, there from the beginning or ``late_s`` into the active part."""
         name = name or f"c{len(self.consumers) + 1}"
         consumer = Consumer(self.fleet, self.ledger, name, node, topic, channel, habits, **where)
-        consumer.begin = start
         self.consumers.append(consumer)
         if late_s:
             self.late[name] = late_s

@@ -27,7 +27,7 @@ class Begun(Checker):
         stage.ledger.on_handed.append(self._handed)
 
     def _handed(self, message: Message, channel: str, consumer: Any) -> None:
-        begun_at = self.stage.begun_at.get((message.topic, channel))
+        begun_at = self.stage.ledger.begun_at.get((message.topic, channel))
         if begun_at is not None and message.confirmed_at is not None and message.confirmed_at < begun_at - EXACT_S:
             self.find(f"{message} came to {consumer.name}, though {channel} begins after it, at {begun_at:.3f} s")
 
