@@ -1,4 +1,4 @@
-"""Clients who use what a work queue has besides: they refuse poison, read dead letters, give a time to live and ids.
+"""Clients who use what a work queue has besides: they refuse poison, read dead letters, give a time to live, ids, keys.
 
 What they do is told to the ledger in its own words: a dead letter ends what its channel was owed, and so does the end
 of a time to live.
@@ -31,10 +31,14 @@ class Wishes:
     """Between these; (0, 0): none."""
     again: float = 0.0
     """Published once more under the same id, once it was confirmed or at once."""
+    keys: int = 0
+    """Each publish is under one of so many ordering keys of its own; 0: without."""
+    priority: int = 0
 
 
 class Wishful(Publisher):
-    """A publisher whose messages may be poison, wanted for a time only, or published twice under one id."""
+    """A publisher whose messages may be poison, wanted for a time only, published twice under one id, have an ordering
+    key or be urgent."""
 
     def __init__(
         self, fleet: Fleet, ledger: Ledger, name: str, node: str, habits: PublisherHabits, wishes: Wishes
@@ -43,6 +47,8 @@ class Wishful(Publisher):
         self.wishes = wishes
         self.expires: dict[bytes, float] = {}
         """When the messages with a time to live are no longer wanted."""
+        self.keys: dict[bytes, str] = {}
+        """The ordering keys of messages that have one."""
         self._second: set[int] = set()
         """Requests that publish again."""
 
@@ -59,7 +65,10 @@ class Wishful(Publisher):
                 self.expires[name] = now + ttl_ms / 1000
         if ttl_ms:
             self._world.after(ttl_ms / 1000, self._expired, topic, names)
-        asked: dict[str, Any] = {"delay_ms": delay_ms, "ttl_ms": ttl_ms}
+        asked: dict[str, Any] = {"delay_ms": delay_ms, "ttl_ms": ttl_ms, "priority": self.wishes.priority}
+        if self.wishes.keys:
+            asked["key"] = f"{self.name}-{self._rng.randrange(self.wishes.keys)}"
+            self.keys.update(dict.fromkeys(names, asked["key"]))
         if self._rng.random() < self.wishes.again:
             asked["id"] = names[0].decode()
             self._say(topic, names, delay_ms, asked)

@@ -1,4 +1,5 @@
-"""The scenarios of a work queue: poison, messages that are wanted for a time only, publishes repeated under an id.
+"""The scenarios of a work queue: poison, messages that are wanted for a time only, publishes repeated under an id,
+ordering keys, priorities.
 
 Their docstrings say which plausible design they break.
 """
@@ -9,11 +10,13 @@ from meshq.config import BrokerConfig
 from meshq.names import DEAD_CHANNEL, dead_topic
 from meshq.sim import swarm
 from meshq.sim.checkers.expired import Expired
+from meshq.sim.checkers.keyorder import KeyOrder
 from meshq.sim.checkers.letters import LIMIT, Letters
 from meshq.sim.checkers.served import Served
+from meshq.sim.checkers.shares import Shares
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.crowd import POLITE, some
-from meshq.sim.faults import Fault, Flap
+from meshq.sim.faults import Crash, Fault, Flap, LinkCut
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.queueing import Fussy, Mourner, Wishes, Wishful
 from meshq.sim.scenario import scenario
@@ -116,3 +119,48 @@ def twice(stage: Stage) -> list[Fault]:
         for node in some(rng, stage.names, 2):
             stage.consumer(node, "orders", channel, POLITE)
     return []
+
+
+def _near() -> Settings:
+    """A channel looks ahead at a dozen keyed batches."""
+    return Settings(broker=BrokerConfig(keyed_bytes_max=10_000))
+
+
+@scenario("keyed", active_s=12.0, more=(KeyOrder,), settings=_near)
+def keyed(stage: Stage) -> list[Fault]:
+    """Most messages have one of a few ordering keys; consumers requeue, hold and leave, a link is cut, and origins
+    crash and start again. Breaks a key that is freed when its message comes back, keys that are forgotten by
+    a restart, and what waits behind a key and is never looked at again."""
+    rng = stage.rng("keyed")
+    for node in stage.names:
+        _wishful(stage, node, PublisherHabits(topics=("orders",), every_s=0.25, batch_max=4), Wishes(keys=3))
+    stage.publisher(rng.choice(stage.names), PublisherHabits(topics=("orders",), every_s=0.3))
+    moody = ConsumerHabits(messages=32, handle_s=(0.001, 0.1), requeue=0.2, requeue_ms_max=200, give_back=0.05)
+    for channel in ("billing", "audit"):
+        for node in some(rng, stage.names, 3):
+            stage.consumer(node, "orders", channel, moody)
+    leaving = ConsumerHabits(messages=8, hold=0.1, timeout_ms=1_500, leave_every_s=3.0)
+    stage.consumer(rng.choice(stage.names), "orders", "billing", leaving)
+    plan: list[Fault] = [
+        Crash(at_s=rng.uniform(2.0, 11.0), for_s=rng.choice((0.05, 1.0)), node=rng.choice(stage.names))
+        for _ in range(3)
+    ]
+    one, other = (*rng.sample(stage.names, min(2, len(stage.names))), "")[:2]
+    return [*plan, *([LinkCut(at_s=rng.uniform(1.0, 11.0), one=one, other=other)] if other else [])]
+
+
+@scenario("urgent", active_s=16.0, more=(Shares,))
+def urgent(stage: Stage) -> list[Fault]:
+    """Two nodes have a long backlog of ordinary messages and one of urgent ones, of which consumers elsewhere take a
+    few at a time; when all is published the origins crash and start again. Breaks priorities that starve, that are
+    not looked at, or that a restart forgets."""
+    rng = stage.rng("urgent")
+    origins = some(rng, stage.names, 2)
+    for node in origins:
+        for priority in (0, 1):
+            habits = PublisherHabits(topics=("orders",), every_s=0.02, batch_max=4, messages_max=500)
+            _wishful(stage, node, habits, Wishes(priority=priority))
+    for _ in range(2):
+        slow = ConsumerHabits(messages=4, handle_s=(0.03, 0.06), split=0.0)
+        stage.consumer(rng.choice(stage.names), "orders", "billing", slow)
+    return [Crash(at_s=rng.uniform(5.0, 6.0), for_s=rng.choice((0.05, 1.0)), node=node) for node in origins]
