@@ -36,6 +36,7 @@ def begin(log: Log, cursor: Cursor, age_s: float, *, exact: bool) -> None:
         cursor.since_ns = 0 if start == EARLIEST else int(start) * NS_PER_MS
         since = wanted = min(since, max(log.first, log.retained.before(cursor.since_ns)))
     since, wanted = max(since, log.abandoned_to), max(wanted, log.abandoned_to)
+    cursor.since_ns = max(cursor.since_ns, log.abandoned_ns)
     open_at(log, cursor, since)
     log.cursors.append(cursor)
     if cursor.since_ns:

@@ -25,15 +25,19 @@ def empty_channel(channel: Channel, emptied_ns: int) -> None:
             cursor.seek(cursor.at)
     channel.counters.emptied += messages
     channel.turn.counters.emptied += messages
+    channel.turn.journal.at_once()
     channel.touch()
 
 
 def empty_topic(topic: Topic, emptied_ns: int) -> None:
     """Forget what the topic keeps for a first channel and what it retains, of what was accepted until then."""
     for log in list(topic.logs.values()):
-        number, _ = accepted_by(log, emptied_ns)
+        number, sure = accepted_by(log, emptied_ns)
+        if not sure:
+            log.abandoned_ns = max(log.abandoned_ns, emptied_ns + 1)
         log.turn.counters.emptied += log.abandon(number)
         topic.retention.forget(log, max(number, log.retained.before(emptied_ns + 1)))
+    topic.log.turn.journal.at_once()
 
 
 def accepted_by(log: Log, wall_ns: int) -> tuple[int, bool]:

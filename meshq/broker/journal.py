@@ -128,6 +128,11 @@ class Journal:
         for log in logs:
             self._write_gone(log)
 
+    def at_once(self) -> None:
+        """What would be written in a moment goes with this turn's rows, and is synced: somebody is told it is done."""
+        self.rang()
+        self.sync = self.sync or bool(self.rows)
+
     def finished_now(self, cursor: Cursor) -> None:
         """What the cursor has finished goes with this turn's rows: another row of them says where it went."""
         if cursor in self._cursors:

@@ -36,6 +36,7 @@ class Log:
         "_firsts",
         "_here",
         "_last",
+        "abandoned_ns",
         "abandoned_to",
         "away",
         "away_messages",
@@ -108,6 +109,8 @@ class Log:
         """From here on everything is kept while there is no channel."""
         self.abandoned_to = first
         """What lies before is for no channel to come: somebody dropped it."""
+        self.abandoned_ns = 0
+        """What was accepted before, by the wall clock, is for no channel to come: only the store knows what that is."""
         self.sizes: Sizes | None = None
         """What its messages take, if somebody limits that."""
         self.kept_bytes_mean = 0.0
