@@ -85,7 +85,8 @@ class PublishIds:
         if not self._known:
             turn.timers.arm(self, turn.now + SWEEP_S)
         key = _key(topic, publish_id)
-        self._known.pop(key, None)
+        if key in self._known:
+            self._forget(self._known[key])
         self._known[key] = self.pending[token] = Known(key, token, count, turn.now + window_s)
         while len(self._known) > limits.dedupe_ids_max:
             turn.counters.ids_forgotten += 1

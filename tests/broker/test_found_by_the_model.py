@@ -124,3 +124,20 @@ def test_a_deferred_message_that_the_store_refuses_does_not_outlive_its_channel(
     node.broker.unstored(node.now, store.token, "full")
     node.turn()
     assert (node.broker.messages_left(), node.broker.memory_bytes) == (0, 0)
+
+
+def test_an_id_used_again_in_memory_after_its_window_leaves_the_store() -> None:
+    node = Node(dedupe_window_s=10.0)
+    for level in (DISK, MEMORY):
+        node.token += 1
+        traits = Traits(level=level)
+        body = bodies.encode([b"x"])
+        node.broker.publish(
+            node.now, node.token, "t", 1, 1, body, traits=traits, wall_ns=WALL_NS, publish_id="i"
+        )  # fmt: skip
+        node.turn()
+        node.broker.stored(node.now, node.stores[-1].token)
+        node.turn()
+        node.now += 10.5
+    node.wait(10.0)
+    assert not shelf_of(node).puts
