@@ -104,6 +104,7 @@ class Undertaker:
         due = self._turn.now + SPARED_S
         for cursor in self._asked.pop(topic, ()):
             for dying, start, stop in _unfinished(cursor):
+                self._turn.journal.tried(cursor, start, stop, due)
                 cursor.defer(Extent(dying.batch, start, stop), due)
 
     def _bury(self, cursor: Cursor, topic: Topic) -> None:

@@ -141,3 +141,19 @@ def test_an_id_used_again_in_memory_after_its_window_leaves_the_store() -> None:
         node.now += 10.5
     node.wait(10.0)
     assert not shelf_of(node).puts
+
+
+def test_the_attempts_of_a_spared_message_are_written_down() -> None:
+    node = Node()
+    node.channel("c")
+    node.consume("c")
+    configure(node, "c", attempts_max=1)
+    gather(node, b"x", level=DISK)
+    (hand,) = node.hands
+    node.broker.requeue(node.now, 1, hand.log, hand.start, hand.stop, 0.0, "requeue")
+    node.turn()
+    node.broker.spare(node.now, "t.dead")
+    node.turn()
+    place = shelf_of(node).place("t", hand.log, "c", 1)
+    assert place is not None
+    assert [row.attempts for row in place.tried] == [1]
