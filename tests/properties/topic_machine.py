@@ -329,10 +329,10 @@ class TopicMachine(RuleBasedStateMachine):
             free = [one for one in channel.consumers.values() if one.messages and not one.held]
             if not free or channel.paused:
                 continue
-            for one, state in channel.messages.items():
-                fits = channel.topic.messages[one].size_bytes + HEAD_BYTES <= max(each.size_bytes for each in free)
-                if fits and self._may_go(channel, one, state):
-                    yield f"{channel.key}: {one}, {state}, for {free[0]}"
+            waiting = [one for one, state in channel.messages.items() if self._may_go(channel, one, state)]
+            largest = max((channel.topic.messages[one].size_bytes for one in channel.messages), default=0)
+            if waiting and largest + HEAD_BYTES <= max(one.size_bytes for one in free):  # the first may be the largest
+                yield f"{channel.key}: {waiting} for {free[0].number}"
 
     def _may_go(self, channel: Channel, one: int, state: State) -> bool:
         every = channel.topic.messages
