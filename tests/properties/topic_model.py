@@ -134,6 +134,8 @@ class Topic:
     generation: int
     life: int
     """In which life of the node it began."""
+    first_born: float = 0.0
+    """When the first channel came, since there was none."""
     messages: dict[int, Message] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     backlog: dict[int, None] = field(default_factory=dict)
@@ -261,10 +263,11 @@ class Model:
         must: dict[int, None] = {}
         may: dict[int, None] = {}
         if not topic.channels:
+            topic.first_born = self.now
             must, may = topic.backlog, topic.remains
             topic.backlog, topic.remains = {}, {}
             may |= {one: None for one, message in topic.messages.items() if message.accepted >= self.now}
-        elif self.now - min(one.born for one in topic.channels.values()) <= FIRST_CHANNELS_S:
+        elif self.now - topic.first_born <= FIRST_CHANNELS_S:
             must = {one: None for other in topic.channels.values() for one in other.messages}
             if topic.life != self.life:
                 must = {one: None for one in must if topic.messages[one].accepted > self.began}
