@@ -77,8 +77,8 @@ class Cursor:
     def recover(self, kept: ChannelKept) -> None:
         """Go on where the store says; what is finished is finished, the rest is loaded when it is wanted."""
         turn = self.log.turn
-        self.born, self.since_ns = kept.number, kept.since_ns
-        end = self.log.next  # messages in memory only, lost with it, may have been finished beyond
+        end = self.log.next  # beyond it lay messages in memory only: lost, finished or before the channel's time
+        self.born, self.since_ns = min(kept.number, end), kept.since_ns
         self.finished = Ranges((start, min(stop, end)) for start, stop in kept.finished if start < end)
         for start, stop in self.log.gone:  # kept in memory only, and lost with it, or finished by everybody
             self.finished.add(max(start, self.born), stop)

@@ -157,3 +157,14 @@ def test_the_attempts_of_a_spared_message_are_written_down() -> None:
     place = shelf_of(node).place("t", hand.log, "c", 1)
     assert place is not None
     assert [row.attempts for row in place.tried] == [1]
+
+
+def test_a_channel_born_beyond_what_was_kept_has_no_less_than_nothing() -> None:
+    before = Node()
+    before.channel("c")
+    gather(before, b"1", level=DISK)
+    gather(before, b"2", b"3", level=MEMORY)
+    before.wait(20.0)
+    before.channel("d")
+    node = restarted(shelf_of(before), ("c", 1), ("d", 1))
+    assert stats(node, "d")["depth"] == 0
