@@ -176,6 +176,10 @@ class BrokerConfig:
     """Default bytes that a consumer may hold."""
     linger_s: float = 0.05
     """How long room below a quarter of a channel's capacity is kept for more to come free before it is granted."""
+    handover_bytes: int = 2 * MIB
+    """What a draining node has on its way to those that take its logs over: kept by them, or waited for."""
+    takeovers_max: int = 16
+    """Logs that other nodes may be handing over to this one at a time; more are declined."""
     unacknowledged_fins_max: int = 100_000
     """Spans finished but not yet acknowledged by their origin, per origin and channel."""
 

@@ -139,7 +139,8 @@ class Borrower:
     def finish(self, log: LogId, start: int, stop: int) -> None:
         """One span of a FIN. Closes leases of this session only: another holder's stay counted."""
         cursor = self.channel.cursors.get(log)
-        if cursor is None:
+        if cursor is None or start < cursor.log.first:
+            self.channel.turn.giver.finished(self.channel.key, log, start, stop)
             return
         lent = self.lent.get(log)
         left = stop - start
@@ -169,8 +170,11 @@ class Borrower:
     def audit(self, counts: list[tuple[LogId, int, int]]) -> str:
         """O7: compare with what the receiver says it received and holds; what differs, or nothing."""
         spoken: dict[LogId, None] = {}
+        moved, topic = self.channel.turn.moved, self.channel.key.topic
         for log, received, held in counts:
             spoken[log] = None
+            if (topic, log) in moved:
+                continue  # the leases ended when the log went
             lent = self.lent.get(log)
             if lent is not None:
                 why = lent.audit(received, held)
@@ -181,7 +185,7 @@ class Borrower:
             if why:
                 return why
         for log, lent in self.lent.items():
-            if lent.audited and log not in spoken:
+            if lent.audited and log not in spoken and (topic, log) not in moved:
                 return f"nothing said of a log of which {lent.audited} were received"
         return ""
 

@@ -21,19 +21,21 @@ from meshq.broker.effects import BrokerEffect, Confirmed, ToPeer
 from meshq.broker.exchange import Exchange
 from meshq.broker.existence import Existence
 from meshq.broker.gathering import Publishing
+from meshq.broker.giving import Giver
 from meshq.broker.intake import Intake
 from meshq.broker.loading import Loader
 from meshq.broker.peek import Glance, backlog_messages, channel_messages
 from meshq.broker.receiver import Receiver
 from meshq.broker.registry import Registry
 from meshq.broker.retention import Retentions
+from meshq.broker.taking import Taker
 from meshq.broker.turn import Turn, Wanted
 from meshq.broker.why import Why, why
 from meshq.broker.window import Windows
 from meshq.config import Config
 from meshq.errors import ChannelDeleted
 from meshq.machine.rng import Rng
-from meshq.machine.store import BatchRow, LogKept, Put
+from meshq.machine.store import BatchRow, LogKept, Put, Row
 from meshq.names import ChannelKey, Epoch, LogId, is_ephemeral
 from meshq.wire.frames import Frame, Span
 
@@ -51,7 +53,8 @@ class Broker:
         windows = Windows(self._turn)
         self._intake = Intake(self._turn, windows)
         self._existence = Existence(self._registry, self._intake, windows, epoch)
-        self._exchange = Exchange(self._registry, rng)
+        self._turn.giver = self._giver = Giver(self._registry, self._intake)
+        self._exchange = Exchange(self._registry, rng, self._giver, Taker(self._registry, self._intake))
         self._undertaker = Undertaker(self._turn, self._intake)
         self._receivers = self._registry.receivers
         self._consumers = self._registry.consumers
@@ -144,7 +147,7 @@ class Broker:
         self._turn.now = now
         self._existence.recovered()
 
-    def put(self, row: Put) -> None:
+    def put(self, row: Row) -> None:
         """Something that other machines want kept goes with this turn's rows."""
         if self._turn.journal.on:
             self._turn.journal.rows.append(row)
@@ -167,7 +170,8 @@ class Broker:
     def loaded(self, now: float, token: int, rows: list[BatchRow] | None) -> None:
         """What a Load or LoadDue asked for; None when the store could not read now."""
         self._turn.now = now
-        self._loader.loaded(token, rows)
+        if not self._giver.loaded(token, rows):
+            self._loader.loaded(token, rows)
 
     def store_health(self, now: float, text: str) -> None:
         """What is wrong with the store; empty when it works again."""
@@ -235,6 +239,19 @@ class Broker:
         """Who has consumers on the channel: (node, nearness). The own node knows its own by itself."""
         self._turn.now = now
         self._existence.interest(topic, channel, peers)
+
+    # leaving
+
+    def hand_over(self, now: float, peers: tuple[str, ...], until: float) -> None:
+        """The node drains until then: logs go to ``peers``, the best first, if they are willing. To be said again
+        now and then, with the peers that there are; what is on its way goes on by itself."""
+        self._turn.now = now
+        self._giver.run(peers, until)
+
+    @property
+    def handing_over(self) -> bool:
+        """Whether a log is with a taker that owes its last word: this node is to wait a moment for it."""
+        return self._giver.in_hand()
 
     # sessions with other nodes
 

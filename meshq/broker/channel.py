@@ -119,7 +119,7 @@ class Channel:
     def _feed(self) -> None:
         """Have loaded what lies in the store only, if somebody wants messages."""
         for cursor in self.cursors.values():
-            if cursor.log.away_messages and self.wanted():
+            if cursor.log.away_messages and not cursor.log.leaving and self.wanted():
                 self.turn.loader.feed(cursor)
 
     def wanted(self) -> bool:

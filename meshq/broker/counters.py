@@ -25,6 +25,7 @@ class Counters:
         "gaps",
         "grants",
         "handed",
+        "handed_over",
         "ids_forgotten",
         "late_finished",
         "late_forgotten",
@@ -37,6 +38,7 @@ class Counters:
         "requeued",
         "returned",
         "sessions_lost",
+        "taken_over",
         "timed_out",
         "window_evicted",
     )
@@ -51,6 +53,10 @@ class Counters:
         self.refused = 0
         """Publishes refused by a limit."""
         self.handed = 0
+        self.handed_over = 0
+        """Unfinished messages that another node took over while this one drained."""
+        self.taken_over = 0
+        """Messages that this node took over from others that drained."""
         self.requeued = 0
         self.timed_out = 0
         self.dead = 0

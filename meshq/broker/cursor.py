@@ -200,6 +200,8 @@ class Cursor:
 
     def waits(self) -> bool:
         """Whether a message could be lent now."""
+        if self.log.leaving:
+            return False
         if self.log.expiry is not None:
             self.log.expiry.sweep(self)
         if self._ahead > self.at:

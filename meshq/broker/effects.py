@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from meshq.machine.effects import Load, LoadDue, Store
+from meshq.machine.effects import Emit, Load, LoadDue, Store
 from meshq.names import LogId
 from meshq.wire.frames import Frame
 
@@ -79,5 +79,16 @@ class ConsumerEnded(NamedTuple):
 
 
 BrokerEffect: TypeAlias = (
-    ToPeer | Hand | Confirmed | Unkept | DeadLetters | WantLink | BreakSession | ConsumerEnded | Store | Load | LoadDue
+    ToPeer
+    | Hand
+    | Confirmed
+    | Unkept
+    | DeadLetters
+    | WantLink
+    | BreakSession
+    | ConsumerEnded
+    | Store
+    | Load
+    | LoadDue
+    | Emit
 )

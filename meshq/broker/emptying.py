@@ -43,7 +43,7 @@ def empty_topic(topic: Topic, emptied_ns: int) -> None:
 def accepted_by(log: Log, wall_ns: int) -> tuple[int, bool]:
     """Up to which number messages were accepted by then; False: some of the next ones perhaps as well."""
     turn = log.turn
-    if wall_ns >= turn.wall_ns(turn.now) or (not log.current and wall_ns >= turn.began_ns):
+    if wall_ns >= turn.wall_ns(turn.now) or (not log.current and wall_ns >= log.ended_ns):
         return log.next, True
     later, number = log.next, log.first
     for batch in reversed(log.in_order()):

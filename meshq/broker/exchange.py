@@ -11,23 +11,32 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from meshq.broker.batch import Payload
+from meshq.broker.giving import Giver
 from meshq.broker.peer import Peer
 from meshq.broker.registry import Registry
+from meshq.broker.taking import Taker
 from meshq.machine.rng import Rng
 from meshq.names import Epoch
 from meshq.wire.fields import error_of
 from meshq.wire.frames import (
     Audit,
+    Cede,
+    Declined,
     Deliver,
     Fin,
     FinAck,
     Frame,
     Grant,
+    Offer,
+    Part,
+    Place,
     Ready,
     Recall,
     Recalled,
     Req,
     Return,
+    Taken,
+    Withdraw,
 )
 
 FRAME_OVERHEAD_BYTES: Final = 128
@@ -37,10 +46,12 @@ FRAME_OVERHEAD_BYTES: Final = 128
 class Exchange:
     """The broker's side of the links."""
 
-    __slots__ = ("_handlers", "_registry", "_rng", "_turn")
+    __slots__ = ("_giver", "_handlers", "_registry", "_rng", "_taker", "_turn")
 
-    def __init__(self, registry: Registry, rng: Rng) -> None:
+    def __init__(self, registry: Registry, rng: Rng, giver: Giver, taker: Taker) -> None:
         self._registry = registry
+        self._giver = giver
+        self._taker = taker
         self._turn = registry.turn
         self._rng = rng
         self._handlers: dict[type[Any], Callable[[Peer, Any], None]] = {
@@ -54,6 +65,13 @@ class Exchange:
             Req: self._req,
             Return: self._return,
             Audit: self._audit,
+            Offer: taker.offer,
+            Part: taker.part,
+            Place: taker.place,
+            Cede: taker.cede,
+            Withdraw: taker.withdraw,
+            Taken: giver.taken,
+            Declined: giver.declined,
         }
 
     # sessions
@@ -79,6 +97,8 @@ class Exchange:
         found.session = False
         found.outbox.clear()
         found.flagged.clear()
+        self._giver.session_ended(found)
+        self._taker.session_ended(found)
         messages = 0
         for borrower in list(found.borrowers.values()):
             messages += borrower.end()

@@ -95,8 +95,6 @@ class Existence:
     def recover(self, logs: list[LogKept]) -> None:
         """What an earlier start left: topics with their logs. Channels follow as they are heard of."""
         self._recovering = True
-        turn = self._registry.turn
-        turn.began_ns = turn.wall_ns(turn.now)
         for kept in logs:
             self.topic_born(kept.topic, kept.log.generation)
             topic = self._registry.topics.get(kept.topic)

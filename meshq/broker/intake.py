@@ -12,6 +12,7 @@ from meshq.broker import limits
 from meshq.broker.batch import Batch
 from meshq.broker.effects import Confirmed, Unkept
 from meshq.broker.gathering import Publishing
+from meshq.broker.journal import Waiting
 from meshq.broker.log import Log
 from meshq.broker.topic import Accepted, Topic
 from meshq.broker.turn import Turn
@@ -24,14 +25,17 @@ MIB: Final = 1 << 20
 
 
 class Storing:
-    """A Store under way: who waits for it, and its batches."""
+    """A Store under way: which publishes wait for it, who else does, and its batches."""
 
-    __slots__ = ("accepted", "batches", "size_bytes")
+    __slots__ = ("accepted", "batches", "size_bytes", "waiting")
 
-    def __init__(self, accepted: list[Accepted], batches: list[tuple[Log, Batch]], size_bytes: int) -> None:
+    def __init__(
+        self, accepted: list[Accepted], batches: list[tuple[Log, Batch]], size_bytes: int, waiting: list[Waiting]
+    ) -> None:
         self.accepted = accepted
         self.batches = batches
         self.size_bytes = size_bytes
+        self.waiting = waiting
 
 
 class Intake:
@@ -105,12 +109,12 @@ class Intake:
             turn.ids.numbered(self._accepted)
         turn.out += self.confirm()
         waiting, self._accepted = self._accepted, []
-        rows, batches, sync = turn.journal.take()
+        rows, batches, sync, others = turn.journal.take()
         if rows:
             token = turn.next_serial()
             size_bytes = sum(batch.memory_bytes() for _, batch in batches)
             self.storing_bytes += size_bytes
-            self._storing[token] = Storing(waiting, batches, size_bytes)
+            self._storing[token] = Storing(waiting, batches, size_bytes, others)
             turn.out.append(Store(token, rows, sync))
 
     def stored(self, token: int) -> None:
@@ -122,6 +126,8 @@ class Intake:
                 self._turn.out.append(Confirmed(token, log, first, LEVELS[level]))
             for where, batch in found.batches:
                 where.committed(batch, horizon)
+            for one in found.waiting:
+                one.kept()
 
     def unstored(self, token: int, why: str) -> None:
         """The batches of that Store could not be kept: their publishes are refused, though they may be delivered."""
@@ -132,6 +138,12 @@ class Intake:
                 self._turn.out.append(Unkept(token, why))
             for where, batch in found.batches:
                 where.uncommitted(batch)
+            for one in found.waiting:
+                one.unkept(why)
+
+    def storing(self, log: Log) -> bool:
+        """Whether batches of the log are on their way to the store."""
+        return any(where is log for storing in self._storing.values() for where, _ in storing.batches)
 
     def unconfirmed(self) -> bool:
         """Whether some publish waits for the store."""

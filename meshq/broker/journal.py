@@ -8,7 +8,7 @@ that long of it, which repeats deliveries and loses nothing. What rows mean is `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from meshq.broker.batch import Batch
 from meshq.machine.store import Backlog, BatchRow, Born, Finished, Gone, LogOver, Over, Row, Tried
@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 BEHIND_S: Final = 0.05
 
 
+class Waiting(Protocol):
+    """Whoever wants to know what became of the rows of a turn."""
+
+    def kept(self) -> None:
+        """They are kept."""
+
+    def unkept(self, why: str) -> None:
+        """The batches among them are not; the other rows will be."""
+
+
 class Journal:
     """Rows on their way to the store; without a store (``on`` is False) nothing is written down."""
 
-    __slots__ = ("_cursors", "_logs", "_turn", "batches", "on", "rows", "sync")
+    __slots__ = ("_cursors", "_logs", "_turn", "batches", "on", "rows", "sync", "waiting")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
@@ -34,6 +44,8 @@ class Journal:
         """Those among the rows."""
         self.sync = False
         """Some of the rows must survive a power loss."""
+        self.waiting: list[Waiting] = []
+        """Told once the rows of this turn are kept."""
         self._cursors: dict[Cursor, None] = {}
         self._logs: dict[Log, None] = {}
 
@@ -155,10 +167,10 @@ class Journal:
                 low, stop = log.gone.around(start)
                 self.rows.append(Gone(log.topic, log.id, low, stop))
 
-    def take(self) -> tuple[list[Row], list[tuple[Log, Batch]], bool]:
-        """This turn's rows, the batches among them, and whether they must be synced."""
-        taken = self.rows, self.batches, self.sync
-        self.rows, self.batches, self.sync = [], [], False
+    def take(self) -> tuple[list[Row], list[tuple[Log, Batch]], bool, list[Waiting]]:
+        """This turn's rows, the batches among them, whether they must be synced, and who waits for them."""
+        taken = self.rows, self.batches, self.sync, self.waiting
+        self.rows, self.batches, self.sync, self.waiting = [], [], False, []
         return taken
 
 

@@ -16,7 +16,7 @@ from meshq.broker.log import Log
 from meshq.broker.turn import Turn
 from meshq.machine.effects import Load, LoadDue
 from meshq.machine.store import BatchRow
-from meshq.names import DISK, LogId
+from meshq.names import DISK, MEMORY, LogId
 
 CHUNK_BYTES: Final = 4 << 20
 CHUNK_BYTES_MIN: Final = 256 << 10
@@ -91,7 +91,7 @@ class Loader:
         cursor.chunk = 0
         for row in rows:
             counters.absent += log.absent(number, min(row.first, stop))
-            self._place(log, row)
+            self.place(log, row)
             number = row.first + row.messages
             cursor.chunk += row.messages
         if not rows:
@@ -100,20 +100,20 @@ class Loader:
             cursor.seek(cursor.at)
         cursor.channel.touch()
 
-    def _place(self, log: Log, row: BatchRow) -> None:
-        """Make batches of what is not in memory of the row, and still wanted."""
+    def place(self, log: Log, row: BatchRow, *, stored: bool = True) -> None:
+        """Make batches of what is not in memory of the row, and still wanted. Not ``stored``: it is nowhere else."""
         first, stop = row.first, row.first + row.messages
         parts = log.away.within(first, stop) + log.sleeping.within(first, stop)
         if not parts:
             return
         turn = self._turn
-        traits = self._traits(row)
+        traits = self.traits(row) if stored else self.traits(row)._replace(level=MEMORY)
         payload = Payload(first, row.messages, row.body)
         for low, high in parts:
             body = payload.part(low, high)
             batch = Batch(low, high - low, body, turn.at(row.accepted_ns), row.accepted_ns, traits)
-            batch.stored = True
-            turn.counters.loaded += high - low
+            batch.stored = stored
+            turn.counters.loaded += (high - low) * stored
             log.insert(batch)
 
     # deferred
@@ -181,7 +181,7 @@ class Loader:
             size_bytes += row.memory_bytes()
             log = self._logs.get((row.topic, row.log))
             if log is not None:
-                self._place(log, row)
+                self.place(log, row)
         if size_bytes >= CHUNK_BYTES:
             self._until_ns = rows[-1].due_ns + 1
             self._wake()
@@ -201,11 +201,11 @@ class Loader:
         for row in rows:
             log = self._logs.get((row.topic, row.log))
             if log is not None:
-                self._place(log, row)
+                self.place(log, row)
         if sum(row.memory_bytes() for row in rows) >= CHUNK_BYTES:
             self._look_astray(rows[-1].due_ns + 1)
 
-    def _traits(self, row: BatchRow) -> Traits:
+    def traits(self, row: BatchRow) -> Traits:
         """What the messages have in common. A due time that nobody may ask for is of a clock that was far ahead
         when they were accepted: their delay begins now."""
         turn = self._turn

@@ -44,6 +44,7 @@ class Log:
         "batches",
         "current",
         "cursors",
+        "ended_ns",
         "expiry",
         "falling",
         "first",
@@ -54,6 +55,7 @@ class Log:
         "id",
         "kept_bytes_mean",
         "later",
+        "leaving",
         "next",
         "retained",
         "retention",
@@ -77,6 +79,10 @@ class Log:
         self.id = log
         self.current = True
         """This start of the node writes it."""
+        self.ended_ns = 0
+        """If it does not: everything in it was accepted before this wall time."""
+        self.leaving = False
+        """It is being handed over to another node: nothing of it is lent."""
         self.first = first
         """The lowest number: 1, but for an ephemeral topic that came again."""
         self.next = first

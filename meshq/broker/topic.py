@@ -134,8 +134,48 @@ class Topic:
 
     def recover(self, kept: LogKept) -> None:
         """A log of an earlier start: its messages are still to be delivered, its channels will be heard of."""
+        log = self._earlier(kept)
+        for channel in kept.channels:
+            self._kept.setdefault((channel.channel, channel.generation), []).append((log, channel))
+        if log.sleeping_messages:
+            self._loader.recovered(log)
+
+    def inherit(self, kept: LogKept, *, written: bool) -> Log:
+        """Another node has handed this log over: its channels go on where they were there. Those unknown there have
+        nothing to come in it, unless there were none; those unknown here are over."""
+        log = self._earlier(kept)
+        log.written = written
+        places = {(place.channel, place.generation): place for place in kept.channels}
+        for channel in self.channels.values():
+            place = places.get((channel.key.channel, channel.key.generation))
+            if place is not None:
+                self._go_on(channel, log, place)
+        for channel in self.channels.values():
+            if log.id not in channel.cursors:
+                channel.join_log(log, 0.0, exact=bool(places))
+        if log.cursors or places:
+            log.settle_span(log.first, log.next)
+        self.retention.measure(log)
+        if log.sleeping_messages:
+            self._loader.recovered(log)
+        return log
+
+    def give(self, log: Log) -> None:
+        """Another node holds the log now: it is forgotten here. What is written to it after all has later numbers."""
+        self._windows.forget(log)
+        self.forget_log(log)
+        if log.current:
+            again = self.logs[log.id] = self.lanes[log.id.lane] = Log(self._turn, self.name, log.id, self.retention, log.next)
+            if log is self.log:
+                self.log = again
+            for channel in self.channels.values():
+                channel.join_log(again, 0.0, exact=True)
+
+    def _earlier(self, kept: LogKept) -> Log:
+        """A log that this start does not write."""
         log = self.logs[kept.log] = Log(self._turn, self.name, kept.log, self.retention)
         log.current = False
+        log.ended_ns = self._turn.wall_ns(self._turn.now)
         log.written = True
         log.next = log.backlog_from = kept.next
         if not kept.channels:
@@ -148,21 +188,23 @@ class Topic:
         log.kept_bytes_mean = kept.size_bytes / max(1, log.messages)
         there = Ranges((*kept.ready, *kept.deferred))
         log.gone = Ranges(there.missing(log.first, log.next))
-        for channel in kept.channels:
-            self._kept.setdefault((channel.channel, channel.generation), []).append((log, channel))
-        if log.sleeping_messages:
-            self._loader.recovered(log)
         self._turn.drained[log] = None
+        return log
+
+    def _go_on(self, channel: Channel, log: Log, place: ChannelKept) -> None:
+        """The channel is where it was in a log of an earlier start, or of another node."""
+        cursor = channel.cursors[log.id] = Cursor(channel, log)
+        channel.lanes.many = channel.lanes.many or log.id.lane > 0
+        log.cursors.append(cursor)
+        cursor.recover(place)
+        channel.touch()
 
     def join(self, key: ChannelKey, channel: Channel, age_s: float, *, exact: bool) -> None:
         """A channel begins in every log: where it was, or as old as it is."""
         channel.topic = self.settings
         known = self._kept.pop((key.channel, key.generation), [])
         for log, kept in known:
-            cursor = channel.cursors[log.id] = Cursor(channel, log)
-            channel.lanes.many = channel.lanes.many or log.id.lane > 0
-            log.cursors.append(cursor)
-            cursor.recover(kept)
+            self._go_on(channel, log, kept)
         for log in sorted(self.logs.values(), key=_age):
             if log.id not in channel.cursors:
                 channel.join_log(log, age_s, exact=exact)

@@ -14,10 +14,12 @@ from meshq.broker.ids import PublishIds
 from meshq.broker.journal import Journal
 from meshq.config import Config
 from meshq.machine.timers import Timers
+from meshq.names import LogId
 
 if TYPE_CHECKING:
     from meshq.broker.channel import Channel
     from meshq.broker.cursor import Cursor
+    from meshq.broker.giving import Giver
     from meshq.broker.loading import Loader
     from meshq.broker.log import Log
     from meshq.broker.receiver import Receiver
@@ -41,18 +43,20 @@ class Turn:
     """Shared by reference; every machine input sets ``now`` first."""
 
     __slots__ = (
-        "began_ns",
         "budget_bytes",
         "channels",
         "config",
         "counters",
         "drained",
+        "draining",
         "dying",
         "finishing",
+        "giver",
         "ids",
         "journal",
         "loader",
         "memory_bytes",
+        "moved",
         "now",
         "offset_ns",
         "out",
@@ -78,8 +82,11 @@ class Turn:
         """What messages may take in memory: above it they stay in the store, or are refused."""
         self.offset_ns = 0
         """What to add to ``now`` for the wall clock."""
-        self.began_ns = 0
-        """The wall time of this start, if there is a store: what earlier logs hold was accepted before."""
+        self.draining = False
+        """The node is about to leave: it takes nothing over."""
+        self.moved: dict[tuple[str, LogId], str] = {}
+        """Logs that this start has handed over, by topic and name, and which node holds them now."""
+        self.giver: Giver
         self.drained: dict[Log, None] = {}
         """Logs of earlier starts that may be empty now."""
         self.dying: dict[Cursor, None] = {}

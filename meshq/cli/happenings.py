@@ -38,6 +38,12 @@ def sentence(event: Event) -> str:
         case events.Configured():
             what = f"channel {event.topic}/{event.channel}" if event.channel else f"topic {event.topic}"
             return f"{what} is set: {shown(event.settings) or 'as new'}"
+        case events.Draining():
+            return f"draining for at most {event.timeout_s:g} s: {event.messages:,} messages are not finished"
+        case events.HandedOver():
+            return f"{event.to} took over {event.messages:,} messages of {event.topic} (of {event.origin})"
+        case events.TakenOver():
+            return f"took over {event.messages:,} messages of {event.topic} (of {event.origin}) from {event.giver}"
         case events.Alone():
             return f"no seed answered within {event.after_s:g} s: serving alone, and still trying"
         case events.Trouble():

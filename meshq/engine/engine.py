@@ -17,6 +17,7 @@ from typing import Any, Final
 from meshq.broker import effects as broker_effects
 from meshq.broker.broker import Broker
 from meshq.broker.gathering import Publishing
+from meshq.broker.taking import whole
 from meshq.config import Config
 from meshq.engine.counters import Counters
 from meshq.engine.doors import Doors
@@ -59,7 +60,11 @@ from meshq.wire.frames import Ask, Deliver, Hello
 
 ROUNDS_MAX: Final = 100
 """How often the machines may answer each other within a turn; what is left waits for the next."""
+DRAIN_S: Final = 25.0
+"""How long a node may take to drain when nobody says."""
 DRAIN_CHECK_S: Final = 0.05
+LAST_WORD_S: Final = 1.0
+"""So much longer it waits for the last word of a node that is about to own a log."""
 CATALOG_RETRY_S: Final = 1.0
 FRAME_BYTES: Final = 64
 """What a control frame takes, about."""
@@ -245,10 +250,9 @@ class Engine:
         self._check_drain(now)
 
     def drain(self, now: float, timeout_s: float) -> None:
-        """Refuse publishes, wait until the messages are gone or the time is over, then leave."""
+        """Refuse publishes, hand logs to other nodes until nothing is left or the time is over, then leave."""
         self._now = now
-        if self._drain_until is None:
-            self._drain_until = now + timeout_s
+        self._begin_drain(now, timeout_s)
         self._check_drain(now)
 
     def stop(self, now: float) -> None:
@@ -501,7 +505,10 @@ class Engine:
         """What the store kept is this node's again: logs, then names, which tell the channels where they were."""
         if recovered.lost:
             self._emit(events.Trouble(f"{recovered.lost} batches were lost with a damaged store"))
+        recovered, forget = whole(recovered)
         self.broker.recover(now, wall_ns, recovered.logs)
+        for row in forget:
+            self.broker.put(row)
         self.broker.recover_ids(now, recovered.puts)
         self.routing.recover(now, recovered.puts, recovered.logs)
         self._settle()
@@ -555,8 +562,21 @@ class Engine:
         if self._drain_until is None or self._stopped:
             return
         self._check_at = now + DRAIN_CHECK_S
-        if now >= self._drain_until or self.broker.messages_left() == 0:
+        broker, until = self.broker, self._drain_until
+        broker.hand_over(now, self._takers(), until)
+        over = now >= until + (LAST_WORD_S if broker.handing_over else 0.0)
+        if over or broker.messages_left() == 0:
             self.stop(now)
+
+    def _begin_drain(self, now: float, timeout_s: float) -> None:
+        if self._drain_until is None and not self._stopped:
+            self._drain_until = now + timeout_s
+            self._emit(events.Draining(self.broker.messages_left(), timeout_s))
+
+    def _takers(self) -> tuple[str, ...]:
+        """The nodes that may take logs over, nearest first."""
+        names = [member.name for member in self.membership.alive() if member.name != self.config.name]
+        return tuple(sorted(names, key=self._nearness))
 
     # what is said
 
@@ -603,11 +623,10 @@ class Engine:
         return self._inside.why(now, arguments)
 
     def _drain_asked(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        timeout_s = arguments.get("timeout_s", 5)
+        timeout_s = arguments.get("timeout_s", DRAIN_S)
         if type(timeout_s) not in (int, float) or not 0 <= timeout_s <= 3600:
             raise RemoteProtocolError("timeout_s is 0 to 3600", code="BAD_ARGUMENT")
-        if self._drain_until is None:
-            self._drain_until = now + timeout_s
+        self._begin_drain(now, timeout_s)
         self._check_at = now  # in a turn of its own: the answer leaves before the goodbye
         return {"messages": self.broker.messages_left()}
 

@@ -25,6 +25,8 @@ from meshq.wire.frames import (
     Answer,
     Ask,
     Audit,
+    Cede,
+    Declined,
     Deliver,
     Fin,
     FinAck,
@@ -33,14 +35,20 @@ from meshq.wire.frames import (
     Gossip,
     Grant,
     Hello,
+    Offer,
+    Part,
+    Place,
     Ready,
     Recall,
     Recalled,
     Req,
     Return,
+    Taken,
+    Withdraw,
 )
 
 BROKER_FRAMES: Final = frozenset((Ready, Grant, Deliver, Recall, Recalled, Fin, FinAck, Req, Return, Audit))
+HANDOVER_FRAMES: Final = frozenset((Offer, Part, Place, Cede, Taken, Declined, Withdraw))
 IDLE_CHECK_S: Final = 5.0
 CALLS_BEFORE_ASKING: Final = 2
 """Dials that fail before the peer is asked by gossip to dial us."""
@@ -156,6 +164,9 @@ class Links:
         if kind in BROKER_FRAMES:
             if type(frame.flow) is not ChannelKey:  # type: ignore[union-attr]
                 raise RemoteProtocolError("between nodes a flow is [topic, channel, generation]", code="BAD_FRAME")
+            self._broker.frame(now, link.name, frame)
+        elif kind in HANDOVER_FRAMES:
+            link.used_at = now
             self._broker.frame(now, link.name, frame)
         elif type(frame) is Gossip:
             self.on_gossip(now, frame.packet, stream.address, stream.number)

@@ -66,7 +66,7 @@ class Store(NamedTuple):
 
 
 class Load(NamedTuple):
-    """Read the batches of a log that end after ``start``, were not deferred, and begin before ``stop``.
+    """Read the batches of a log that end after ``start``, were not deferred (or only those), and begin before ``stop``.
 
     In the order of their numbers, at least one if there is one, about ``size_bytes`` of memory together
     (``BatchRow.memory_bytes``). Answered by ``loaded(token, rows)``; none: there is nothing.
@@ -78,6 +78,7 @@ class Load(NamedTuple):
     start: int
     stop: int
     size_bytes: int
+    deferred: bool = False
 
 
 class LoadDue(NamedTuple):

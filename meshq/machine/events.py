@@ -117,6 +117,34 @@ class Configured:
 
 
 @dataclass(frozen=True, slots=True)
+class Draining:
+    """This node takes no more publishes and leaves within ``timeout_s``; it has ``messages`` that are not finished."""
+
+    messages: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A log of this node belongs to the node ``to`` now, with ``messages`` that were not finished."""
+
+    topic: str
+    origin: str
+    to: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """A log belongs to this node now, which ``giver`` had: of ``origin``, with ``messages`` that were not finished."""
+
+    topic: str
+    origin: str
+    giver: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Alone:
     """No seed answered in time; the node serves on its own and keeps trying."""
 
@@ -151,6 +179,9 @@ Event: TypeAlias = (
     | ChannelCreated
     | ChannelDeleted
     | Configured
+    | Draining
+    | HandedOver
+    | TakenOver
     | Alone
     | Trouble
     | Lost

@@ -57,7 +57,10 @@ class Shelf:
     def load(self, ask: Load) -> list[BatchRow]:
         """The batches that are asked for."""
         log = self.logs.get((ask.topic, ask.log))
-        return _about(ask.size_bytes, log.ready(ask.start, ask.stop) if log is not None else ())
+        if log is None:
+            return []
+        found = log.deferred if ask.deferred else log.ready
+        return _about(ask.size_bytes, found(ask.start, ask.stop))
 
     def load_due(self, ask: LoadDue) -> list[BatchRow]:
         """The deferred batches that are asked for."""
@@ -172,6 +175,10 @@ class LogShelf:
     def ready(self, start: int, stop: int) -> Iterator[BatchRow]:
         """Batches with a number in ``start`` to ``stop`` that were not deferred, in order."""
         return self._ready.overlapping(start, stop)
+
+    def deferred(self, start: int, stop: int) -> Iterator[BatchRow]:
+        """The same of those that were."""
+        return (row for row in self._all.overlapping(start, stop) if row.due_ns)
 
     def numbers(self) -> list[tuple[int, int]]:
         """The messages that are there, batch by batch."""

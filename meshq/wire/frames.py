@@ -33,6 +33,10 @@ NO_OPTIONS: Final = onepass.NO_OPTIONS
 Flow: TypeAlias = ChannelKey | int
 Span: TypeAlias = tuple[LogId, int, int]
 """Messages ``start`` to ``stop`` (exclusive) of a log."""
+Range: TypeAlias = list[int]
+"""[start, stop] of a log that is named elsewhere."""
+Tried: TypeAlias = list[Any]
+"""[start, stop, attempts, due in ms, first error, last error]."""
 
 
 class Hello(NamedTuple):
@@ -197,6 +201,94 @@ class Audit(NamedTuple):
     options: dict[str, Any] = NO_OPTIONS
 
 
+class Offer(NamedTuple):
+    """A draining node: take over this log, whose numbers end before ``next``? About so much of it is unfinished.
+
+    It is to be kept at ``level`` or better. Answered by Taken with number 0, or Declined. ``transfer`` is the giver's
+    number for it, in this session.
+    """
+
+    transfer: int
+    topic: str
+    log: LogId
+    next: int
+    messages: int
+    bytes: int
+    level: str
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Part(NamedTuple):
+    """Giver: messages ``first`` and following of the log. ``number`` counts the frames of a transfer from 1.
+
+    They may be delivered after ``due_ms`` and are not wanted after ``expires_ms`` (0: at once, for ever). Options:
+    ``key`` and ``channels``, as they were published.
+    """
+
+    transfer: int
+    number: int
+    first: int
+    messages: int
+    accepted_ns: int
+    due_ms: int
+    expires_ms: int
+    body: bytes
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Place(NamedTuple):
+    """Giver: where a channel is in the log: its first number, what it has finished and what it has tried.
+
+    ``finished``: [start, stop]. ``tried``: [start, stop, attempts, due in ms (0: now), first error, last error]. One of
+    many ranges comes in several frames.
+    """
+
+    transfer: int
+    number: int
+    channel: str
+    generation: int
+    born: int
+    since_ns: int
+    finished: list[Range]
+    tried: list[Tried]
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Cede(NamedTuple):
+    """Giver: that was all of it. The log is the taker's from the moment at which it has kept everything."""
+
+    transfer: int
+    number: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Taken(NamedTuple):
+    """Taker: everything up to ``number`` is kept; of 0: it is willing; of Cede: the log is its own.
+
+    Options: ``has`` (true, with 0: it has the messages already, only the places are wanted).
+    """
+
+    transfer: int
+    number: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Declined(NamedTuple):
+    """Taker: it does not take the log, and keeps nothing of it."""
+
+    transfer: int
+    code: str
+    text: str
+    options: dict[str, Any] = NO_OPTIONS
+
+
+class Withdraw(NamedTuple):
+    """Giver: it keeps the log; what came of it is to be forgotten."""
+
+    transfer: int
+    options: dict[str, Any] = NO_OPTIONS
+
+
 class Publish(NamedTuple):
     """Client: ``messages`` messages for ``topic``; answered by Confirmed or Refused with ``request``.
 
@@ -313,6 +405,7 @@ class Happened(NamedTuple):
 Frame: TypeAlias = (
     Hello | Goodbye | Ping | Pong | Ask | Answer | Gossip
     | Ready | Grant | Deliver | Recall | Recalled | Fin | FinAck | Req | Return | Audit
+    | Offer | Part | Place | Cede | Taken | Declined | Withdraw
     | Publish | Confirmed | Refused | Subscribe | Subscribed | Capacity | Unsubscribe | Ended | Touch
     | Watch | Happened
 )  # fmt: skip
@@ -355,6 +448,30 @@ def _counts(value: Any) -> list[tuple[LogId, int, int]]:
     return [(log_id(entry[0]), whole(entry[1]), whole(entry[2])) for entry in value]
 
 
+def _ranges(value: Any) -> list[Range]:
+    if type(value) is not list:
+        raise ValueError("a list of ranges was expected")
+    for entry in value:
+        if type(entry) is not list or len(entry) != 2 or not 0 < whole(entry[0]) < whole(entry[1]):
+            raise ValueError("a range is [start, stop]")
+    return value
+
+
+def _tried(value: Any) -> list[Tried]:
+    if type(value) is not list:
+        raise ValueError("a list of attempts was expected")
+    for entry in value:
+        if type(entry) is not list or len(entry) != 6:
+            raise ValueError("tried is [start, stop, attempts, due, first error, last error]")
+        start, stop, attempts, due_ms, first, last = entry
+        if not 0 < whole(start) < whole(stop):
+            raise ValueError(f"no messages from {start} to {stop}")
+        for number, error in ((attempts, first), (due_ms, last)):
+            whole(number)
+            text(error)
+    return value
+
+
 def _attempts(value: Any) -> list[list[int]]:
     if type(value) is not list:
         raise ValueError("a list of attempts was expected")
@@ -369,6 +486,7 @@ def _attempts(value: Any) -> list[list[int]]:
 _READERS: Final[dict[str, _Reader]] = {
     "int": whole, "str": text, "bytes": blob, "bool": boolean, "Any": plain, "Flow": flow_key, "LogId": log_id,
     "Epoch": epoch, "list[str]": texts, "list[Span]": _spans, "list[list[int]]": _attempts,
+    "list[Range]": _ranges, "list[Tried]": _tried,
     "list[tuple[LogId, int, int]]": _counts, "dict[str, Any]": mapping, "dict[str, list[Any]]": _addresses,
 }  # fmt: skip
 
@@ -376,8 +494,9 @@ _READERS: Final[dict[str, _Reader]] = {
 KINDS: Final[dict[int, type[Any]]] = {
     1: Hello, 2: Goodbye, 3: Ping, 4: Pong, 5: Ask, 6: Answer, 7: Gossip,
     16: Ready, 17: Grant, 18: Deliver, 19: Recall, 20: Recalled, 21: Fin, 22: FinAck, 23: Req, 24: Return, 25: Audit,
+    26: Offer, 27: Part, 28: Place, 29: Cede, 30: Taken, 31: Declined,
     32: Publish, 33: Confirmed, 34: Refused, 35: Subscribe, 36: Subscribed, 37: Capacity, 38: Unsubscribe,
-    39: Ended, 40: Touch, 41: Watch, 42: Happened,
+    39: Ended, 40: Touch, 41: Watch, 42: Happened, 43: Withdraw,
 }  # fmt: skip
 _NUMBERS: Final[dict[type[Any], int]] = {frame: number for number, frame in KINDS.items()}
 _SHAPES: Final[dict[int, tuple[type[Any], tuple[_Reader, ...]]]] = {

@@ -27,6 +27,8 @@ maps = st.dictionaries(text, st.one_of(st.none(), whole, text, st.lists(whole, m
 logs = st.builds(LogId, name, whole, whole, whole, whole)
 steps = st.tuples(st.integers(1, 2**63), st.integers(1, 2**62))
 spans = st.builds(lambda log, step: (log, step[0], step[0] + step[1]), logs, steps)
+ranges = steps.map(lambda step: [step[0], step[0] + step[1]])
+tried = st.tuples(ranges, whole, whole, text, text).map(lambda one: [*one[0], *one[1:]])
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "int": whole,
     "str": text,
@@ -39,6 +41,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "list[str]": st.lists(text, max_size=5),
     "list[Span]": st.lists(spans, max_size=5),
     "list[list[int]]": st.lists(st.lists(whole, min_size=3, max_size=3), max_size=5),
+    "list[Range]": st.lists(ranges, max_size=5),
+    "list[Tried]": st.lists(tried, max_size=5),
     "list[tuple[LogId, int, int]]": st.lists(st.tuples(logs, whole, whole), max_size=5),
     "dict[str, Any]": maps,
     "dict[str, list[Any]]": st.dictionaries(text, st.tuples(text, st.integers(0, 65535)).map(list), max_size=4),

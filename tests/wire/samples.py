@@ -21,6 +21,8 @@ VALUES: dict[str, Any] = {
     "list[str]": ["one", "two"],
     "list[Span]": [(LOG, 1, 5), (LOG, 9, 10)],
     "list[list[int]]": [[1, 2, 1]],
+    "list[Range]": [[1, 4], [6, 9]],
+    "list[Tried]": [[4, 6, 2, 1500, "first", "last"]],
     "list[tuple[LogId, int, int]]": [(LOG, 10, 4)],
     "dict[str, Any]": {"later": [1, {"x": b"y"}]},
     "dict[str, list[Any]]": {"mesh": ["10.0.0.1", 4155], "observed": ["::1", 65535]},

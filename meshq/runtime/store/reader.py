@@ -81,8 +81,9 @@ class Reader:
         number = self._logs.get((ask.topic, ask.log))
         if number is None:
             return
+        kind = "due_ns > 0" if ask.deferred else "due_ns = 0"
         numbers = self._connection.execute(
-            "SELECT id, size FROM batch INDEXED BY batch_span WHERE log = ? AND due_ns = 0 AND stop > ? AND first < ? "
+            f"SELECT id, size FROM batch INDEXED BY batch_span WHERE log = ? AND {kind} AND stop > ? AND first < ? "
             "AND first >= coalesce((SELECT max(first) FROM batch WHERE log = ? AND first <= ?), 0) ORDER BY first",
             (number, ask.start, ask.stop, number, ask.start),
         )

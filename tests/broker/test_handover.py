@@ -1,0 +1,427 @@
+"""A draining node's logs go to others: nothing is lost, nothing that was finished comes again, whoever dies when.
+
+After: what a giver and a taker do with each other's frames, with stores that are committed row by row.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from meshq.broker.batch import Traits
+from meshq.config import BrokerConfig
+from meshq.machine import events
+from meshq.wire.frames import Cede, Frame, Part, Place, Taken
+from tests.broker.handover import Mesh, Node, log_of
+
+
+def bodies_of(node: Node, channel: str) -> list[bytes]:
+    """What consumers of the channel there were handed, in order."""
+    return [body for name, _, body in node.handed if name == channel]
+
+
+def messages(start: int, stop: int) -> list[bytes]:
+    return [b"%d" % number for number in range(start, stop)]
+
+
+@pytest.mark.parametrize("stores", ["ss", "mm", "ms"])
+def test_a_backlog_goes_to_the_peer_and_is_delivered_there(stores: str) -> None:
+    mesh = Mesh(stores, "c")
+    a, b = mesh["a"], mesh["b"]
+    for start in range(1, 1001, 50):
+        a.publish(*messages(start, start + 50))
+    mesh.drain("a")
+    assert a.left() == 0
+    assert b.left() == 1000
+    a.kill()
+    b.consume("c")
+    mesh.run()
+    while b.held:
+        b.finish()
+        mesh.run()
+    assert bodies_of(b, "c") == messages(1, 1001)
+    assert b.left() == 0
+
+
+def test_ids_do_not_change_and_the_giver_says_who_has_it() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(b"one", b"two")
+    mesh.drain("a")
+    b.consume("c")
+    mesh.run()
+    assert [(hand.log, hand.start, hand.stop) for hand in b.held] == [(log_of(a), 1, 3)]
+    (told,) = [event for event in a.events if isinstance(event, events.HandedOver)]
+    assert (told.topic, told.origin, told.to, told.messages) == ("t", "a", "b", 2)
+    (heard,) = [event for event in b.events if isinstance(event, events.TakenOver)]
+    assert (heard.topic, heard.origin, heard.giver, heard.messages) == ("t", "a", "a", 2)
+
+
+@pytest.mark.parametrize("stores", ["ss", "mm"])
+def test_a_channel_that_had_finished_gets_nothing_again(stores: str) -> None:
+    mesh = Mesh(stores, "c", "d")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 10))
+    a.consume("c")
+    mesh.run()
+    a.finish()
+    assert bodies_of(a, "c") == messages(0, 10)
+    mesh.drain("a")
+    assert a.left() == 0
+    a.kill()
+    b.consume("c")
+    b.consume("d")
+    mesh.run()
+    assert bodies_of(b, "c") == []
+    assert bodies_of(b, "d") == messages(0, 10)
+
+
+def test_a_taker_that_is_killed_after_its_last_word_has_everything_at_its_next_start() -> None:
+    mesh = Mesh("ss", "c", "d")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 10))
+    a.consume("c")
+    mesh.run()
+    a.finish(1, 2, 3, 7)
+    mesh.drain("a", 5.0)
+    assert a.left() == 0
+    a.kill()
+    b.kill()
+    b.start()
+    b.consume("c")
+    b.consume("d")
+    mesh.run()
+    assert bodies_of(b, "c") == [b"3", b"4", b"5", b"7", b"8", b"9"]
+    assert bodies_of(b, "d") == messages(0, 10)
+
+
+def test_the_store_of_the_giver_forgets_the_log_in_one_piece_and_not_before_the_last_word() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 10))
+    b.silent = True
+    mesh.drain("a", 2.0)
+    assert a.shelf is not None
+    assert ("t", log_of(a)) in a.shelf.logs
+    assert a.left() == 10
+    b.answer()
+    mesh.run()
+    b.answer()
+    mesh.drain("a", 2.0)
+    assert ("t", log_of(a)) not in a.shelf.logs
+    assert a.left() == 0
+
+
+@pytest.mark.parametrize("last", [Part, Place, Cede])
+def test_a_taker_that_dies_before_its_last_word_leaves_everything_with_the_giver(last: type[Frame]) -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 10))
+
+    def watch(name: str, peer: str, frame: Frame) -> bool:
+        if type(frame) is last:
+            b.kill()
+            return False
+        return True
+
+    mesh.watch = watch
+    mesh.drain("a", 2.0)
+    assert a.left() == 10
+    mesh.watch = None
+    b.start()
+    assert b.left() == 0, "a half of a log is nobody's"
+    assert b.shelf is not None
+    assert b.shelf.logs == {}
+    mesh.connect("a", "b")
+    mesh.drain("a", 3.0)
+    assert (a.left(), b.left()) == (0, 10)
+
+
+def test_a_giver_that_is_killed_before_it_forgets_delivers_nothing_again_that_was_finished() -> None:
+    mesh = Mesh("ss", "c", "d")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 10))
+    a.consume("c")
+    mesh.run()
+    a.finish()
+    mesh.pass_(0.2)
+
+    def watch(name: str, peer: str, frame: Frame) -> bool:
+        if type(frame) is Taken and b.left():
+            a.kill()
+            return False
+        return True
+
+    mesh.watch = watch
+    mesh.drain("a", 3.0)
+    mesh.watch = None
+    assert b.left() == 10
+    a.start()
+    assert a.left() == 10, "both have it now"
+    mesh.connect("a", "b")
+    b.consume("c")
+    b.consume("d")
+    mesh.run()
+    assert bodies_of(b, "c") == []
+    assert sorted(bodies_of(b, "d")) == sorted(2 * messages(0, 10)) or bodies_of(b, "d") == messages(0, 10)
+    b.finish()
+    mesh.run()
+    assert (a.left(), b.left()) == (0, 0), "what is finished is told to both"
+    assert a.broken + b.broken == []
+
+
+def test_a_giver_with_a_log_that_its_taker_has_already_only_tells_the_places() -> None:
+    mesh = Mesh("ss", "c", "d")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 10))
+
+    def watch(name: str, peer: str, frame: Frame) -> bool:
+        if type(frame) is Taken and b.left():
+            mesh.cut("a", "b")
+            return False
+        return True
+
+    mesh.watch = watch
+    mesh.drain("a", 1.0)
+    assert (a.left(), b.left()) == (10, 10)
+    seen: list[Frame] = []
+
+    def listen(name: str, peer: str, frame: Frame) -> bool:
+        seen.append(frame)
+        return True
+
+    mesh.watch = listen
+    a.consume("c")
+    a.finish(2, 3)
+    mesh.connect("a", "b")
+    mesh.pass_(1.5)
+    mesh.drain("a", 4.0)
+    assert not [frame for frame in seen if type(frame) is Part]
+    assert (a.left(), b.left()) == (0, 10)
+    a.kill()
+    b.consume("c")
+    mesh.run()
+    assert bodies_of(b, "c") == [b"0", *messages(3, 10)]
+
+
+def test_what_is_in_flight_may_be_finished_before_and_after_the_log_has_moved() -> None:
+    mesh = Mesh("sss", "c")
+    a, b, c = mesh["a"], mesh["b"], mesh["c"]
+    a.publish(*messages(0, 10))
+    c.consume("c", 6)
+    mesh.run()
+    assert len(bodies_of(c, "c")) == 6
+    c.finish(1, 2)
+    mesh.run()
+    mesh.drain("a", 6.0, "b")
+    assert a.left() == 0
+    c.finish(5)  # it was handed over as unfinished, and its lender passes it on
+    mesh.run()
+    assert b.unfinished("c") == 7
+    a.kill()
+    while c.held:
+        c.finish()
+        mesh.run()
+    mesh.pass_(1.0)
+    assert b.left() == 0
+    assert set(bodies_of(c, "c")) == set(messages(0, 10))
+    assert a.broken + b.broken + c.broken == []
+
+
+def test_consumers_that_are_quick_finish_what_is_there_and_nothing_moves() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    b.consume("c")
+    mesh.run()
+    a.publish(*messages(0, 10))
+    mesh.run()
+    a.broker.hand_over(mesh.now, ("b",), mesh.now + 5.0)
+    a.turn()
+    mesh.run()
+    b.finish()
+    mesh.run()
+    mesh.drain("a")
+    assert (a.left(), b.left()) == (0, 0)
+    assert a.broker.counters.handed_over == 0
+
+
+def test_a_node_with_a_store_gives_to_nobody_without_one() -> None:
+    mesh = Mesh("sms", "c")
+    a = mesh["a"]
+    a.publish(*messages(0, 10))
+    mesh.drain("a", 2.0, "b")
+    assert (a.left(), mesh["b"].left()) == (10, 0)
+    mesh.drain("a", 2.0)
+    assert (a.left(), mesh["b"].left(), mesh["c"].left()) == (0, 0, 10)
+
+
+def test_a_node_in_memory_prefers_somebody_with_a_store() -> None:
+    mesh = Mesh("mms", "c")
+    mesh["a"].publish(*messages(0, 10))
+    mesh.drain("a")
+    assert (mesh["a"].left(), mesh["b"].left(), mesh["c"].left()) == (0, 0, 10)
+
+
+def test_a_peer_that_drains_or_is_full_takes_nothing() -> None:
+    mesh = Mesh("sss", "c", config=BrokerConfig(topic_messages_max=20))
+    a, b, c = mesh["a"], mesh["b"], mesh["c"]
+    a.publish(*messages(0, 10))
+    b.broker.hand_over(mesh.now, (), mesh.now + 60.0)
+    c.publish(*messages(0, 15))
+    mesh.drain("a")
+    assert (a.left(), b.left(), c.left()) == (10, 0, 15)
+
+
+def test_a_peer_that_has_not_heard_of_a_channel_does_not_lose_its_messages() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    a.broker.channel_born(mesh.now, "t", "d", 1, 0.0, True)
+    a.publish(*messages(0, 10))
+    mesh.drain("a", 2.0)
+    assert (a.left(), b.left()) == (10, 0)
+    b.broker.channel_born(mesh.now, "t", "d", 1, 0.0, False)
+    mesh.drain("a", 4.0)
+    assert (a.left(), b.left()) == (0, 10)
+
+
+def test_a_topic_without_channels_keeps_its_messages_at_the_taker_too() -> None:
+    mesh = Mesh("ss")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 10))
+    mesh.drain("a")
+    assert (a.left(), b.left()) == (0, 10)
+    a.kill()
+    mesh.channels = ("c",)
+    b.broker.channel_born(mesh.now, "t", "c", 1, 0.0, True)
+    b.consume("c")
+    mesh.run()
+    assert bodies_of(b, "c") == messages(0, 10)
+
+
+@pytest.mark.parametrize("stores", ["ss", "mm"])
+def test_what_is_deferred_keyed_or_for_some_channels_stays_so(stores: str) -> None:
+    mesh = Mesh(stores, "c", "d")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(b"later", traits=Traits(due=mesh.now + 100.0))
+    a.publish(b"k1", b"k2", traits=Traits(key="k"))
+    a.publish(b"only d", traits=Traits(channels=("d",)))
+    a.publish(b"short-lived", traits=Traits(expires=mesh.now + 8.0))
+    mesh.drain("a")
+    assert a.left() == 0
+    a.kill()
+    b.consume("c")
+    mesh.run()
+    assert bodies_of(b, "c") == [b"short-lived", b"k1"] or bodies_of(b, "c") == [b"k1", b"short-lived"]
+    b.finish()
+    assert bodies_of(b, "c")[2:] == [b"k2"]
+    b.finish()
+    mesh.pass_(10.0)
+    b.consume("d")
+    mesh.run()
+    assert sorted(bodies_of(b, "d")) == [b"k1", b"only d"]
+    mesh.pass_(100.0)
+    assert bodies_of(b, "c")[3:] == [b"later"]
+
+
+@pytest.mark.parametrize("stores", ["ss", "mm"])
+def test_attempts_errors_and_delays_go_along(stores: str) -> None:
+    mesh = Mesh(stores, "c")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 4))
+    a.consume("c")
+    hand = a.held[0]
+    a.broker.requeue(mesh.now, 1, hand.log, 1, 2, 60.0, "requeue", "no")
+    a.broker.requeue(mesh.now, 1, hand.log, 2, 3, 0.0, "requeue", "no")
+    a.broker.consumer_left(mesh.now, 1)
+    a.consumers.clear()
+    a.held.clear()
+    mesh.tell()
+    mesh.drain("a")
+    assert a.left() == 0
+    a.kill()
+    b.consume("c")
+    mesh.run()
+    assert sorted(number for _, number, _ in b.handed) == [2, 3, 4]
+    assert [run for hand in b.held for run in hand.attempts] == [[2, 3, 1], [3, 5, 1]]
+    failures = b.broker._registry.topics["t"].channels["c"].cursors[log_of(a)].failures
+    assert failures.of(2) == ("no", "no")
+    b.finish()
+    mesh.pass_(61.0)
+    assert [number for _, number, _ in b.handed][3:] == [1]
+    assert [run for hand in b.held for run in hand.attempts] == [[1, 2, 1]]
+
+
+def test_what_lies_in_the_store_only_is_handed_over_without_coming_into_memory() -> None:
+    config = BrokerConfig(memory_bytes_max=1 << 20, window_s=0.1, handover_bytes=64 * 1024)
+    mesh = Mesh("ss", "c", config=config)
+    a, b = mesh["a"], mesh["b"]
+    for start in range(0, 3000, 10):
+        a.publish(*(b"%d" % number + b"." * 990 for number in range(start, start + 10)))
+    mesh.pass_(2.0)
+    assert a.broker.memory_bytes <= 2 << 20
+    mesh.drain("a", 10.0)
+    assert (a.left(), b.left()) == (0, 3000)
+    assert b.broker.memory_bytes == 0
+    b.consume("c")
+    mesh.run()
+    while b.held:
+        b.finish()
+        mesh.run()
+    assert [body.rstrip(b".") for body in bodies_of(b, "c")] == messages(0, 3000)
+
+
+def test_no_more_is_on_its_way_than_the_limit_says() -> None:
+    config = BrokerConfig(handover_bytes=10_000)
+    mesh = Mesh("ss", "c", config=config)
+    a, b = mesh["a"], mesh["b"]
+    for start in range(0, 400, 10):
+        a.publish(*(b"%d" % number + b"." * 200 for number in range(start, start + 10)))
+    b.silent = True
+    parts = 0
+
+    def watch(name: str, peer: str, frame: Frame) -> bool:
+        nonlocal parts
+        parts += len(frame.body) if type(frame) is Part else 0
+        return True
+
+    mesh.watch = watch
+    mesh.drain("a", 1.0)
+    assert 10_000 <= parts <= 13_000
+
+
+def test_a_log_can_be_handed_on() -> None:
+    mesh = Mesh("sss", "c")
+    a, b, c = mesh["a"], mesh["b"], mesh["c"]
+    a.publish(*messages(0, 10))
+    mesh.drain("a", 3.0, "b")
+    a.kill()
+    b.publish(*messages(10, 20))
+    mesh.drain("b", 3.0, "c")
+    b.kill()
+    c.consume("c")
+    mesh.run()
+    assert sorted(bodies_of(c, "c")) == sorted(messages(0, 20))
+
+
+def test_a_topic_that_is_deleted_on_the_way_leaves_nothing_anywhere() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 10))
+    b.silent = True
+    mesh.drain("a", 1.0)
+    for node in (a, b):
+        node.broker.topic_ended(mesh.now, "t", 1)
+        node.turn()
+    b.answer()
+    mesh.run()
+    b.answer()
+    mesh.drain("a", 1.0)
+    a.broker.hand_over(mesh.now, ("b",), mesh.now + 5.0)
+    a.turn()
+    mesh.run()
+    mesh.pass_(1.0)
+    assert (a.left(), b.left()) == (0, 0)
+    for node in (a, b):
+        assert node.shelf is not None
+        assert node.shelf.logs == {}
+    assert b.shelf is not None
+    assert b.shelf.puts == {}
