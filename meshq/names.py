@@ -58,6 +58,11 @@ class LogId(NamedTuple):
     lane: int
 
 
+def log_text(log: LogId) -> str:
+    """The name of a log as one word."""
+    return "/".join(map(str, log))
+
+
 class ChannelKey(NamedTuple):
     """One life of a channel: what frames between nodes are addressed to."""
 

@@ -74,7 +74,10 @@ def check_receiver(receiver: Receiver) -> None:
     for loan in loans:
         live = sum(hand.stop - hand.start for hand in loan.hands if hand.live)
         buffered = sum(one.stop - one.start for one in receiver.buffered if one.loan is loan)
-        assert loan.held == live + buffered, f"{receiver.key}: {loan.held} held, {live} in hand, {buffered} buffered"
+        shared = loan.shared.count()
+        assert loan.held == live + buffered + shared, (
+            f"{receiver.key}: {loan.held} held, {live} in hand, {buffered} buffered, {shared} shared"
+        )
         assert loan.dead == loan.hands.messages - live, f"{receiver.key}: {loan.dead} dead of {loan.hands.messages}"
     assert [source.queued for source in receiver.queue] == [True] * len(receiver.queue)
     assert sum(source.queued for source in sources) == len(receiver.queue)

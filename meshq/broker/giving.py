@@ -21,7 +21,7 @@ from meshq.machine import events
 from meshq.machine.effects import Emit
 from meshq.machine.ranges import Ranges
 from meshq.machine.store import BatchRow
-from meshq.names import DISK, LEVELS, MEMORY, ChannelKey, LogId, is_dead_topic, is_ephemeral
+from meshq.names import DISK, LEVELS, MEMORY, ChannelKey, LogId, is_dead_topic, is_ephemeral, log_text
 from meshq.wire.frames import Cede, Declined, Offer, Part, Place, Taken, Withdraw
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ class Giver:
         turn.counters.handed_over += messages
         for key, (start, stop) in since:
             self.finished(key, log.id, start, stop)
-        turn.out.append(Emit(events.HandedOver(topic.name, log.id.origin, name, messages)))
+        turn.out.append(Emit(events.HandedOver(topic.name, log.id.origin, log_text(log.id), name, messages)))
 
     def finished(self, key: ChannelKey, log: LogId, start: int, stop: int) -> None:
         """Finished by somebody to whom this node had lent it, of a log that has moved: its holder is told."""

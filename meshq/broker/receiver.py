@@ -15,6 +15,7 @@ from meshq.broker.effects import Hand as Handed
 from meshq.broker.source import Loan, Parcel, Source
 from meshq.broker.turn import Turn
 from meshq.errors import RemoteProtocolError
+from meshq.machine.ranges import Ranges
 from meshq.names import ChannelKey, LogId
 
 LUMPS: Final = 4
@@ -167,6 +168,7 @@ class Receiver:
         self._unbuffer(parcel)
         loan.held -= parcel.stop - parcel.start
         loan.source.to.give_back(loan.log, parcel.start, parcel.stop)
+        self._unshare(loan, parcel.start, parcel.stop)
 
     # handing over
 
@@ -238,6 +240,7 @@ class Receiver:
         parcel.loan.held -= messages
         self.turn.counters.broken_bodies += messages
         parcel.loan.source.to.req(parcel.loan.log, parcel.start, parcel.stop, 0.0, "broken", error)
+        self._unshare(parcel.loan, parcel.start, parcel.stop)
 
     def _fill(self, consumer: Consumer, messages: int, size_bytes: int) -> None:
         """The consumer has so much more (or less) in hand; its turn comes last."""
@@ -276,6 +279,27 @@ class Receiver:
             self.loans[log] = loan
         return loan
 
+    def share(self, loan: Loan, start: int, stop: int) -> list[tuple[int, int]]:
+        """Just lent: what of it waits here, or is in a hand, from another holder of the log shares its fate; the rest."""
+        left = Ranges([(start, stop)])
+        for other in self._loans(loan.log):
+            if other is not loan:
+                for hand in other.hands.overlapping(start, stop):
+                    left.discard(hand.start, hand.stop)
+                for parcel in self.buffered:
+                    if parcel.loan is other:
+                        left.discard(parcel.start, parcel.stop)
+        for low, high in left.missing(start, stop):
+            loan.shared.add(low, high)
+        return list(left)
+
+    def _unshare(self, loan: Loan, start: int, stop: int) -> None:
+        """These go back, unfinished: the leases that shared their fate do too."""
+        for other in self._loans(loan.log):
+            for low, high in other.shared.within(start, stop) if other is not loan else ():
+                other.held -= other.shared.discard(low, high)
+                other.source.to.give_back(loan.log, low, high)
+
     def buffer(self, parcel: Parcel, *, first: bool = False) -> None:
         """Received: waits for a consumer with room."""
         if first:
@@ -301,11 +325,13 @@ class Receiver:
             self.buffered = deque(parcel for parcel in self.buffered if parcel.loan.source is not source)
             for parcel in dropped:
                 self._unbuffer(parcel)
+                self._unshare(parcel.loan, parcel.start, parcel.stop)
         for loan in list(source.loans.values()):
             for hand in loan.hands:
                 hand.live = False
             loan.dead = loan.hands.messages
             loan.received = loan.held = 0
+            loan.shared = Ranges()
             self.tidy(loan)
         self.touch()
 
@@ -314,6 +340,7 @@ class Receiver:
         for loan in list(source.loans.values()):
             for hand in list(loan.hands):
                 self._drop(hand)
+                self._unshare(loan, hand.start, hand.stop)
             self._unchain(loan)
         source.loans.clear()
         self.sources.pop(source.name, None)
@@ -367,6 +394,7 @@ class Receiver:
             self._drop(hand)
             if hand.live:
                 hand.loan.source.to.req(hand.loan.log, hand.start, hand.stop, 0.0, "departed")
+            self._unshare(hand.loan, hand.start, hand.stop)
         consumer.forget_late()
         del self.consumers[consumer.number]
         self.turn.timers.cancel(consumer)
@@ -398,6 +426,7 @@ class Receiver:
 
     def _overtake(self, loan: Loan, start: int, stop: int) -> None:
         """Finished by somebody else, and its holder hears of it: who has the same by now can only finish it too."""
+        loan.held -= loan.shared.discard(start, stop)
         for hand in loan.hands.isolate(start, stop):
             if hand.live:
                 hand.live = False
@@ -464,6 +493,7 @@ class Receiver:
         if hand.live:
             hand.live = False
             loan.source.to.req(loan.log, hand.start, hand.stop, 0.0, "timeout")
+        self._unshare(loan, hand.start, hand.stop)
 
     def _settle(self, consumer: Consumer, log: LogId, start: int, stop: int) -> list[Hand]:
         """Remove these hands of the consumer; returns those that were live."""
@@ -471,6 +501,7 @@ class Receiver:
         for loan in self._loans(log):
             for hand in self._hands(loan, consumer, start, stop):
                 self._drop(hand)
+                self._unshare(loan, hand.start, hand.stop)
                 if hand.live:
                     live.append(hand)
         if consumer.late_extents:

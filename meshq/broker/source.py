@@ -15,6 +15,7 @@ from meshq.broker.extents import Extents
 from meshq.broker.fins import Fins
 from meshq.broker.parties import ToOrigin
 from meshq.errors import RemoteProtocolError
+from meshq.machine.ranges import Ranges
 from meshq.names import LogId
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Loan:
     """What was borrowed from one log: counts of this session, and the unexpired hands whatever their session."""
 
-    __slots__ = ("dead", "hands", "held", "late", "log", "other", "received", "source")
+    __slots__ = ("dead", "hands", "held", "late", "log", "other", "received", "shared", "source")
 
     def __init__(self, source: Source, log: LogId) -> None:
         self.source = source
@@ -40,6 +41,8 @@ class Loan:
         """Messages in expired hands that may still finish."""
         self.other: Loan | None = None
         """The log was handed over, and another node lent from it as well: what was borrowed there."""
+        self.shared = Ranges()
+        """Leases of messages that are here already, from another node that lent from the log: not handed over twice."""
 
     def empty(self) -> bool:
         """Whether nothing would be lost by forgetting it."""
@@ -131,14 +134,15 @@ class Source:
             self._use(0, self.bytes)  # O3: what is left of the grant lapses
         loan.received += messages
         parcel = Parcel(loan, payload, start, stop, size_bytes, accepted_ns, attempts)
-        if not self.fins and not loan.dead:
+        if not self.fins and not loan.dead and loan.other is None and self.receiver.loans[log] is loan:
             loan.held += messages
             self.receiver.buffer(parcel)
             return
         for low, high in self.fins.missing(log, start, stop):
-            for begin, end in self._adopt(loan, low, high):
-                loan.held += end - begin
-                self.receiver.buffer(parcel if end - begin == messages else parcel.part(begin, end))
+            for span in self._adopt(loan, low, high):
+                loan.held += span[1] - span[0]
+                for begin, end in self.receiver.share(loan, *span):
+                    self.receiver.buffer(parcel if end - begin == messages else parcel.part(begin, end))
 
     def recalled(self, messages: int, size_bytes: int) -> None:
         """R8: so much comes back as the origin says."""

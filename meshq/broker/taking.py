@@ -27,7 +27,7 @@ from meshq.machine.store import (
     Row,
     Tried,
 )
-from meshq.names import KEY_CHARACTERS_MAX, LEVELS, MEMORY, LogId, is_ephemeral
+from meshq.names import KEY_CHARACTERS_MAX, LEVELS, MEMORY, LogId, is_ephemeral, log_text
 from meshq.wire import strict
 from meshq.wire.frames import NO_OPTIONS, Cede, Declined, Offer, Part, Place, Taken, Withdraw
 
@@ -76,7 +76,7 @@ class Take:
 
     def key(self) -> str:
         """Under which the store remembers it."""
-        return " ".join((self.topic, *map(str, self.log)))
+        return f"{self.topic} {log_text(self.log)}"
 
     def follows(self, number: int) -> bool:
         """Whether this is the next frame; it is counted then."""
@@ -318,7 +318,8 @@ class Taker:
         for row in take.rows:
             turn.loader.place(log, row, stored=False)
         turn.counters.taken_over += log.messages
-        turn.out.append(Emit(events.TakenOver(take.topic, take.log.origin, take.giver.name, log.messages)))
+        about = take.topic, take.log.origin, log_text(take.log)
+        turn.out.append(Emit(events.TakenOver(*about, take.giver.name, log.messages)))
 
     def _emptied(self, topic: Topic, place: ChannelKept) -> ChannelKept:
         """Of what the giver did not hear had been emptied, nothing is the channel's."""

@@ -130,6 +130,7 @@ class HandedOver:
 
     topic: str
     origin: str
+    log: str
     to: str
     messages: int
 
@@ -140,6 +141,7 @@ class TakenOver:
 
     topic: str
     origin: str
+    log: str
     giver: str
     messages: int
 

@@ -13,6 +13,7 @@ from meshq.sim.checkers.answered import Answered
 from meshq.sim.checkers.attempts import NoAttempts
 from meshq.sim.checkers.calm import NobodyAccused
 from meshq.sim.checkers.fencing import OneOfAName
+from meshq.sim.checkers.handed import HandedOnce
 from meshq.sim.checkers.noticed import Noticed
 from meshq.sim.checkers.prompt import Prompt
 from meshq.sim.checkers.timeouts import NoTimeouts
@@ -221,7 +222,7 @@ def forgetful_holder(stage: Stage) -> list[Fault]:
     return []
 
 
-@scenario("drain-killed", active_s=20.0)
+@scenario("drain-killed", active_s=20.0, more=(HandedOnce,))
 def drain_killed(stage: Stage) -> list[Fault]:
     """A node with a backlog drains while one of its two channels is finished and the other is slow, and is killed
     in the middle. Breaks a drain that counts a message as gone when one channel has it, and one that says "nothing

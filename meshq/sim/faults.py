@@ -154,7 +154,7 @@ class Crash(Fault):
 
     def begin(self, fleet: Fleet) -> Undo | None:
         fleet.crash(self.node, host=self.host)
-        return _keep_down(fleet, self.node, self.disk) if self.for_s else None
+        return keep_down(fleet, self.node, self.disk) if self.for_s else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +212,7 @@ class Drain(Fault):
         host = fleet.hosts[self.node]
         if host.running:
             host.call("drain", self.timeout_s)
-        return _keep_down(fleet, self.node, "kept") if self.for_s else None
+        return keep_down(fleet, self.node, "kept") if self.for_s else None
 
 
 def _hold(host: Host, name: str, value: object, calm: object, *, of: object = None) -> Undo:
@@ -233,7 +233,7 @@ def _hold(host: Host, name: str, value: object, calm: object, *, of: object = No
     return end
 
 
-def _keep_down(fleet: Fleet, node: str, disk: Fate) -> Undo:
+def keep_down(fleet: Fleet, node: str, disk: Fate) -> Undo:
     """Who is down starts again, with what ``disk`` leaves, once nothing else keeps it down."""
     host = fleet.hosts[node]
     held = host.held.setdefault("down", [])

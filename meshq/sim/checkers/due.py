@@ -53,6 +53,8 @@ class Due(Checker):
         now = self.stage.world.now
         key = (message.name, channel)
         again_at = self._again_at.pop(key, 0.0)
+        if self.stage.losses.moved_at(message) > self._handed.get(key, (0.0, None))[0]:
+            again_at = 0.0  # its holder now may know nothing of the requeue
         self._handed[key] = now, consumer
         due_at = max(message.due_at, again_at)
         if now < due_at - EARLY_S and not consumer.remote and not self._goes_by_a_wrong_clock(message):

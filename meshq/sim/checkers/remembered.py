@@ -112,7 +112,12 @@ class Remembered(Checker):
         assert message.place is not None
         log, number = message.place
         found = self._found.get((message.topic, log, channel))
-        if found is None or consumer.remote or message.topic in self.stage.forgiven:
+        if (
+            found is None
+            or consumer.remote
+            or message.topic in self.stage.forgiven
+            or self.stage.losses.shared(message)
+        ):
             return
         if consumer.node != found.host and self._met.get((consumer.node, found.host), 0) < found.start:
             return

@@ -4,6 +4,9 @@ origin holds ended and the consumer's node does not yet, anything may come again
 handed over again at the same node while its process and the origin's live: its FIN is repeated, and drops what crosses
 it. What an origin's restart may forget of it is the statement of `remembered`.
 
+A log that was handed over is another node's: what its giver had lent may come once more from its taker, and from both
+while two nodes have the log. That nothing comes which had been finished by then is the statement of `handed`.
+
 Looked at from outside, for consumers in their node's process (what a remote one knows of its connection may be late).
 """
 
@@ -20,6 +23,9 @@ from meshq.sim.start import Change
 
 PATIENCE: Final = 0.8
 """A timeout is looked at from the client, which got the message a little after its node counted from."""
+
+IN_FLIGHT_S: Final = 5.0
+"""For so long after a log has moved consumers may have what its giver lent them."""
 
 HEARD_S: Final = 0.05
 """A node has read by then what its in-process consumer said."""
@@ -79,7 +85,7 @@ class Repeats(Checker):
         if finished is None or (finished.node, finished.starts) != (now.node, now.starts):
             return
         assert message.place is not None
-        if self._started_at.get(message.place[0].origin, 0.0) > finished.at_s:
+        if self._started_at.get(message.place[0].origin, 0.0) > finished.at_s or self._moved(message, finished):
             return
         if consumer.node not in self.stage.slow and now.at_s > finished.at_s + HEARD_S and not consumer.remote:
             self.find(f"{message} was finished on {channel} at {finished.node} and came back to {consumer.name}")
@@ -97,6 +103,11 @@ class Repeats(Checker):
         now = self._last[key] = self._hand_over(consumer)
         self._check_finished(message, channel, consumer, now)
 
+    def _moved(self, message: Message, before: HandOver) -> bool:
+        """Whether its log was handed over since, or just before: what is in flight then may come from both."""
+        losses = self.stage.losses
+        return losses.shared(message) or losses.moved_at(message) >= before.at_s - IN_FLIGHT_S
+
     def _had_reason(self, before: HandOver, message: Message, node: str) -> bool:
         consumer, now = before.consumer, self.stage.world.now
         host = self.stage.fleet.hosts[before.node]
@@ -106,7 +117,7 @@ class Repeats(Checker):
             return True
         assert message.place is not None
         origin = message.place[0].origin
-        if self._started_at.get(origin, -1.0) >= before.at_s:
+        if self._started_at.get(origin, -1.0) >= before.at_s or self._moved(message, before):
             return True
         if any(
             self._up_at.get((at, origin), -1.0) < self._down_at.get((origin, at), -1.0) for at in (node, before.node)

@@ -53,6 +53,7 @@ class Tried(Checker):
             met, since_s = self._met.get((origin, node), (0, 0.0))
             third = consumer.node not in (origin, node)
             died = met > start and not (third and now < since_s + ON_ITS_WAY_S)
+            died = died and self.stage.losses.moved_at(message) < at_s  # else its holder now knows nothing of it
             if died and origin_start == self._starts(message) and self._ended_at.get((origin, node), 0.0) < at_s:
                 self.find(f"{message} comes to {consumer.name} as if never tried; {node} died with it")
         if not consumer.remote:

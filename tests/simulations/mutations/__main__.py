@@ -7,12 +7,24 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from meshq.sim.run import run
-from tests.simulations.mutations import credit, lease, membership, names, node, order, queues, retention, store, verbs
+from tests.simulations.mutations import (
+    credit,
+    handover,
+    lease,
+    membership,
+    names,
+    node,
+    order,
+    queues,
+    retention,
+    store,
+    verbs,
+)
 from tests.simulations.mutations.bug import BUGS
 from tests.simulations.mutations.search import NODES, Outcome, search
 from tests.simulations.mutations.table import put
 
-PARTS = (credit, lease, membership, names, node, verbs, queues, store, retention, order)
+PARTS = (credit, lease, membership, names, node, verbs, queues, store, retention, order, handover)
 
 
 def main() -> int:
