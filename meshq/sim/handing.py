@@ -1,6 +1,6 @@
 """Faults that strike while a log is handed over: at the moment that matters, whenever that is.
 
-Decides the moment by looking into the giver's broker, or by what a taker tells. Who drains is another fault's.
+Decides the moment by looking into the brokers of both, or by what a taker tells. Who drains is another fault's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from meshq.sim.fleet import Fleet
 from meshq.sim.host import Host
 
 Moment: TypeAlias = Literal["willing", "ceded", "taken"]
-"""A peer is willing; everything was said and the last word is awaited; the taker owns the log."""
+"""A peer is willing; it has heard everything and not kept it yet; the log is its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +56,18 @@ class _Watch:
 
     def _turned(self, host: Host) -> None:
         machine = host.machine
-        if self._struck or host.name != self._fault.node or not isinstance(machine, Engine):
+        if self._struck or not isinstance(machine, Engine):
             return
-        for gift in machine.broker._giver._gifts.values():
-            if gift.ceded if self._fault.moment == "ceded" else gift.willing:
-                self._strike(gift.peer.name)
-                return
+        if self._fault.moment == "ceded":
+            for take in machine.broker._exchange._taker._takes.values():
+                if take.ceded and take.giver.name == self._fault.node:
+                    self._strike(host.name)
+                    return
+        elif host.name == self._fault.node:
+            for gift in machine.broker._giver._gifts.values():
+                if gift.willing:
+                    self._strike(gift.peer.name)
+                    return
 
     def _strike(self, taker: str) -> None:
         if not self._struck:

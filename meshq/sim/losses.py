@@ -59,8 +59,10 @@ class Losses:
         holders = self._of(message)
         if holders is not None and any(not _lost_with(message, taker) for taker in holders.takers):
             return False
+        if holders is not None and not holders.origin:
+            return bool(holders.takers)  # given up, and nobody has said that it is his: that excuses nothing
         start = self._starts.get((log.epoch_ms, log.epoch_nonce))
-        if start is None or not start.host.running or (holders is not None and not holders.origin):
+        if start is None or not start.host.running:
             return True
         if start.runs:
             return False
