@@ -275,7 +275,7 @@ class Mesh:
         """``client.Mesh.ask``."""
         return self._run(self._mesh.ask(kind, arguments, timeout_s=timeout_s))
 
-    def drain(self, timeout_s: float = 5.0) -> int:
+    def drain(self, timeout_s: float = 25.0) -> int:
         """``client.Mesh.drain``."""
         return self._run(self._mesh.drain(timeout_s))
 

@@ -26,7 +26,7 @@ from meshq.runtime.contract import Stream, StreamOwner
 from meshq.runtime.loop import LoopThread
 from meshq.runtime.surroundings import surroundings
 
-DRAIN_TIMEOUT_S: Final = 5.0
+DRAIN_TIMEOUT_S: Final = 25.0
 
 T = TypeVar("T")
 _log = logging.getLogger("meshq.node")
@@ -97,7 +97,7 @@ class Node(Mesh):
         ``name`` must be the node's alone; by default it is the host's with a random end. ``port`` None takes 4155, or
         100 more while that is taken; 0 any free one. ``http_port`` and ``nsq_port`` are told to the other members.
         ``config`` holds all other settings, and those given here go before it. ``drain_timeout_s`` bounds how long
-        leaving waits for others to consume what this node owns. ``open_to_all`` lets it listen on public addresses.
+        leaving may take to hand to other nodes what this one owns. ``open_to_all`` lets it listen on public addresses.
         ``data`` is the directory of its store: with one its messages survive its process, its name is the one it had
         there before, and ``config.broker.level`` holds; without one it keeps messages in memory only.
         ``on_event`` hears every event from the start, on the node's loop; it must not block and must not raise.
@@ -142,7 +142,7 @@ class Node(Mesh):
         return show_address(self._host.address)
 
     async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:
-        """Leave the mesh in order: refuse publishes, let others consume what this node owns for at most ``timeout_s``.
+        """Leave the mesh in order: refuse publishes, hand what this node owns to others, for at most ``timeout_s``.
 
         Returns how many unfinished messages went with it. Its iterators end; only ``close`` is left to do.
         """

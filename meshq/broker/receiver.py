@@ -280,7 +280,7 @@ class Receiver:
         return loan
 
     def share(self, loan: Loan, start: int, stop: int) -> list[tuple[int, int]]:
-        """Just lent: what of it waits here, or is in a hand, from another holder of the log shares its fate; the rest."""
+        """Just lent: what is here from another holder of the log, waiting or in a hand, shares its fate. The rest."""
         left = Ranges([(start, stop)])
         for other in self._loans(loan.log):
             if other is not loan:

@@ -79,7 +79,7 @@ Level = Annotated[
 DrainTimeout = Annotated[
     float | None,
     typer.Option(
-        metavar="SECONDS", min=0, help="Seconds to hand over what the node holds when it is stopped. [default: 5]"
+        metavar="SECONDS", min=0, help="Seconds to hand over what the node holds when it is stopped. [default: 25]"
     ),
 ]
 ConfigFile = Annotated[
@@ -267,6 +267,23 @@ def why(
     from meshq.cli.inside import why as command
 
     command(node, topic, channel, as_json=json)
+
+
+@app.command()
+def drain(
+    node: Nodes = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0, max=3600, help="How long it may take.")
+    ] = 25.0,
+    json: Json = False,
+) -> None:
+    """Have a node leave: it refuses publishes, hands what it holds to other nodes, and ends.
+
+    Says to whom its messages went and how many stay behind.
+    """
+    from meshq.cli.drain import drain as command
+
+    command(node, timeout, as_json=json)
 
 
 @app.command()

@@ -36,7 +36,7 @@ _NODE: Final[dict[str, Any]] = {
     "open": False,
     "data": "",
     "memory": False,
-    "drain_timeout_s": 5.0,
+    "drain_timeout_s": 25.0,
 }
 _YES: Final = frozenset(("1", "true", "yes", "on"))
 _NO: Final = frozenset(("0", "false", "no", "off"))

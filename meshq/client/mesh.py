@@ -362,10 +362,11 @@ class Mesh:
         """What happens in the mesh from now on, as the node sees it: values of ``meshq.machine.events``."""
         return self._events.listen()
 
-    async def drain(self, timeout_s: float = 5.0) -> int:
+    async def drain(self, timeout_s: float = 25.0) -> int:
         """Have the node at the other end leave: it refuses publishes and hands over for at most ``timeout_s``.
 
-        Returns at once, with how many unfinished messages it had. When it leaves, the connection moves on to another
+        Returns at once, with how many unfinished messages it had; ``events`` tells the rest: HandedOver for each log,
+        Leaving at the end. When it leaves, the connection moves on to another
         node, if it knows any.
         """
         answer = await self.ask("drain", {"timeout_s": timeout_s})

@@ -265,6 +265,7 @@ class Engine:
         self._settle()
         self.membership.leave(now)
         self._settle()
+        self._emit(events.Leaving(left))
         self._doors.goodbye(now, "LEAVING", f"{self.config.name} is leaving the mesh")
         for stream in self._streams.all():
             self._streams.end(now, stream, "LEAVING", f"{self.config.name} is leaving the mesh")
@@ -571,6 +572,7 @@ class Engine:
     def _begin_drain(self, now: float, timeout_s: float) -> None:
         if self._drain_until is None and not self._stopped:
             self._drain_until = now + timeout_s
+            self._views.draining = True
             self._emit(events.Draining(self.broker.messages_left(), timeout_s))
 
     def _takers(self) -> tuple[str, ...]:

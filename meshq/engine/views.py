@@ -42,6 +42,8 @@ class Views:
         self._streams = streams
         self._counters = counters
         self.started_at = 0.0
+        self.draining = False
+        """The node takes no more publishes and is about to leave."""
 
     def members(self, now: float, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         """Every member known, this node first, then by name."""
@@ -63,6 +65,7 @@ class Views:
             "uptime_s": round(now - self.started_at, 3),
             "level": self._config.broker.level if self._broker.stores else LEVELS[MEMORY],
             "health": self._broker.trouble or HEALTHY,
+            "draining": self.draining,
             "topics": self._broker.stats(),
             "links": [link.name for link in self._links.all()],
             "connections": len(self._streams),
@@ -81,8 +84,8 @@ class Views:
         return asdict(self._config)
 
     def ping(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        """How the node is, quickly: OK, or what is wrong with its store."""
-        return {"health": self._broker.trouble or HEALTHY}
+        """How the node is, quickly: OK, or what is wrong with its store; and whether it is about to leave."""
+        return {"health": self._broker.trouble or HEALTHY, "draining": self.draining}
 
     def _member(self, now: float, member: Member) -> dict[str, Any]:
         host, port = member.address

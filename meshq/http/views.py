@@ -29,8 +29,12 @@ class Views:
         self._started_s = time.time()
 
     async def ping(self, request: web.Request) -> web.Response:
-        """OK while the node can do its work; as nsqd says it, 500 and NOK with the reason when it can't."""
-        health = (await self._mesh.ask("ping"))["health"]
+        """OK while the node can do its work; as nsqd says it, 500 and NOK with the reason when it can't, 503 when it is
+        about to leave."""
+        answer = await self._mesh.ask("ping")
+        health = answer["health"]
+        if answer.get("draining"):
+            return web.Response(text="NOK - draining", status=503)
         if health == "OK":
             return web.Response(text=health)
         return web.Response(text=f"NOK - {health}", status=500)

@@ -125,6 +125,13 @@ class Draining:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """This node ends now; ``messages`` that are not finished stay behind with it, in its store if it has one."""
+
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
 class HandedOver:
     """A log of this node belongs to the node ``to`` now, with ``messages`` that were not finished."""
 
@@ -182,6 +189,7 @@ Event: TypeAlias = (
     | ChannelDeleted
     | Configured
     | Draining
+    | Leaving
     | HandedOver
     | TakenOver
     | Alone

@@ -28,6 +28,6 @@ class HandedOnce(Checker):
         finished_at = message.finished.get(channel)
         if moved_at and finished_at is not None and finished_at < moved_at - BEFORE_S:
             self.find(
-                f"{message} comes to {consumer.name} on {channel}, which had finished it at {finished_at:.3f} s, before "
-                f"its log moved at {moved_at:.3f} s"
+                f"{message} comes to {consumer.name} on {channel}, which had finished it at {finished_at:.3f} s, "
+                f"before its log moved at {moved_at:.3f} s"
             )
