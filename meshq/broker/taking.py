@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from meshq.machine.store import BATCH_OVERHEAD_BYTES
 from meshq.broker.intake import Intake
 from meshq.machine import events
 from meshq.machine.effects import Emit
 from meshq.machine.ranges import Ranges
 from meshq.machine.store import (
+    BATCH_OVERHEAD_BYTES,
     BatchRow,
     Born,
     ChannelKept,

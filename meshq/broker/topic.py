@@ -165,7 +165,9 @@ class Topic:
         self._windows.forget(log)
         self.forget_log(log)
         if log.current:
-            again = self.logs[log.id] = self.lanes[log.id.lane] = Log(self._turn, self.name, log.id, self.retention, log.next)
+            again = self.logs[log.id] = self.lanes[log.id.lane] = Log(
+                self._turn, self.name, log.id, self.retention, log.next
+            )
             if log is self.log:
                 self.log = again
             for channel in self.channels.values():
