@@ -40,10 +40,10 @@ def fsync_asks_for_no_sync(right: Code, strike: Strike) -> Code:
     """What is published at level fsync is committed like the rest; nobody asks for the sync."""
 
     def take(journal: Journal) -> Any:
-        rows, batches, sync = right(journal)
+        rows, batches, sync, waiting = right(journal)
         if sync:
             strike()
-        return rows, batches, False
+        return rows, batches, False, waiting
 
     return take
 
@@ -226,7 +226,7 @@ def nobody_wakes_what_is_deferred(right: Code, strike: Strike) -> Code:
     return recovered
 
 
-@bug(Loader, "_traits", "deferred-over-restarts", "power-storm")
+@bug(Loader, "traits", "deferred-over-restarts", "power-storm")
 def what_was_deferred_is_loaded_as_ready(right: Code, strike: Strike) -> Code:
     """A deferred batch that comes back from the store is delivered at once."""
 
