@@ -40,7 +40,7 @@ def test_the_verbs_work_without_await(node: blocking.Node) -> None:
         assert [member["name"] for member in mesh.members()] == ["a"]
         assert [topic["topic"] for topic in mesh.topics()] == ["orders"]
         mesh.create("other", "c")
-        assert mesh.ask("ping") == {"health": "OK"}
+        assert mesh.ask("ping") == {"health": "OK", "draining": False}
         (channel,) = mesh.stats()["topics"][0]["channels"]
         assert (channel["finished"], channel["redelivered"]) == (3, 0)
         mesh.delete("other")
