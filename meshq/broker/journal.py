@@ -80,9 +80,9 @@ class Journal:
                 self.finished(cursor)
 
     def backlog(self, log: Log) -> None:
-        """The log has no channel any more: what is kept for the next first one begins here."""
+        """The log has no channel: what is kept for the next first one begins here."""
         if log.written:
-            self.rows.append(Backlog(log.topic, log.id, log.backlog_from))
+            self.rows.append(Backlog(log.topic, log.id, max(log.backlog_from, log.abandoned_to)))
 
     def over(self, cursor: Cursor) -> None:
         """A channel ends in a log."""

@@ -297,6 +297,7 @@ class Log:
         if self.cursors or number <= start:
             return 0
         self.abandoned_to = number
+        self.turn.journal.backlog(self)
         return self.unwant(start, number)
 
     def unwant(self, start: int, stop: int) -> int:

@@ -74,7 +74,7 @@ class Born(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """The log has no channel any more: for the next first one there is what lies at ``number`` and above."""
+    """The log has no channel: for the next first one there is what lies at ``number`` and above."""
 
     topic: str
     log: LogId

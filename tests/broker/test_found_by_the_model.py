@@ -168,3 +168,11 @@ def test_a_channel_born_beyond_what_was_kept_has_no_less_than_nothing() -> None:
     before.channel("d")
     node = restarted(shelf_of(before), ("c", 1), ("d", 1))
     assert stats(node, "d")["depth"] == 0
+
+
+def test_an_emptied_backlog_is_not_counted_again_after_a_restart() -> None:
+    before = Node()
+    before.broker.recovered(before.now)
+    before.publish(b"1", b"2")
+    configure(before, emptied_ns=WALL_NS)
+    assert restarted(shelf_of(before)).broker.messages_left() == 0
