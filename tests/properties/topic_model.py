@@ -136,16 +136,29 @@ class Topic:
     """In which life of the node it began."""
     first_born: float = 0.0
     """When the first channel came, since there was none."""
+    last_ended: float = -inf
+    """When its last channel ended, if the store was told."""
+    unwritten_at: float = -inf
+    """When it was emptied so that the store was not told."""
     messages: dict[int, Message] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     backlog: dict[int, None] = field(default_factory=dict)
     """Kept for the first channel."""
     remains: dict[int, None] = field(default_factory=dict)
-    """What a crash may have brought back after it was dropped or emptied."""
+    """What a crash may have brought back after it was dropped."""
     settings: dict[str, Any] = field(default_factory=dict)
     letters: dict[tuple[int, str], list[int]] = field(default_factory=dict)
     """Dead letters by message and channel."""
     places: dict[Place, int] = field(default_factory=dict)
+
+    @property
+    def emptied_at(self) -> float:
+        """Until when what was accepted is for no channel to come."""
+        return int(self.settings.get("emptied_ns", -1)) / 1e9
+
+    def emptied(self, message: Message) -> bool:
+        """Somebody emptied the topic after the message was accepted: no channel to come gets it."""
+        return round(message.accepted * 1e9) <= int(self.settings.get("emptied_ns", -1))
 
 
 @dataclass(slots=True)
@@ -289,13 +302,17 @@ class Model:
                 assert one in has, f"{channel.key} misses {one} of what was kept for it"
         for one in has:
             message = every[one]
-            assert one in must or one in may, f"{channel.key} begins with {one}, from before its time"
-            fits = channel.wants(message) and not message.expired(self.now)
+            emptied = channel.topic.emptied(message)
+            assert one in must or one in may or emptied, f"{channel.key} begins with {one}, from before its time"
+            fits = channel.wants(message) and not message.expired(self.now) and not emptied
             (channel.messages if fits else channel.lazy)[one] = State(message.due)
 
     def end_channel(self, channel: Channel) -> None:
         """Gone, with its messages and consumers."""
-        del channel.topic.channels[channel.name]
+        topic = channel.topic
+        del topic.channels[channel.name]
+        if not topic.channels:
+            topic.last_ended = self.now
         for number in channel.consumers:
             del self.consumers[number]
 
@@ -508,6 +525,10 @@ class Model:
             assert not lost, f"{topic.name} has lost {one} of its backlog"
             del topic.backlog[one]
         topic.remains = {}
+        if topic.emptied_at >= mark:
+            topic.unwritten_at = topic.emptied_at
+        if topic.last_ended >= mark:
+            topic.last_ended = -inf
         for channel in topic.channels.values():
             channel.consumers.clear()
             channel.last.clear()
@@ -516,7 +537,19 @@ class Model:
                 self._restart_message(channel, message, shelf, fate, mark, there=one in there)
             self.empty(channel, channel.settings.get("emptied_ns", -1))
         if not topic.channels:
-            topic.remains = {one: None for one in there if one not in topic.backlog}
+            topic.remains = {one: None for one in there if self._remains(topic, topic.messages[one], shelf, mark)}
+
+    def _remains(self, topic: Topic, message: Message, shelf: Shelf, mark: float) -> bool:
+        """Whether the next first channel may get what no channel had finished, or is no longer to have."""
+        assert message.where is not None
+        log, number = message.where
+        if message.id in topic.backlog:
+            return False
+        over = number < shelf.logs[topic.name, log].backlog_from
+        ended = message.accepted < topic.last_ended
+        emptied = topic.emptied(message) and topic.emptied_at != topic.unwritten_at
+        assert over or not (ended or emptied), f"{topic.name}: {message.id} was dropped, and is kept"
+        return not over
 
     def _restart_message(
         self, channel: Channel, message: Message, shelf: Shelf, fate: Fate, mark: float, *, there: bool
