@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from meshq.bench.crew import BenchError
+from meshq.machine.form import COMPILED
 from meshq.names import RELEASE
 
 
@@ -18,6 +19,7 @@ def describe() -> dict[str, Any]:
     """What figures of this host depend on."""
     return {
         "meshq": RELEASE,
+        "compiled": COMPILED,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cores": cores(),

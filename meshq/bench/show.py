@@ -21,6 +21,7 @@ from meshq.bench.figures import Kind, Spread
 from meshq.bench.host import data_place
 from meshq.bench.repeat import Bench, Say, repeat
 from meshq.bench.report import Report
+from meshq.machine.form import FORM
 
 KEPT: Final = 0
 MISSED: Final = 4
@@ -87,7 +88,7 @@ def table(*columns: str, left: int = 1) -> Table:
 def _people(report: Report) -> None:
     out = console()
     settings = ", ".join(f"{name} {shown(value)}" for name, value in report.settings.items())
-    out.print(f"{report.bench}: {settings}; {len(report.runs)} runs", soft_wrap=True)
+    out.print(f"{report.bench}: {settings}; {len(report.runs)} runs of meshq as {FORM}", soft_wrap=True)
     if report.settings.get("level", "memory") != "memory" or report.settings.get("memory_bytes_max"):
         out.print(data_place(), soft_wrap=True)
     rows = table("", "MIN", "MEDIAN", "MAX", "CALIBRATED", "")

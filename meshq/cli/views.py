@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from meshq.cli import client, out
 from meshq.cli.sources import load
+from meshq.machine.form import COMPILED, FORM
 from meshq.machine.settings import shown
 from meshq.names import RELEASE
 
@@ -143,9 +144,9 @@ def config(flags: Mapping[str, Any], file: Path | None, *, as_json: bool) -> Non
 def version(*, as_json: bool) -> None:
     """The release of this program."""
     if as_json:
-        out.document({"version": RELEASE})
+        out.document({"version": RELEASE, "compiled": COMPILED})
     else:
-        print(f"meshq {RELEASE}")
+        print(f"meshq {RELEASE} ({FORM})")
 
 
 def ask(nodes: Sequence[str] | None, question: Callable[[Any], Awaitable[T]]) -> T:

@@ -271,7 +271,7 @@ class Doors:
 
     def _level(self, topic: str, asked: Any) -> int:
         """The rank of the level that a publish gets: what it asks for, or else its topic, or else the node."""
-        if asked not in ("", *LEVELS):
+        if asked != "" and asked not in LEVELS:
             raise LevelUnavailable(f"no level {str(asked)[:32]!r}: ask for {', '.join(LEVELS)} or nothing")
         if not self._broker.stores or is_ephemeral(topic):
             if asked in ("", "memory"):

@@ -13,6 +13,7 @@ from meshq.config import Config
 from meshq.engine.counters import Counters, as_map
 from meshq.engine.links import Links
 from meshq.engine.streams import Streams
+from meshq.machine.form import COMPILED
 from meshq.membership.member import Member
 from meshq.membership.membership import Membership
 from meshq.names import LEVELS, MEMORY, RELEASE
@@ -62,6 +63,7 @@ class Views:
             "node": self._config.name,
             "name": self._config.name,
             "version": RELEASE,
+            "compiled": COMPILED,
             "uptime_s": round(now - self.started_at, 3),
             "level": self._config.broker.level if self._broker.stores else LEVELS[MEMORY],
             "health": self._broker.trouble or HEALTHY,

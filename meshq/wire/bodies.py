@@ -27,8 +27,11 @@ Item: TypeAlias = "bytes | list[Any]"
 """A message as it stands in a body: its bytes, or ``[bytes, {text: text}]``."""
 
 
-def item(body: bytes, headers: Mapping[str, str] | None = None, *, size_bytes_max: int) -> Item:
-    """One message ready for ``encode``. Raises InvalidMessage: EMPTY, TOO_BIG or BAD_BODY."""
+def item(body: object, headers: Mapping[Any, Any] | None = None, *, size_bytes_max: int) -> Item:
+    """One message ready for ``encode``. Raises InvalidMessage: EMPTY, TOO_BIG or BAD_BODY.
+
+    Says itself what is no message, and so takes anything.
+    """
     if not isinstance(body, bytes):
         raise InvalidMessage(f"a message body is bytes, not {type(body).__name__}: encode it first")
     _check_size(len(body), size_bytes_max)
@@ -260,7 +263,7 @@ def _check_size(size_bytes: int, size_bytes_max: int) -> None:
         )
 
 
-def _check_headers(headers: Mapping[str, str]) -> None:
+def _check_headers(headers: Mapping[Any, Any]) -> None:
     if len(headers) > HEADERS_MAX:
         raise InvalidMessage(f"{len(headers)} headers; at most {HEADERS_MAX}")
     total = 0
