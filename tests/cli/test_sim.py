@@ -15,6 +15,7 @@ import pytest
 from meshq.cli import run
 from meshq.sim import shrink
 from meshq.sim.run import MEMBERSHIP, NAMES
+from tests.pure import pure_only
 from tests.sim.planted import leases_vanish
 
 SHORT = ["forgetful-holder", "--nodes", "2"]
@@ -53,6 +54,7 @@ def test_json_is_one_document_with_every_run(capfd: pytest.CaptureFixture[str]) 
     assert {"scenario", "nodes", "violations", "kinds", "trace", "faults", "virtual_s", "events"} < set(first)
 
 
+@pure_only
 def test_a_failure_is_told_made_small_and_drawn(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with leases_vanish():
         assert run(["sim", "crash-storm", "--nodes", "4", "--seed", "2", "--jobs", "1", "--draw", "run.svg"]) == 4
@@ -63,6 +65,7 @@ def test_a_failure_is_told_made_small_and_drawn(tmp_path: Path, capfd: pytest.Ca
     assert " violation" in (tmp_path / "run.svg").read_text()
 
 
+@pure_only
 def test_a_failure_as_json_names_the_file_and_what_is_left(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with leases_vanish():
         arguments = [

@@ -8,6 +8,7 @@ from meshq.config import LinkConfig
 from meshq.machine import events
 from meshq.wire.frames import Confirmed, Deliver, Subscribed
 from tests.engine.cast import Cast, Talker
+from tests.pure import pure_only
 
 
 def consume(cast: Cast, node: str, *, credit: int = 100) -> Talker:
@@ -94,6 +95,7 @@ def test_a_link_without_business_is_closed_after_a_while() -> None:
     consumer.expect(Deliver, 2)
 
 
+@pure_only
 def test_a_node_that_cannot_dial_asks_the_other_to(monkeypatch: pytest.MonkeyPatch) -> None:
     cast = Cast(("n1", "n2")).start()
     consumer, publisher = consume(cast, "n2"), cast.client("n1")

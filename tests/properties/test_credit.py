@@ -11,6 +11,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.properties.broken_rules import RULES, broken
 from tests.properties.credit_machine import CreditMachine
+from tests.pure import pure_only
+
+pytestmark = pure_only
 
 TestCredit = CreditMachine.TestCase
 TestCredit.settings = settings(max_examples=3 * settings().max_examples)

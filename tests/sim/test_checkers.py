@@ -21,6 +21,7 @@ from meshq.sim.run import Result, play_scenario
 from meshq.sim.scenario import Scenario
 from meshq.sim.stage import Stage
 from meshq.wire.frames import Fin
+from tests.pure import pure_only
 
 Plant = Callable[[Stage], None]
 
@@ -149,6 +150,7 @@ def test_without_a_bug_nothing_is_found() -> None:
     assert result.ok, result.report()
 
 
+@pure_only
 @pytest.mark.parametrize(
     ("plant", "words"),
     [

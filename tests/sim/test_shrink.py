@@ -12,6 +12,7 @@ from meshq.sim.scenario import SCENARIOS
 from meshq.sim.shrink import Job, Search, shrink
 from meshq.sim.smaller import fewer
 from meshq.sim.story import Publishing, Story, drawn
+from tests.pure import pure_only
 from tests.sim.planted import leases_vanish
 
 PLAN: tuple[Fault, ...] = (
@@ -89,6 +90,7 @@ def test_nothing_is_tried_twice_and_nothing_after_the_time() -> None:
     assert tried == []
 
 
+@pure_only
 def test_a_planted_bug_becomes_a_story_of_a_fault_and_two_nodes() -> None:
     scenario = SCENARIOS["crash-storm"]
     with leases_vanish():

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.pure import pure_only
 from tests.simulations.mutations.__main__ import PARTS
 from tests.simulations.mutations.bug import BUGS
 from tests.simulations.mutations.search import play
 from tests.simulations.mutations.table import rows, what
+
+pytestmark = pure_only
 
 QUICK = (
     "recalled_credit_is_free_at_once",

@@ -36,6 +36,7 @@ from meshq.sim.publisher import PublisherHabits
 from meshq.sim.run import Result, play_scenario
 from meshq.sim.scenario import Scenario
 from meshq.sim.stage import Settings, Stage
+from tests.pure import pure_only
 from tests.sim.planted import leases_taken_for_finished
 
 
@@ -93,6 +94,7 @@ def test_messages_are_counted_where_they_were_published_and_handed_over(recorded
     assert ways == {("n1", "n2"), ("n1", "n3"), ("n2", "n3")}
 
 
+@pure_only
 def test_what_was_lost_and_what_was_violated_is_shown() -> None:
     with leases_taken_for_finished():
         diagram, result = diagram_of(replace(ACCIDENT, settle_s=10.0), 3, 1)
@@ -101,6 +103,7 @@ def test_what_was_lost_and_what_was_violated_is_shown() -> None:
     assert any(mark.kind == "lost" for mark in diagram.marks)
 
 
+@pure_only
 def test_what_a_machine_failed_of_is_one_line_and_nothing_is_called_lost() -> None:
     def breaks(broker: Broker, now: float, peer: str) -> NoReturn:
         raise AssertionError("what must never be")
