@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
+from meshq.broker.broker import Broker
 from meshq.config import BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig
 from meshq.engine.engine import Engine
 from meshq.sim import faults
@@ -193,19 +194,19 @@ class Stage:
         engine = self.engine(holder)
         if engine is None:
             return
-        heartbeat = engine.broker.heartbeat
+        links, broker = engine.links, engine.broker
 
         def forgetful(now: float, peer: str) -> list[Frame]:
-            frames = heartbeat(now, peer)
+            frames = broker.heartbeat(now, peer)
             held = next((at for at, frame in enumerate(frames) if type(frame) is Audit and _holds(frame)), None)
             if peer == origin and held is not None:
                 frames[held] = _one_less(frames[held])
                 self.forgotten.append((self.world.now, holder, origin))
                 self.world.note(holder, f"forgets an extent of {origin}")
-                engine.broker.heartbeat = heartbeat  # type: ignore[method-assign]
+                links._broker = broker
             return frames
 
-        engine.broker.heartbeat = forgetful  # type: ignore[method-assign]
+        links._broker = cast("Broker", _Forgetful(broker, forgetful))
 
     # The acts.
 
@@ -296,6 +297,17 @@ class Stage:
             broker=replace(settings.broker, level=self.level, memory_bytes_max=self.memory_bytes),
             link=settings.link,
         ).check()
+
+
+class _Forgetful:
+    """A broker as its links see it, but for its heartbeat. The broker's own can't be replaced where it is compiled."""
+
+    def __init__(self, broker: Broker, heartbeat: Callable[[float, str], list[Frame]]) -> None:
+        self._broker = broker
+        self.heartbeat = heartbeat
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
 
 
 def _holds(audit: Audit) -> bool:
