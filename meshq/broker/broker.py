@@ -110,7 +110,7 @@ class Broker:
         """``topic``, which was asked for by DeadLetters, exists: what is dying for it is published there."""
         self._turn.now = now
         if self.trouble and not is_ephemeral(topic):
-            self._undertaker.spare(topic)  # finished rows get through a full store, letters don't
+            self._undertaker.spare(topic)  # letters would be refused
         else:
             self._undertaker.bury(self._existence.topic(topic, generation))
 

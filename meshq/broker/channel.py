@@ -58,6 +58,7 @@ class Channel:
         """A log of an earlier start is empty: nothing of it is lent."""
         cursor = self.cursors.pop(log, None)
         if cursor is not None:
+            cursor.dying = {}
             self.turn.timers.cancel(cursor)
             self.keyed.forget(cursor)
             self.touch()
@@ -71,6 +72,7 @@ class Channel:
             log = cursor.log
             self.turn.journal.over(cursor)
             self.keyed.forget(cursor)
+            cursor.dying = {}
             dropped += log.detach(cursor)
             self.turn.timers.cancel(cursor)
         self.cursors.clear()

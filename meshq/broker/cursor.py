@@ -63,8 +63,8 @@ class Cursor:
         """What of it the store has not been told."""
         self.attempts = Attempts()
         self.failures = Failures(channel.turn.config.broker.errors_max)
-        self.dying: list[Dying] = []
-        """What becomes dead letters with this turn."""
+        self.dying: dict[Dying, None] = {}
+        """What becomes dead letters with this turn, and what waits until the store has its letters."""
         self._ahead = 0
         """Up to here numbers that the cursor has not reached may be finished."""
 

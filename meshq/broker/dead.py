@@ -2,9 +2,9 @@
 
 Decides which (those of a channel with an attempts limit that have come back so often, and those whose body can't be
 read), and what a dead letter says. The letter is published here, by the origin, and the message finished on its
-channel in the same turn, so the store keeps both or neither. That the topic of dead letters exists is the engine's to
-see to: ``DeadLetters`` asks it, ``bury`` and ``spare`` are its answers. A message of such a topic never becomes a dead
-letter again: it goes round.
+channel: the store keeps both or neither, and until it does the message is dying. If it can't, the letter is withdrawn.
+That the topic of dead letters exists is the engine's to see to: ``DeadLetters`` asks it, ``bury`` and ``spare`` are its
+answers. A message of such a topic never becomes a dead letter again: it goes round.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from meshq.broker.effects import DeadLetters
 from meshq.broker.extents import Extent
 from meshq.broker.gathering import Publishing
 from meshq.errors import RemoteProtocolError
-from meshq.names import DEAD_HEADER, dead_topic, is_dead_topic, message_id
+from meshq.names import DEAD_HEADER, MEMORY, dead_topic, is_dead_topic, is_ephemeral, message_id
 from meshq.wire import bodies
 
 if TYPE_CHECKING:
     from meshq.broker.cursor import Cursor
     from meshq.broker.intake import Intake
+    from meshq.broker.log import Log
     from meshq.broker.topic import Topic
     from meshq.broker.turn import Turn
 
@@ -35,13 +36,15 @@ BROKEN: Final = "broken"
 class Dying:
     """Messages ``start`` to ``stop`` of a batch that are to become dead letters, and why."""
 
-    __slots__ = ("batch", "reason", "start", "stop")
+    __slots__ = ("batch", "buried", "reason", "start", "stop")
 
-    def __init__(self, batch: Batch, start: int, stop: int, reason: str) -> None:
+    def __init__(self, batch: Batch, start: int, stop: int, reason: str, *, buried: bool = False) -> None:
         self.batch = batch
         self.start = start
         self.stop = stop
         self.reason = reason
+        self.buried = buried
+        """Their letters are on their way to the store."""
 
 
 def doom(cursor: Cursor, batch: Batch, start: int, stop: int, *, broken: bool) -> list[tuple[int, int]]:
@@ -66,7 +69,7 @@ def doom(cursor: Cursor, batch: Batch, start: int, stop: int, *, broken: bool) -
 
 
 def _take(cursor: Cursor, dying: Dying) -> None:
-    cursor.dying.append(dying)
+    cursor.dying[dying] = None
     cursor.log.turn.dying[cursor] = None
 
 
@@ -93,36 +96,49 @@ class Undertaker:
 
     def bury(self, topic: Topic) -> None:
         """The topic of dead letters exists: what is dying for it is published there, and finished where it was."""
+        self._intake.close_batches()
+        burial = Burial(self, topic.log)
         for cursor in self._asked.pop(topic.name, ()):
             if is_dead_topic(cursor.log.topic):
                 self._drop(cursor)
             else:
-                self._bury(cursor, topic)
+                self._bury(cursor, topic, burial)
+        self._intake.close_batches()
+        burial.wait()
 
     def spare(self, topic: str) -> None:
         """There can be no such topic now: what is dying for it waits, and is delivered once more."""
-        due = self._turn.now + SPARED_S
         for cursor in self._asked.pop(topic, ()):
             for dying, start, stop in _unfinished(cursor):
-                self._turn.journal.tried(cursor, start, stop, due)
-                cursor.defer(Extent(dying.batch, start, stop), due)
+                self.put_off(cursor, dying.batch, start, stop)
 
-    def _bury(self, cursor: Cursor, topic: Topic) -> None:
+    def put_off(self, cursor: Cursor, batch: Batch, start: int, stop: int) -> None:
+        """These wait, and are delivered once more."""
+        due = self._turn.now + SPARED_S
+        self._turn.journal.tried(cursor, start, stop, due)
+        cursor.defer(Extent(batch, start, stop), due)
+
+    def _bury(self, cursor: Cursor, topic: Topic, burial: Burial) -> None:
         now = self._turn.now
+        durable = self._turn.journal.on and not is_ephemeral(topic.name)
         for dying, start, stop in _unfinished(cursor):
             expires = now + topic.settings.ttl_s if topic.settings.ttl_s else 0.0
             traits = Traits(expires=expires, level=dying.batch.traits.level)
             for body in self._letters(cursor, dying, start, stop):
                 self._intake.keep(topic, Publishing(0, 1, body, self._turn.wall_ns(now), traits))
-            self._finish(cursor, start, stop)
+            if durable and traits.level > MEMORY:
+                burial.add(cursor, Dying(dying.batch, start, stop, dying.reason, buried=True))
+            else:
+                self.finish(cursor, start, stop)
         self._turn.journal.finished_now(cursor)
 
     def _drop(self, cursor: Cursor) -> None:
         """Dead letters that can't be read: there is nowhere left to put them."""
         for _, start, stop in _unfinished(cursor):
-            self._finish(cursor, start, stop)
+            self.finish(cursor, start, stop)
 
-    def _finish(self, cursor: Cursor, start: int, stop: int) -> None:
+    def finish(self, cursor: Cursor, start: int, stop: int) -> None:
+        """These are dead letters now, or nothing."""
         messages = cursor.finish(start, stop)
         self._turn.counters.dead += messages
         cursor.channel.counters.dead += messages
@@ -161,6 +177,63 @@ class Undertaker:
         return {DEAD_HEADER + name: text for name, text in said.items() if text}
 
 
+class Burial:
+    """Letters of one turn on their way to the store, and the messages that wait for it."""
+
+    __slots__ = ("_first", "_letters", "_log", "_undertaker", "_waiting")
+
+    def __init__(self, undertaker: Undertaker, log: Log) -> None:
+        """The letters come next in ``log``."""
+        self._undertaker = undertaker
+        self._log = log
+        self._first = log.next
+        self._letters: list[Batch] = []
+        self._waiting: list[tuple[Cursor, Dying]] = []
+
+    def add(self, cursor: Cursor, dying: Dying) -> None:
+        """These wait for their letters."""
+        cursor.dying[dying] = None
+        self._waiting.append((cursor, dying))
+        self._log.turn.journal.finished_with(cursor, dying.start, dying.stop)
+
+    def wait(self) -> None:
+        """The letters are in their log."""
+        journal = self._log.turn.journal
+        if self._waiting:
+            self._letters = [
+                batch
+                for log, batch in journal.batches
+                if log is self._log and batch.first >= self._first and batch.traits.level > MEMORY
+            ]
+            journal.waiting.append(self)
+
+    def kept(self) -> None:
+        """The store has the letters, and that the messages are finished."""
+        for cursor, dying in self._dying():
+            self._undertaker.finish(cursor, dying.start, dying.stop)
+
+    def unkept(self, why: str) -> None:
+        """It has neither: nobody gets the letters, as far as nobody has them."""
+        log = self._log
+        for batch in self._letters:
+            if log.batches.get(batch.first) is batch:
+                for cursor in list(log.cursors):
+                    cursor.finish(batch.first, batch.stop)
+                if not log.cursors:
+                    log.unwant(batch.first, batch.stop)
+        for cursor, dying in self._dying():
+            for start, stop in cursor.finished.missing(dying.start, dying.stop):
+                self._undertaker.put_off(cursor, dying.batch, start, stop)
+
+    def _dying(self) -> Iterator[tuple[Cursor, Dying]]:
+        """What waits still, taken out; channels and logs may have ended meanwhile."""
+        for cursor, dying in self._waiting:
+            if dying in cursor.dying:
+                del cursor.dying[dying]
+                cursor.channel.touch()
+                yield cursor, dying
+
+
 def with_headers(dead: dict[str, str], own: dict[str, str]) -> dict[str, str]:
     """The headers of a letter: what is said of it, and of the message's own as many as there is room for."""
     room = bodies.HEADERS_MAX - len(dead) - 1
@@ -185,8 +258,10 @@ def _bytes(headers: dict[str, str]) -> int:
 
 
 def _unfinished(cursor: Cursor) -> Iterator[tuple[Dying, int, int]]:
-    """What is dying of the cursor, taken out; what was finished meanwhile is left out."""
-    taken, cursor.dying = cursor.dying, []
+    """What is dying of the cursor and not buried, taken out; what was finished meanwhile is left out."""
+    taken = [dying for dying in cursor.dying if not dying.buried]
+    for dying in taken:
+        del cursor.dying[dying]
     for dying in taken:
         for start, stop in cursor.finished.missing(dying.start, dying.stop):
             yield dying, start, stop

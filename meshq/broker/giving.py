@@ -339,8 +339,6 @@ class Giver:
             for cursor in log.cursors
             for span in _since(cursor.finished, gift.snapshot.get(cursor.channel.key))
         ]
-        for cursor in log.cursors:
-            cursor.dying = []
         topic.give(log)
         turn.moved[topic.name, log.id] = name
         self._broken_off.pop((topic.name, log.id), None)

@@ -18,7 +18,6 @@ from meshq.broker.topic import Accepted, Topic
 from meshq.broker.turn import Turn
 from meshq.broker.window import Windows
 from meshq.errors import Overloaded, StoreTrouble
-from meshq.machine.effects import Store
 from meshq.names import LEVELS, MEMORY
 
 MIB: Final = 1 << 20
@@ -109,13 +108,12 @@ class Intake:
             turn.ids.numbered(self._accepted)
         turn.out += self.confirm()
         waiting, self._accepted = self._accepted, []
-        rows, batches, sync, others = turn.journal.take()
-        if rows:
-            token = turn.next_serial()
+        if turn.journal.rows:
+            store, batches, others = turn.journal.take(turn.next_serial())
             size_bytes = sum(batch.memory_bytes() for _, batch in batches)
             self.storing_bytes += size_bytes
-            self._storing[token] = Storing(waiting, batches, size_bytes, others)
-            turn.out.append(Store(token, rows, sync))
+            self._storing[store.token] = Storing(waiting, batches, size_bytes, others)
+            turn.out.append(store)
 
     def stored(self, token: int) -> None:
         """The rows of that Store are kept: their publishes are confirmed."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from meshq.broker.batch import Batch
+from meshq.machine.effects import Store
+from meshq.machine.ranges import Ranges
 from meshq.machine.store import Backlog, BatchRow, Born, Finished, Gone, LogOver, Over, Row, Tried
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Waiting(Protocol):
 class Journal:
     """Rows on their way to the store; without a store (``on`` is False) nothing is written down."""
 
-    __slots__ = ("_cursors", "_logs", "_turn", "batches", "on", "rows", "sync", "waiting")
+    __slots__ = ("_cursors", "_logs", "_tied", "_turn", "batches", "on", "rows", "sync", "waiting")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
@@ -46,6 +48,8 @@ class Journal:
         """Some of the rows must survive a power loss."""
         self.waiting: list[Waiting] = []
         """Told once the rows of this turn are kept."""
+        self._tied: dict[Cursor, Ranges] = {}
+        """What is finished once the batches of this turn are kept."""
         self._cursors: dict[Cursor, None] = {}
         self._logs: dict[Log, None] = {}
 
@@ -87,6 +91,7 @@ class Journal:
     def over(self, cursor: Cursor) -> None:
         """A channel ends in a log."""
         self._cursors.pop(cursor, None)
+        self._tied.pop(cursor, None)
         if cursor.log.written:
             key = cursor.channel.key
             self.rows.append(Over(cursor.log.topic, cursor.log.id, key.channel, key.generation))
@@ -112,8 +117,14 @@ class Journal:
         self._logs.pop(log, None)
         for cursor in log.cursors:
             self._cursors.pop(cursor, None)
+            self._tied.pop(cursor, None)
         if log.written:
             self.rows.append(LogOver(log.topic, log.id))
+
+    def finished_with(self, cursor: Cursor, start: int, stop: int) -> None:
+        """Batches of this turn say where these went: the store is to keep both or neither."""
+        if cursor.log.written:
+            self._tied.setdefault(cursor, Ranges()).add(start, stop)
 
     # behind
 
@@ -152,12 +163,12 @@ class Journal:
             self._write_finished(cursor)
 
     def _write_finished(self, cursor: Cursor) -> None:
-        log, key, stop = cursor.log, cursor.channel.key, 0
+        stop = 0
         unsaved, cursor.unsaved = cursor.unsaved, type(cursor.unsaved)()
         for start, _ in unsaved:
             if start >= stop:
                 low, stop = cursor.finished.around(start)
-                self.rows.append(Finished(log.topic, log.id, key.channel, key.generation, low, stop))
+                self.rows.append(_finished(cursor, low, stop))
 
     def _write_gone(self, log: Log) -> None:
         stop = 0
@@ -167,11 +178,17 @@ class Journal:
                 low, stop = log.gone.around(start)
                 self.rows.append(Gone(log.topic, log.id, low, stop))
 
-    def take(self) -> tuple[list[Row], list[tuple[Log, Batch]], bool, list[Waiting]]:
-        """This turn's rows, the batches among them, whether they must be synced, and who waits for them."""
-        taken = self.rows, self.batches, self.sync, self.waiting
-        self.rows, self.batches, self.sync, self.waiting = [], [], False, []
+    def take(self, token: int) -> tuple[Store, list[tuple[Log, Batch]], list[Waiting]]:
+        """This turn's rows, the batches among them, and who waits for them."""
+        tied = [_finished(cursor, *span) for cursor, ranges in self._tied.items() for span in ranges]
+        taken = Store(token, self.rows + tied, self.sync, len(tied)), self.batches, self.waiting
+        self.rows, self.batches, self.sync, self.waiting, self._tied = [], [], False, [], {}
         return taken
+
+
+def _finished(cursor: Cursor, start: int, stop: int) -> Finished:
+    key = cursor.channel.key
+    return Finished(cursor.log.topic, cursor.log.id, key.channel, key.generation, start, stop)
 
 
 def _pieces(runs: list[list[int]], start: int, stop: int) -> Iterator[tuple[int, int, int]]:

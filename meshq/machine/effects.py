@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
+from meshq.machine.store import BatchRow
 from meshq.names import LogId
 
 Address: TypeAlias = tuple[str, int]
@@ -57,12 +58,19 @@ class Store(NamedTuple):
     """Keep ``rows``, in the order of the Stores; answered by ``stored(token)`` once they are committed.
 
     ``sync``: answered when they survive a power loss as well. When the batches among the rows cannot be kept (the
-    disk is full): ``unstored(token, why)``; the other rows are tried again until they are.
+    disk is full): ``unstored(token, why)``; the other rows are tried again until they are, but for the last ``tied`` of
+    them: those mean nothing without the batches, and are given up with them.
     """
 
     token: int
     rows: list[Any]
     sync: bool = False
+    tied: int = 0
+
+    def without_batches(self) -> list[Any]:
+        """What is still to be kept when the batches can't be: all rows, if there are none."""
+        rest = [row for row in self.rows if type(row) is not BatchRow]
+        return rest[: len(rest) - self.tied] if len(rest) < len(self.rows) else rest
 
 
 class Load(NamedTuple):

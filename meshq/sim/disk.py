@@ -2,8 +2,9 @@
 
 Decides when a write is answered and what survives. What waits is written as one transaction: *committed* after
 ``latency_s`` (a crash of the process keeps it), and *synced* ``sync_s`` later when one of its writes asks for that (a
-power loss keeps it too); without being asked the disk syncs each ``flush_s``. A full disk takes no write: it says
-so, refuses batches, and tries the other rows again. What rows mean is ``shelf``'s, when they are written the machine's.
+power loss keeps it too); without being asked the disk syncs each ``flush_s``. A full disk takes no write: it says so,
+refuses batches with what is tied to them, and tries the other rows again. What rows mean is ``shelf``'s, when they
+are written the machine's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from meshq.machine.effects import Load, LoadDue
+from meshq.machine.effects import Load, LoadDue, Store
 from meshq.machine.store import BatchRow, Recovered
 from meshq.sim.shelf import Shelf
 from meshq.sim.world import World
@@ -40,8 +41,8 @@ class Loss(NamedTuple):
 
 @dataclass(slots=True)
 class _Write:
+    store: Store
     rows: list[Any]
-    sync: bool
     answer: Answer | None
     asked_at: float
 
@@ -76,9 +77,9 @@ class Disk:
 
     # What a process asks for.
 
-    def write(self, rows: list[Any], answer: Answer, *, sync: bool = False) -> None:
-        """Keep ``rows``; writes are answered in order."""
-        self._waiting.append(_Write(list(rows), sync, answer, self._world.now))
+    def write(self, store: Store, answer: Answer) -> None:
+        """Keep its rows (the token is nobody's here); writes are answered in order."""
+        self._waiting.append(_Write(store, list(store.rows), answer, self._world.now))
         if not self._writing:
             self._begin(self.latency_s + self.slow_s)
 
@@ -159,7 +160,7 @@ class Disk:
         for write in writes:
             self.committed.apply(write.rows)
             self._unsynced.append(write.rows)
-        if any(write.sync for write in writes):
+        if any(write.store.sync for write in writes):
             self._world.after(self.sync_s, self._answer, life, writes, self._world.now)
         else:
             self._answered(writes)
@@ -185,7 +186,7 @@ class Disk:
             self._ill = True
             self.told(FULL)
         for write in self._waiting:
-            kept = [row for row in write.rows if not isinstance(row, BatchRow)]
+            kept = write.store.without_batches()
             if len(kept) < len(write.rows) and write.answer is not None:
                 write.answer(FULL)
                 write.rows, write.answer = kept, None

@@ -289,7 +289,7 @@ class Driver:
     def _store(self, effect: Store) -> None:
         token = effect.token
         answer: Callable[[str], None] = lambda why: self._put(0, self._stored_in, token, why)  # noqa: E731
-        self.host.disk.write(effect.rows, answer, sync=effect.sync)
+        self.host.disk.write(effect, answer)
 
     def _load(self, effect: Load | LoadDue) -> None:
         token = effect.token

@@ -11,8 +11,9 @@ from meshq.broker.broker import Broker
 from meshq.broker.effects import ConsumerEnded, DeadLetters, Hand
 from meshq.config import BrokerConfig, Config
 from meshq.machine.effects import Load, Store
-from meshq.machine.store import BatchRow, ChannelKept, Finished, LogKept, Tried
+from meshq.machine.store import BatchRow, Finished, Tried
 from meshq.names import Epoch, dead_topic
+from meshq.sim.shelf import Shelf
 from meshq.wire import bodies
 from tests.broker.test_origin import WALL_NS, Node
 
@@ -24,24 +25,41 @@ class DeadNode(Node):
         super().__init__(**more)
         self.refuses = refuses
         self.asked: list[str] = []
-        self.batches: list[BatchRow] = []
+        self.shelf = Shelf()
+        self.full = False
+        """The disk: it refuses batches."""
+        self.slow = False
+        """It says nothing, and keeps nothing."""
         self.channel("c")
         self.broker.configured(self.now, "t", "c", {"attempts_max": attempts_max})
 
-    @classmethod
-    def recovered(cls, log: LogKept, batches: list[BatchRow]) -> DeadNode:
-        """The next start, which finds this."""
-        node = cls.__new__(cls)
+    def restarted(self, attempts_max: int = 2) -> DeadNode:
+        """The next start, which finds what this one left in the store."""
+        node = DeadNode.__new__(DeadNode)
         Node.__init__(node, store=False)
-        node.refuses, node.asked, node.batches = False, [], batches
+        node.now = self.now
+        node.refuses, node.asked, node.shelf, node.full, node.slow = False, [], self.shelf, False, False
         node.broker = Broker(Config(name="a", broker=BrokerConfig()), Epoch(2, 2), Random(1))
-        node.broker.recover(node.now, WALL_NS, [log])
+        node.broker.recover(node.now, WALL_NS, self.shelf.recovered().logs)
         node.broker.topic_born(node.now, "t", 1)
         node.broker.channel_born(node.now, "t", "c", 1, 100.0, False)
-        node.broker.configured(node.now, "t", "c", {"attempts_max": 2})
+        node.broker.configured(node.now, "t", "c", {"attempts_max": attempts_max})
+        node.broker.channel_born(node.now, "t.dead", "dlq", 1, 100.0, False)
         node.broker.recovered(node.now)
         node.turn()
         return node
+
+    def keep(self, store: Store) -> None:
+        """What the disk says of the rows."""
+        self.stores.append(store)
+        if self.slow:
+            return
+        left = store.without_batches() if self.full else store.rows
+        self.shelf.apply(left)
+        if len(left) < len(store.rows):
+            self.broker.unstored(self.now, store.token, "disk full")
+        else:
+            self.broker.stored(self.now, store.token)
 
     def turn(self) -> None:
         while effects := self.broker.effects():
@@ -51,9 +69,9 @@ class DeadNode(Node):
                         self.asked.append(topic)
                         (self.spare if self.refuses else self.bury)(topic)
                     case Store():
-                        self.stores.append(effect)
+                        self.keep(effect)
                     case Load(token):
-                        self.broker.loaded(self.now, token, self.batches)
+                        self.broker.loaded(self.now, token, self.shelf.load(effect))
                     case Hand():
                         self.hands.append(effect)
                     case ConsumerEnded():
@@ -61,6 +79,8 @@ class DeadNode(Node):
             self.broker.check()
 
     def bury(self, topic: str) -> None:
+        self.broker.topic_born(self.now, topic, 1)
+        self.broker.channel_born(self.now, topic, "dlq", 1, 0.0, True)
         self.broker.bury(self.now, topic, 1)
 
     def spare(self, topic: str) -> None:
@@ -145,6 +165,105 @@ def test_the_letter_and_the_finished_message_are_kept_together() -> None:
     kept = [at for at, row in node.rows(BatchRow) if row.topic == "t.dead"]
     assert kept == [at for at, row in node.rows(Finished) if row.topic == "t"]
     assert len(kept) == 1
+
+
+def test_what_the_disk_refuses_to_keep_as_a_letter_is_still_there_after_a_crash() -> None:
+    node = DeadNode(attempts_max=1)
+    node.publish(b"poison")
+    node.consume("c")
+    node.full = True
+    node.fail("no")
+    after = node.restarted(attempts_max=1)
+    after.consume("c")
+    after.wait(61.0)
+    assert (after.bodies(), after.letters()) == ([b"poison"], [])
+
+
+def test_a_crash_before_the_disk_answers_leaves_the_message_and_no_letter_or_the_letter_alone() -> None:
+    node = DeadNode(attempts_max=1)
+    node.publish(b"poison")
+    node.consume("c")
+    node.slow = True
+    node.fail("no")
+    before = node.restarted(attempts_max=1)
+    before.consume("c")
+    assert (before.bodies(), before.letters()) == ([b"poison"], [])
+    node.shelf.apply(node.stores[-1].rows)
+    after = node.restarted(attempts_max=1)
+    after.consume("c")
+    assert (after.bodies(), [body for body, _ in after.letters()]) == ([], [b"poison"])
+
+
+def test_a_letter_that_the_disk_refuses_is_withdrawn_and_written_once_there_is_room() -> None:
+    node = DeadNode(attempts_max=1)
+    node.publish(b"poison")
+    node.consume("c")
+    node.full = True
+    node.fail("no")
+    assert (node.hands, node.broker.in_use("t.dead")[0], node.broker.counters.dead) == ([], 0, 0)
+    node.full = False
+    node.wait(61.0)
+    assert len(node.hands) == 1
+    node.fail("no")
+    assert [body for body, _ in node.letters()] == [b"poison"]
+    assert node.broker.counters.dead == 1
+    after = node.restarted()
+    after.consume("c")
+    assert (after.bodies(), [body for body, _ in after.letters()]) == ([], [b"poison"])
+
+
+def test_without_a_channel_a_refused_letter_is_kept_for_nobody() -> None:
+    node = DeadNode(attempts_max=1)
+    node.broker.topic_born(node.now, "t.dead", 1)
+    node.publish(b"poison")
+    node.consume("c")
+    node.full = True
+    node.refuses = True  # this test buries by itself
+    node.broker.requeue(node.now, 1, node.hands[0].log, 1, 2, 0.0, "requeue", "no")
+    node.hands.clear()
+    assert DeadLetters("t.dead") in node.broker.effects()
+    node.broker.bury(node.now, "t.dead", 1)
+    node.turn()
+    assert node.broker.in_use("t.dead")[0] == 0
+    assert node.broker.messages_left() == 1
+
+
+def test_a_channel_deleted_while_its_letter_is_on_its_way_has_the_letter_only() -> None:
+    node = DeadNode(attempts_max=1)
+    node.publish(b"poison")
+    node.consume("c")
+    node.slow = True
+    node.fail("no")
+    (letter,) = [store for store in node.stores if store.tied]
+    node.broker.channel_ended(node.now, "t", "c", 1)
+    node.turn()
+    node.broker.stored(node.now, letter.token)
+    node.turn()
+    assert [body for body, _ in node.letters()] == [b"poison"]
+    assert node.broker.counters.dead == 0
+
+
+def test_a_topic_deleted_in_the_turn_of_the_letter_leaves_nothing_in_the_store() -> None:
+    node = DeadNode(attempts_max=1)
+    node.publish(b"poison")
+    node.consume("c")
+    node.broker.requeue(node.now, 1, node.hands[0].log, 1, 2, 0.0, "requeue", "no")
+    assert DeadLetters("t.dead") in node.broker.effects()
+    node.bury("t.dead")
+    node.broker.topic_ended(node.now, "t", 1)
+    node.turn()
+    assert [log.topic for log in node.shelf.recovered().logs] == ["t.dead"]
+
+
+def test_at_level_memory_no_letter_waits_for_the_store() -> None:
+    node = DeadNode(attempts_max=1)
+    node.broker.publish(node.now, 7, "t", 1, 1, bodies.encode([b"poison"]), wall_ns=WALL_NS)
+    node.turn()
+    node.consume("c")
+    node.full = True
+    node.fail("no")
+    assert node.broker.counters.dead == 1
+    assert [body for body, _ in node.letters()] == [b"poison"]
 
 
 def test_errors_are_kept_with_the_attempts() -> None:
@@ -297,10 +416,7 @@ def test_attempts_and_errors_are_those_of_before_the_restart() -> None:
     before.publish(b"poison")
     before.consume("c")
     before.fail("first")
-    log = before.hands[0].log
-    tried = [row for _, row in before.rows(Tried)]
-    batches = [row for _, row in before.rows(BatchRow)]
-    node = DeadNode.recovered(LogKept("t", log, 2, [(1, 2)], [], 20, [ChannelKept("c", 1, 1, 0, [], tried)]), batches)
+    node = before.restarted()
     node.consume("c")
     assert node.hands[0].attempts == [[1, 2, 1]]
     node.fail("last")

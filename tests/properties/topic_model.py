@@ -170,6 +170,24 @@ class Known:
     sure: bool = True
 
 
+@dataclass(slots=True)
+class Burial:
+    """A message whose letter is on its way to the disk."""
+
+    channel: Channel
+    message: Message
+    state: State
+    topic: Topic
+    letter: Message
+    token: int = 0
+    """Of the Store that has it."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether it waits for the disk: what was written for want of memory may or may not."""
+        return self.message.level >= DISK
+
+
 class Model:
     """Everything that one node should know."""
 
@@ -183,6 +201,7 @@ class Model:
         self.twice: dict[int, Known] = {}
         """Publishes with a known id, not answered."""
         self.letters = 1_000_000
+        self.burials: list[Burial] = []
         self.delivered = 0
 
     # publishing
@@ -257,8 +276,9 @@ class Model:
         for other in self.topics.values():
             message = other.messages.get(number) if dead_topic(other.name) == topic.name else None
             if message is not None and message.expired(self.now) and channel in other.channels:
-                self._write_letter(other.channels[channel], topic, message)
-                return self.letters
+                letter = self._write_letter(other.channels[channel], topic, message)
+                self._may_come(topic, letter)
+                return letter.id
         return None
 
     def known(self, topic: str, generation: int, publish_id: str) -> Known | None:
@@ -329,6 +349,11 @@ class Model:
         for one in gone:
             kept = channel.messages if one in channel.messages else channel.optional
             channel.lazy[one] = kept.pop(one)
+        self.burials = [
+            burial
+            for burial in self.burials
+            if burial.channel is not channel or round(burial.message.accepted * 1e9) > until_ns
+        ]
         return gone
 
     # consumers
@@ -439,14 +464,50 @@ class Model:
             if message.expired(self.now):
                 channel.lazy[one] = channel.messages.pop(one)
             else:
-                self._write_letter(channel, topic, message)
-                self.end(channel, one)
+                letter = self._write_letter(channel, topic, message)
+                if letter.level < DISK:
+                    self.end(channel, one)
+                else:
+                    channel.lazy[one] = state = channel.messages.pop(one)
+                    self.burials.append(Burial(channel, message, state, topic, letter))
 
-    def _write_letter(self, channel: Channel, topic: Topic, message: Message) -> None:
+    def storing(self, token: int) -> None:
+        """What was buried in this turn goes to the disk."""
+        for burial in self.burials:
+            burial.token = burial.token or token
+
+    def stored(self, token: int, *, kept: bool) -> None:
+        """The disk has the letters, or neither they nor their messages' end count."""
+        done = [burial for burial in self.burials if burial.token == token]
+        self.burials = [burial for burial in self.burials if burial.token != token]
+        for burial in done:
+            channel, one = burial.channel, burial.message.id
+            if kept:
+                burial.letter.confirmed = burial.sure
+                self.end(channel, one)
+                continue
+            if burial.sure:
+                for mourning in burial.topic.channels.values():
+                    if state := mourning.messages.pop(burial.letter.id, None):
+                        mourning.lazy[burial.letter.id] = state
+            else:
+                self._may_come(burial.topic, burial.letter)
+            if channel.lazy.pop(one, None):
+                burial.state.dying, burial.state.due = False, self.now + SPARED_S
+                (channel.messages if burial.sure else channel.optional)[one] = burial.state
+
+    def _may_come(self, topic: Topic, letter: Message) -> None:
+        for channel in topic.channels.values():
+            if state := channel.messages.pop(letter.id, None):
+                channel.optional[letter.id] = state
+
+    def _write_letter(self, channel: Channel, topic: Topic, message: Message) -> Message:
         self.letters += 1
         level = message.level if message.written_at == inf else max(message.level, DISK)
-        self._take(topic, Message(self.letters, self.now, 0, level))
-        topic.letters.setdefault((message.id, channel.name), []).append(self.letters)
+        letter = Message(self.letters, self.now, 0, level)
+        self._take(topic, letter)
+        topic.letters.setdefault((message.id, channel.name), []).append(letter.id)
+        return letter
 
     def spare(self, name: str) -> None:
         """No letters can be written: what is dying comes once more, later."""
@@ -511,11 +572,25 @@ class Model:
         self.twice.clear()
         self.life += 1
         self.began = self.now
+        burials, self.burials = self.burials, []
+        for burial in burials:
+            self._restart_burial(burial, shelf)
         self.ids = {key: known for key, known in self.ids.items() if known.message.level >= DISK}
         for known in self.ids.values():
             known.sure = known.sure and known.message.safe(fate, mark)
         for topic in self.topics.values():
             self._restart_topic(topic, shelf, fate, mark)
+
+    def _restart_burial(self, burial: Burial, shelf: Shelf) -> None:
+        """Both were kept, or the message is to come again."""
+        channel, message = burial.channel, burial.message
+        place, number = _place(shelf, channel, message)
+        if place is not None and number in place.finished:
+            burial.letter.confirmed = burial.sure
+            self.end(channel, message.id)
+        elif channel.lazy.pop(message.id, None):
+            burial.state.dying = False
+            (channel.messages if burial.sure else channel.optional)[message.id] = burial.state
 
     def _restart_topic(self, topic: Topic, shelf: Shelf, fate: Fate, mark: float) -> None:
         there = {one: None for one, message in topic.messages.items() if _row(shelf, topic, message)}

@@ -157,12 +157,13 @@ class Node:
         match effect:
             case Hand():
                 self._hand(effect)
-            case Store(token, rows, sync):
+            case Store(token, rows):
                 for row in rows:
                     if isinstance(row, BatchRow):
                         self._written(row)
+                model.storing(token)
                 answer = partial(self.world.after, 0.0, self._stored, self.life, token)
-                self.disk.write([*rows, Put(*MARK, repr(self.now).encode())], answer, sync=sync)
+                self.disk.write(effect._replace(rows=[Put(*MARK, repr(self.now).encode()), *rows]), answer)
             case Confirmed(0) | Unkept(0):
                 pass  # letters
             case Confirmed(token, log, first, level, duplicate):
@@ -195,6 +196,7 @@ class Node:
 
     def _stored(self, life: int, token: int, why: str) -> None:
         if life == self.life:
+            self.model.stored(token, kept=not why)
             if why:
                 self.broker.unstored(self.now, token, why)
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshq.machine.effects import Load
+from meshq.machine.effects import Load, Store
 from meshq.machine.store import BatchRow, Gone, Put, Row
 from meshq.names import LogId
 from meshq.sim.disk import FULL, Disk
@@ -35,8 +35,8 @@ class Desk:
         self.health: list[str] = []
         self.disk.told = self.health.append
 
-    def write(self, name: str, *rows: Row, sync: bool = False) -> None:
-        self.disk.write([note(name), *rows], lambda why: self.answers.append((name, why)), sync=sync)
+    def write(self, name: str, *rows: Row, sync: bool = False, tied: int = 0) -> None:
+        self.disk.write(Store(0, [note(name), *rows], sync, tied), lambda why: self.answers.append((name, why)))
 
     def run(self, for_s: float) -> None:
         self.world.run_until(self.world.now + for_s)
@@ -178,7 +178,7 @@ def test_a_full_disk_refuses_batches_keeps_the_other_rows_and_takes_them_when_th
 def test_a_full_disk_that_has_nothing_to_write_still_finds_out_when_it_has_room() -> None:
     desk = Desk()
     desk.disk.full = True
-    desk.disk.write([batch(1)], lambda why: desk.answers.append(("only a batch", why)))
+    desk.disk.write(Store(0, [batch(1)]), lambda why: desk.answers.append(("only a batch", why)))
     desk.run(3.0)
     desk.disk.full = False
     desk.run(0.5)

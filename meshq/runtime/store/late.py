@@ -1,7 +1,8 @@
 """What the disk would not take: rows that are tried again, and the Stores that are answered when they are kept.
 
-Decides what of a failed transaction is given up (batches: their publishers are told) and what is not, and keeps that
-small however long the trouble lasts: ranges only grow, so a later one stands for those within it.
+Decides what of a failed transaction is given up (batches, and what is tied to them: their publishers are told) and
+what is not, and keeps that small however long the trouble lasts: ranges only grow, so a later one stands for those
+within it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from meshq.machine.effects import Store
-from meshq.machine.store import BatchRow, Finished, Gone, Put, Row, Tried
+from meshq.machine.store import Finished, Gone, Put, Row, Tried
 
 CONDENSE_ROWS: Final = 1024
 
@@ -31,7 +32,7 @@ class Late:
         """The Stores of a transaction that failed; the tokens of those whose batches are given up."""
         given_up: list[int] = []
         for store in stores:
-            rest = [row for row in store.rows if type(row) is not BatchRow]
+            rest = store.without_batches()
             (self._tokens if len(rest) == len(store.rows) else given_up).append(store.token)
             self.rows += rest
             self.sync = self.sync or (store.sync and bool(rest))

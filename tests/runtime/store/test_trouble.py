@@ -63,6 +63,14 @@ def test_what_waits_for_the_disk_stays_small_and_means_the_same() -> None:
     assert not late
 
 
+def test_what_is_tied_to_a_batch_is_given_up_with_it_and_kept_without_one() -> None:
+    late = Late()
+    rows = [Put("a", "b", b"1"), batch(1, 1), finished(1, 2)]
+    assert late.add([Store(7, rows, tied=1), Store(8, rows[::2], tied=1)]) == [7]
+    assert late.rows == [rows[0], rows[0], rows[2]]
+    assert late.take() == [8]
+
+
 def test_only_what_a_later_row_says_again_is_left_out() -> None:
     where = ("orders", LOG, "billing", 1)
     rows: list[Row] = [

@@ -56,7 +56,7 @@ def a_message_dies_without_a_letter(right: Code, strike: Strike) -> Code:
     return letters
 
 
-@bug(Undertaker, "_finish", "poison")
+@bug(Undertaker, "finish", "poison")
 def a_buried_message_stays_on_its_channel(right: Code, strike: Strike) -> Code:
     """The dead letter is published, and the message it tells of is not finished."""
 

@@ -39,11 +39,11 @@ def confirmed_before_the_commit(right: Code, strike: Strike) -> Code:
 def fsync_asks_for_no_sync(right: Code, strike: Strike) -> Code:
     """What is published at level fsync is committed like the rest; nobody asks for the sync."""
 
-    def take(journal: Journal) -> Any:
-        rows, batches, sync, waiting = right(journal)
-        if sync:
+    def take(journal: Journal, token: int) -> Any:
+        store, batches, waiting = right(journal, token)
+        if store.sync:
             strike()
-        return rows, batches, False, waiting
+        return store._replace(sync=False), batches, waiting
 
     return take
 
