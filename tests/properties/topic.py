@@ -19,8 +19,10 @@ from tests.properties.topic_machine import Steps, TopicMachine
 
 STEPS: Final = 80
 """Of one example."""
+EXAMPLES: Final = 160
+"""Of one round."""
 SEARCH = settings(
-    max_examples=150,
+    max_examples=EXAMPLES,
     stateful_step_count=STEPS,
     phases=[Phase.generate, Phase.shrink],
     database=None,
@@ -31,12 +33,12 @@ SEARCH = settings(
 )
 
 
-def search(number: int, examples: int) -> int:
+def search(number: int) -> int:
     """One round, by its seed; returns how many steps it did. Raises what the machine found wrong."""
     before = Steps.done
     # A seed is kept by the class it is given to: each round has a class of its own.
     machine = seed(number)(type("TopicMachine", (TopicMachine,), {}))
-    run_state_machine_as_test(machine, settings=settings(SEARCH, max_examples=examples))
+    run_state_machine_as_test(machine, settings=SEARCH)
     return Steps.done - before
 
 
@@ -69,7 +71,7 @@ def main(arguments: list[str]) -> int:
     done, number, began = 0, chosen.seed, time.monotonic()
     while done < chosen.steps:
         print(f"seed {number} ...", end="", flush=True)
-        done += search(number, 150)
+        done += search(number)
         seconds = time.monotonic() - began
         print(f" {done:,} steps, {Steps.delivered:,} messages handed over, {seconds:.0f} s", flush=True)
         number += 1
