@@ -46,7 +46,7 @@ class Take:
 
     __slots__ = (
         "ceded", "deferred", "durable", "giver", "has", "log", "marked", "memory_bytes", "next", "number",
-        "offered_bytes", "over", "places", "ready", "rows", "size_bytes", "topic", "transfer",
+        "offered_bytes", "over", "places", "ready", "rows", "size_bytes", "storing", "topic", "transfer",
     )  # fmt: skip
 
     def __init__(self, giver: Peer, offer: Offer, *, durable: bool, has: bool) -> None:
@@ -64,6 +64,8 @@ class Take:
         """Of the last frame."""
         self.rows: list[BatchRow] = []
         """What came, unless it is in the store."""
+        self.storing = 0
+        """Parts on their way there."""
         self.ready = Ranges()
         self.deferred = Ranges()
         self.size_bytes = 0
@@ -158,6 +160,7 @@ class Taker:
         take.size_bytes += len(frame.body)
         if take.durable:
             self._mark(take)
+            take.storing += 1
             self._turn.journal.rows.append(row)
             self._turn.journal.waiting.append(_Kept(self, take, frame.number))
             return
@@ -211,18 +214,23 @@ class Taker:
         take.places[key] = before._replace(finished=before.finished + finished, tried=before.tried + tried)
 
     def cede(self, peer: Peer, frame: Cede) -> None:
-        """That was all: once it is kept, the log is this node's."""
+        """That was all: once it is kept, the log is this node's, and that it is goes to the store behind the rest."""
         take = self._takes.get((peer.name, frame.transfer))
         if take is None:
             return
         if not take.follows(frame.number):
             self._accuse(take, f"{take.topic} is ceded after {frame.number} frames of {take.number}")
             return
+        take.ceded = True
+        if not take.storing:
+            self._complete(take)
+
+    def _complete(self, take: Take) -> None:
+        """Every part is kept: the places are what is left."""
         topic = self._registry.topics.get(take.topic)
         if topic is None or topic.generation != take.log.generation:
             self._decline(take, "UNKNOWN", "that life of the topic is over")
             return
-        take.ceded = True
         if take.has:
             self._merge(topic, take)
         elif take.durable:
@@ -230,9 +238,9 @@ class Taker:
         journal = self._turn.journal
         if take.durable and journal.rows:
             journal.sync = True
-            journal.waiting.append(_Kept(self, take, frame.number))
+            journal.waiting.append(_Kept(self, take, take.number))
         else:
-            self.kept(take, frame.number)
+            self.kept(take, take.number)
 
     def withdraw(self, peer: Peer, frame: Withdraw) -> None:
         """The giver keeps the log."""
@@ -241,7 +249,7 @@ class Taker:
             self._drop(take)
 
     def session_ended(self, peer: Peer) -> None:
-        """A giver that is gone has the log still, unless this node has said its last word to the store."""
+        """A giver that is gone has the log still, unless everything of it has come."""
         for take in list(self._takes.values()):
             if take.giver is peer and not take.ceded:
                 self._drop(take)
@@ -286,10 +294,15 @@ class Taker:
         """Everything up to that frame is kept."""
         if take.over:
             return
-        if take.ceded and number == take.number:
+        last = take.ceded and number == take.number
+        if last:
             self._own(take)
         if take.giver.session:
             take.giver.outbox.append(Taken(take.transfer, number))
+        if take.durable and not last:
+            take.storing -= 1
+            if take.ceded and not take.storing:
+                self._complete(take)
 
     def unkept(self, take: Take, why: str) -> None:
         """The store could not keep something of it."""

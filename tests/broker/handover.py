@@ -43,7 +43,10 @@ class Node:
         self.broken: list[str] = []
         self.silent = False
         """The store takes what comes and does not answer."""
-        self.waiting: list[int] = []
+        self.full = False
+        """The store takes no batches."""
+        self.waiting: list[tuple[int, bool]] = []
+        """What it does not answer yet: token, and whether it took all."""
         self.start()
 
     def start(self) -> None:
@@ -51,6 +54,7 @@ class Node:
         self.starts += 1
         self.alive = True
         self.held.clear()
+        self.waiting = []
         self.confirmed: list[Confirmed] = []
         self.consumers: dict[int, str] = {}
         self.epoch = Epoch(self.starts, self.number)
@@ -112,11 +116,11 @@ class Node:
                         self.mesh.write(self.name, peer, frame)
                     case Store(token, rows):
                         assert self.shelf is not None
-                        self.shelf.apply(rows)
-                        if self.silent:
-                            self.waiting.append(token)
-                        else:
-                            broker.stored(now, token)
+                        left = effect.without_batches() if self.full else rows
+                        self.shelf.apply(left)
+                        self.waiting.append((token, len(left) == len(rows)))
+                        if not self.silent:
+                            self._answer()
                     case Load(token) as ask:
                         assert self.shelf is not None
                         broker.loaded(now, token, self.shelf.load(ask))
@@ -142,10 +146,16 @@ class Node:
     def answer(self) -> None:
         """The store answers again, and what waits for it."""
         self.silent = False
-        waiting, self.waiting = self.waiting, []
-        for token in waiting:
-            self.broker.stored(self.mesh.now, token)
+        self._answer()
         self.turn()
+
+    def _answer(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for token, kept in waiting:
+            if kept:
+                self.broker.stored(self.mesh.now, token)
+            else:
+                self.broker.unstored(self.mesh.now, token, "disk full")
 
     def left(self) -> int:
         """Messages that it owns."""

@@ -136,6 +136,45 @@ def test_a_taker_that_dies_before_its_last_word_leaves_everything_with_the_giver
     assert (a.left(), b.left()) == (0, 10)
 
 
+def test_a_taker_whose_disk_refused_a_part_never_takes_the_log_for_its_own() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 5))
+    a.publish(*messages(5, 10))
+    seen: list[Frame] = []
+
+    def watch(name: str, peer: str, frame: Frame) -> bool:
+        seen.append(frame)
+        b.full = type(frame) is Part and frame.first > 1
+        return True
+
+    mesh.watch = watch
+    b.silent = True
+    mesh.drain("a", 2.0)
+    assert [type(frame) for frame in seen if type(frame) in (Part, Cede)] == [Part, Part, Cede]
+    mesh.watch = None
+    b.kill()  # before it heard that the second part was refused
+    b.full = b.silent = False
+    b.start()
+    assert (a.left(), b.left()) == (10, 0)
+    mesh.connect("a", "b")
+    mesh.drain("a", 3.0)
+    assert (a.left(), b.left()) == (0, 10)
+    b.consume("c")
+    assert bodies_of(b, "c") == messages(0, 10)
+
+
+def test_a_taker_whose_disk_refused_a_part_says_no() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(*messages(0, 10))
+    b.full = True
+    mesh.drain("a", 1.0)
+    assert (a.left(), b.left()) == (10, 0)
+    assert b.shelf is not None
+    assert b.shelf.logs == {}
+
+
 def test_a_giver_that_is_killed_before_it_forgets_delivers_nothing_again_that_was_finished() -> None:
     mesh = Mesh("ss", "c", "d")
     a, b = mesh["a"], mesh["b"]
