@@ -16,7 +16,7 @@ from meshq.sim.checkers.served import Served
 from meshq.sim.checkers.shares import Shares
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.crowd import POLITE, some
-from meshq.sim.faults import Crash, Fault, Flap, LinkCut
+from meshq.sim.faults import Crash, DiskFull, Fault, Flap, LinkCut, SlowDisk
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.queueing import Fussy, Mourner, Wishes, Wishful
 from meshq.sim.scenario import scenario
@@ -83,6 +83,27 @@ def poison_storm(stage: Stage) -> list[Fault]:
     poison_flapping(stage)
     rng = stage.rng("storm")
     return swarm.draw(rng, stage.names, swarm.kinds(rng), count=rng.randint(2, 8), within_s=10.0)
+
+
+@scenario("poison-full", active_s=14.0, more=(Letters,))
+def poison_full(stage: Stage) -> list[Fault]:
+    """Poison on slow disks that are full for moments, while letters are on their way to them, of nodes that crash soon
+    afterwards. Breaks a message whose end is kept and whose letter is not, and a letter that lives in memory only."""
+    rng = stage.rng("poison")
+    stage.keep_at(rng.choice(("disk", "fsync")))
+    for node in stage.names:
+        _wishful(stage, node, PublisherHabits(topics=("orders",), every_s=0.2), Wishes(poison=0.3))
+    for node in some(rng, stage.names, 3):
+        _fussy(stage, node, "billing", ConsumerHabits(messages=64, handle_s=(0.001, 0.05), requeue_ms_max=100))
+    _limited(stage, "billing")
+    plan: list[Fault] = []
+    for node in stage.names:
+        plan.append(SlowDisk(at_s=0.5, for_s=13.0, node=node, slow_s=rng.choice((0.05, 0.2))))
+        for at_s in (rng.uniform(start, start + 3.0) for start in (1.0, 4.5, 8.0)):
+            plan.append(DiskFull(at_s=at_s, for_s=rng.choice((0.1, 0.5)), node=node))
+            if rng.random() < 0.5:
+                plan.append(Crash(at_s=at_s + rng.uniform(0.6, 2.0), for_s=rng.choice((0.02, 1.0)), node=node))
+    return sorted(plan, key=lambda fault: fault.at_s)
 
 
 def _short_window() -> Settings:

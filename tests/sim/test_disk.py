@@ -175,6 +175,18 @@ def test_a_full_disk_refuses_batches_keeps_the_other_rows_and_takes_them_when_th
     assert desk.disk.recovered().logs[0].ready == [(2, 3)]
 
 
+def test_what_is_tied_to_a_batch_is_refused_with_it() -> None:
+    desk = Desk()
+    desk.disk.full = True
+    desk.write("refused", batch(1), note("tied"), tied=1)
+    desk.write("kept", note("alone"), tied=1)
+    desk.run(0.5)
+    desk.disk.full = False
+    desk.run(0.5)
+    assert desk.answers == [("refused", FULL), ("kept", "")]
+    assert notes(desk.disk) == ["refused", "kept", "alone"]
+
+
 def test_a_full_disk_that_has_nothing_to_write_still_finds_out_when_it_has_room() -> None:
     desk = Desk()
     desk.disk.full = True

@@ -11,6 +11,7 @@ from meshq.broker.dead import Undertaker
 from meshq.broker.expiry import Expiry
 from meshq.broker.failures import Failures
 from meshq.broker.ids import PublishIds
+from meshq.broker.journal import Journal
 from tests.simulations.mutations.bug import Code, Strike, bug
 
 
@@ -64,6 +65,19 @@ def a_buried_message_stays_on_its_channel(right: Code, strike: Strike) -> Code:
         strike()
 
     return finish
+
+
+@bug(Journal, "take", "poison-full")
+def the_end_of_a_message_is_kept_without_its_letter(right: Code, strike: Strike) -> Code:
+    """That a message is finished is kept like any other row, when the disk has no room for its dead letter."""
+
+    def take(journal: Journal, token: int) -> Any:
+        store, batches, waiting = right(journal, token)
+        if store.tied:
+            strike()
+        return store._replace(tied=0), batches, waiting
+
+    return take
 
 
 @bug(Failures, "of", "poison")
