@@ -26,11 +26,11 @@ def begin(log: Log, cursor: Cursor, age_s: float, *, exact: bool) -> None:
     if not log.cursors:
         since = wanted = _begin_first(log, born_at)
     elif log.first_born_at is not None and abs(born_at - log.first_born_at) <= config.first_channels_s:
-        since = wanted = log.backlog_from
+        since = wanted = _backlog_since(log, born_at)
     elif exact:
         since = wanted = log.next
     else:
-        since = max(log.backlog_from, _since(log, cursor, born_at - config.late_margin_s))
+        since = max(_backlog_since(log, born_at), _since(log, cursor, born_at - config.late_margin_s))
         wanted = max(log.backlog_from, _number_at(log, born_at))
     if start not in ("", LATEST):
         cursor.since_ns = 0 if start == EARLIEST else int(start) * NS_PER_MS
@@ -81,6 +81,11 @@ def _begin_first(log: Log, born_at: float) -> int:
                 batch.keeps += 1
                 log.held.append(batch)
         log.arm()
+    return _backlog_since(log, born_at)
+
+
+def _backlog_since(log: Log, born_at: float) -> int:
+    """Where the backlog begins. What came before belonged to channels that ended, and to any that was there then."""
     since = _memory_since(log, born_at) if log.backlog_from > log.first else log.first
     return min(log.backlog_from, since)
 

@@ -176,3 +176,26 @@ def test_an_emptied_backlog_is_not_counted_again_after_a_restart() -> None:
     before.publish(b"1", b"2")
     configure(before, emptied_ns=WALL_NS)
     assert restarted(shelf_of(before)).broker.messages_left() == 0
+
+
+def test_two_channels_heard_of_late_have_what_came_before_another_ended() -> None:
+    node = Node()
+    node.channel("ends")
+    node.publish(b"while both were there")
+    node.wait(1.0)
+    node.broker.channel_ended(node.now, "t", "ends", 1)
+    node.channel("c", 2.0, local=False)
+    node.channel("d", 2.0, local=False)
+    assert (stats(node, "c")["depth"], stats(node, "d")["depth"]) == (1, 1)
+
+
+def test_an_old_channel_heard_of_after_a_young_one_has_what_came_before_another_ended() -> None:
+    node = Node()
+    node.channel("ends")
+    node.wait(20.0)
+    node.publish(b"while the old one was there")
+    node.wait(1.0)
+    node.broker.channel_ended(node.now, "t", "ends", 1)
+    node.channel("young", 0.5, local=False)
+    node.channel("old", 15.0, local=False)
+    assert (stats(node, "young")["depth"], stats(node, "old")["depth"]) == (0, 1)

@@ -147,6 +147,7 @@ RARE: dict[str, list[tuple[Any, str, Any]]] = {
     "a known publish id is taken as new": [(PublishIds, "again", _again)],
     "no message ever dies": [(Channel, "attempts_max", property(_no_limit))],
     "the end of a channel is not written down": [(Journal, "over", _nothing)],
+    "where the next backlog begins is not written down": [(Journal, "backlog", _nothing)],
     "a late finish is ignored": [(Consumer, "keep_late", _late_is_forgotten)],
     "a touch does nothing": [(Receiver, "touch_hands", _touches_nothing)],
     "batches are put away before the store has them": [(Log, "put_away", _put_away_uncommitted)],
