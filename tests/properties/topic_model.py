@@ -633,14 +633,15 @@ class Model:
         what = f"{channel.key}: {one}"
         place, number = _place(shelf, channel, message)
         open_ = there and place is not None and number >= place.number and number not in place.finished
+        unborn = there and place is None
+        assert not unborn or channel.born >= mark, f"{channel.key} was born by {mark}, and is not kept"
         if one in channel.messages:
             state = channel.messages[one]
             if not open_:
-                born = there and place is None
                 lost = message.safe(fate, mark) and not message.expired(self.now)
-                assert born or not lost, f"{what} was confirmed and is lost"
+                assert unborn or not lost, f"{what} was confirmed and is lost"
                 del channel.messages[one]
-                if born:
+                if unborn:
                     channel.optional[one] = State(message.due)
             else:
                 assert place is not None
@@ -653,7 +654,8 @@ class Model:
             state = channel.messages[one] = State(message.due)
             state.tries = [0.0] * _tried(place, number)[0]
             self._due(state, message, place)
-        elif there and place is None:
+        elif unborn:
+            channel.finished.pop(one, None)
             channel.optional[one] = State(message.due)
         elif open_ and one not in channel.optional:
             channel.lazy[one] = State(message.due)
