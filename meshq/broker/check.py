@@ -65,7 +65,7 @@ def check_receiver(receiver: Receiver) -> None:
     )
     for kept, counted, what in sums:
         assert kept == counted >= 0, f"{receiver.key}: {what} kept {kept}, counted {counted}"
-    loans = [loan for source in sources for loan in source.loans.values()]
+    loans = [loan for log in receiver.loans for loan in receiver.loans_of(log)]
     hands = list(chain.from_iterable(loan.hands for loan in loans))
     for consumer in consumers:
         assert consumer.in_hand_messages == sum(hand.stop - hand.start for hand in consumer.hands)

@@ -282,7 +282,7 @@ class Receiver:
     def share(self, loan: Loan, start: int, stop: int) -> list[tuple[int, int]]:
         """Just lent: what is here from another holder of the log, waiting or in a hand, shares its fate. The rest."""
         left = Ranges([(start, stop)])
-        for other in self._loans(loan.log):
+        for other in self.loans_of(loan.log):
             if other is not loan:
                 for hand in other.hands.overlapping(start, stop):
                     left.discard(hand.start, hand.stop)
@@ -295,7 +295,7 @@ class Receiver:
 
     def _unshare(self, loan: Loan, start: int, stop: int) -> None:
         """These go back, unfinished: the leases that shared their fate do too."""
-        for other in self._loans(loan.log):
+        for other in self.loans_of(loan.log):
             for low, high in other.shared.within(start, stop) if other is not loan else ():
                 other.held -= other.shared.discard(low, high)
                 other.source.to.give_back(loan.log, low, high)
@@ -365,7 +365,7 @@ class Receiver:
         if one is not None:
             one.other = loan.other
 
-    def _loans(self, log: LogId) -> list[Loan]:
+    def loans_of(self, log: LogId) -> list[Loan]:
         """What was borrowed from the log, of every holder of it: nearly always one."""
         loans: list[Loan] = []
         loan = self.loans.get(log)
@@ -408,7 +408,7 @@ class Receiver:
             if hand is not None and hand.consumer is consumer and loan.other is None:
                 self._finish(hand)
                 return
-            for each in self._loans(log):
+            for each in self.loans_of(log):
                 for hand in self._hands(each, consumer, start, stop):
                     self._finish(hand)
         if consumer.late_extents:
@@ -418,7 +418,7 @@ class Receiver:
     def _finish(self, hand: Hand) -> None:
         loan = hand.loan
         alone = loan.other is None and self.loans.get(loan.log) is loan
-        others = [] if alone else [one for one in self._loans(loan.log) if one is not loan]
+        others = [] if alone else [one for one in self.loans_of(loan.log) if one is not loan]
         self._drop(hand)
         loan.source.finish(loan.log, hand.start, hand.stop)
         for other in others:
@@ -441,7 +441,7 @@ class Receiver:
         loan, start, stop = hand.loan, hand.start, hand.stop
         self.turn.counters.late_finished += stop - start
         self._overtake(loan, start, stop)
-        for other in self._loans(loan.log):
+        for other in self.loans_of(loan.log):
             if other is not loan:
                 self._overtake(other, start, stop)
 
@@ -479,7 +479,7 @@ class Receiver:
     def touch_hands(self, consumer: Consumer, log: LogId, start: int, stop: int) -> None:
         """The message timeout starts again."""
         due = self.turn.now + consumer.timeout_s
-        for loan in self._loans(log):
+        for loan in self.loans_of(log):
             for hand in self._hands(loan, consumer, start, stop):
                 hand.due = due
 
@@ -498,7 +498,7 @@ class Receiver:
     def _settle(self, consumer: Consumer, log: LogId, start: int, stop: int) -> list[Hand]:
         """Remove these hands of the consumer; returns those that were live."""
         live: list[Hand] = []
-        for loan in self._loans(log):
+        for loan in self.loans_of(log):
             for hand in self._hands(loan, consumer, start, stop):
                 self._drop(hand)
                 self._unshare(loan, hand.start, hand.stop)

@@ -54,7 +54,8 @@ def _in_memory() -> Settings:
 
 @scenario("drain-in-memory", active_s=16.0, settings=_in_memory, more=(HandedOnce,))
 def drain_in_memory(stage: Stage) -> list[Fault]:
-    """The same where nobody has a store: what is not handed over is lost with the process."""
+    """The same where nobody has a store: what is not handed over is lost with the process. Breaks a drain that leaves
+    its messages to a store that is not there."""
     node, _ = _cast(stage)
     return [Drain(at_s=4.0, for_s=11.0, node=node, timeout_s=10.0)]
 

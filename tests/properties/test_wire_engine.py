@@ -57,6 +57,10 @@ NEAR: dict[str, st.SearchStrategy[Any]] = {
     "Epoch": st.just(Epoch(5, 5)),
     "list[str]": st.just([]),
     "list[Span]": st.lists(SPANS, max_size=3),
+    "list[Range]": st.lists(st.tuples(NUMBERS, NUMBERS).map(list), max_size=2),
+    "list[Tried]": st.lists(
+        st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.just("first"), st.just("last")).map(list), max_size=2
+    ),
     "list[list[int]]": st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS).map(list), max_size=2),
     "list[tuple[LogId, int, int]]": st.lists(st.tuples(LOGS, NUMBERS, NUMBERS), max_size=2),
     "dict[str, Any]": st.just({}),
