@@ -146,6 +146,8 @@ class Topic:
     """Kept for the first channel."""
     remains: dict[int, None] = field(default_factory=dict)
     """What a crash may have brought back after it was dropped."""
+    spare: dict[int, None] = field(default_factory=dict)
+    """What the first channel has beyond that: others need not."""
     settings: dict[str, Any] = field(default_factory=dict)
     letters: dict[tuple[int, str], list[int]] = field(default_factory=dict)
     """Dead letters by message and channel."""
@@ -301,7 +303,7 @@ class Model:
             topic.backlog, topic.remains = {}, {}
             may |= {one: None for one, message in topic.messages.items() if message.accepted >= self.now}
         elif self.now - topic.first_born <= FIRST_CHANNELS_S:
-            must = {one: None for other in topic.channels.values() for one in other.messages}
+            must = {one: None for other in topic.channels.values() for one in other.messages if one not in topic.spare}
             if topic.life != self.life:
                 must = {one: None for one in must if topic.messages[one].accepted > self.began}
             may = dict.fromkeys(topic.messages)
@@ -316,6 +318,8 @@ class Model:
     ) -> None:
         """What it has of them."""
         every = channel.topic.messages
+        if len(channel.topic.channels) == 1:
+            channel.topic.spare = {one: None for one in has if one not in must}
         for one in must:
             message = every[one]
             if channel.wants(message) and not message.expired(self.now):
