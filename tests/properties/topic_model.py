@@ -286,7 +286,10 @@ class Model:
     def known(self, topic: str, generation: int, publish_id: str) -> Known | None:
         """The first publish with that id, if the window is not over."""
         known = self.ids.get((topic, generation, publish_id))
-        return known if known is not None and known.until > self.now else None
+        if known is None or known.until + EDGE_S <= self.now:
+            return None
+        known.sure = known.sure and known.until - EDGE_S > self.now
+        return known
 
     # what exists
 
