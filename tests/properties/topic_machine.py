@@ -34,6 +34,7 @@ HEAD_BYTES = 16
 """What a message takes besides."""
 CHUNK_BYTES = 900
 """So little is loaded at once."""
+LITTLE_BYTES = 12_000
 KINDS = ("plain", "plain", "plain", "deferred", "wanted", "key", "key", "key", "lane", "some", "id", "mixed")
 LEVELS = (DISK, DISK, DISK, FSYNC, MEMORY)
 DELAYS_S = (0.5, 5.0, 70.0, 130.0)
@@ -339,7 +340,16 @@ class TopicMachine(RuleBasedStateMachine):
         if state.holder or state.dying or state.due > self.its.now or every[one].expired(self.its.now):
             return False
         key = every[one].key
+        if self._behind_keys(channel, one):
+            return False
         return not key or not any(other != one and every[other].key == key for other in channel.messages)
+
+    def _behind_keys(self, channel: Channel, one: int) -> bool:
+        """With little memory the node looks no further than a batch of messages with keys."""
+        if self.its.limits.memory_bytes_max > LITTLE_BYTES:
+            return False
+        every = channel.topic.messages
+        return any(other < one and every[other].key for other in channel.messages)
 
     # what must hold
 
