@@ -100,7 +100,7 @@ class PublishIds:
                 known.log, known.first, known.level = log, first, level
                 if level > MEMORY:
                     value = strict.encode([*log, first, known.count, level, self._turn.wall_ns(known.until)])
-                    self._turn.journal.rows.append(Put(KIND, known.key, value))
+                    self._turn.journal.tied.append(Put(KIND, known.key, value))
 
     def answered(self, effects: list[BrokerEffect]) -> list[BrokerEffect]:
         """The turn's effects, with the answers to those that waited for another's."""

@@ -36,7 +36,7 @@ class Waiting(Protocol):
 class Journal:
     """Rows on their way to the store; without a store (``on`` is False) nothing is written down."""
 
-    __slots__ = ("_cursors", "_logs", "_tied", "_turn", "batches", "on", "rows", "sync", "waiting")
+    __slots__ = ("_cursors", "_logs", "_tied", "_turn", "batches", "on", "rows", "sync", "tied", "waiting")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
@@ -48,6 +48,8 @@ class Journal:
         """Some of the rows must survive a power loss."""
         self.waiting: list[Waiting] = []
         """Told once the rows of this turn are kept."""
+        self.tied: list[Row] = []
+        """Rows that mean nothing without the batches of this turn: the store is to keep both or neither."""
         self._tied: dict[Cursor, Ranges] = {}
         """What is finished once the batches of this turn are kept."""
         self._cursors: dict[Cursor, None] = {}
@@ -180,9 +182,9 @@ class Journal:
 
     def take(self, token: int) -> tuple[Store, list[tuple[Log, Batch]], list[Waiting]]:
         """This turn's rows, the batches among them, and who waits for them."""
-        tied = [_finished(cursor, *span) for cursor, ranges in self._tied.items() for span in ranges]
+        tied = [_finished(cursor, *span) for cursor, ranges in self._tied.items() for span in ranges] + self.tied
         taken = Store(token, self.rows + tied, self.sync, len(tied)), self.batches, self.waiting
-        self.rows, self.batches, self.sync, self.waiting, self._tied = [], [], False, [], {}
+        self.rows, self.batches, self.sync, self.waiting, self.tied, self._tied = [], [], False, [], [], {}
         return taken
 
 

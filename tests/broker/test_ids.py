@@ -78,6 +78,13 @@ def test_what_could_not_be_kept_is_refused_to_both_and_may_be_published_again() 
     assert [put.value is None for put in puts(node)] == [False, True, False]
 
 
+def test_an_id_is_given_up_with_a_batch_that_the_store_refuses() -> None:
+    node = Node()
+    publish(node, "x", b"1")
+    assert puts(node)
+    assert node.stores[0].without_batches() == []
+
+
 def test_an_id_is_forgotten_when_its_window_is_over() -> None:
     node = Node(dedupe_window_s=10.0)
     publish(node, "x", b"1", level=MEMORY)
