@@ -559,10 +559,12 @@ class Model:
         return sum(not state.holder and state.due <= self.now for state in channel.messages.values())
 
     def unread(self, channel: Channel) -> int:
-        """Messages of which only the store may know, so far, that they wait for a time, or no longer."""
+        """Messages that may wait for a time or no longer: only the store knows so far, or it is this very microsecond."""
         every = channel.topic.messages
         return sum(
-            state.postponed or (every[one].due > 0.0 and every[one].written_at < inf and not state.started)
+            state.postponed
+            or (every[one].due > 0.0 and every[one].written_at < inf and not state.started)
+            or abs(state.due - self.now) <= EDGE_S
             for one, state in channel.messages.items()
         )
 
