@@ -365,6 +365,7 @@ class TopicMachine(RuleBasedStateMachine):
         for channel in self.its.channels():
             self.its.model.check(channel, self.its.has(channel))
         stats = {topic["topic"]: topic for topic in self.its.broker.stats()}
+        self.its.turn()  # a question may move a cursor on, as any input
         assert sorted(stats) == sorted(self.its.model.topics)
         for topic in self.its.model.topics.values():
             channels = {one["channel"]: one for one in stats[topic.name]["channels"]}

@@ -559,7 +559,8 @@ class Model:
         return sum(not state.holder and state.due <= self.now for state in channel.messages.values())
 
     def unread(self, channel: Channel) -> int:
-        """Messages that may wait for a time or no longer: only the store knows so far, or it is this very microsecond."""
+        """Messages of which only the store may know, so far, that they wait for a time, or no longer; or whose
+        time comes in this very microsecond."""
         every = channel.topic.messages
         return sum(
             state.postponed
