@@ -96,7 +96,7 @@ def test_a_planted_bug_becomes_a_story_of_a_fault_and_two_nodes() -> None:
     with leases_vanish():
         result = play_scenario(scenario, 4, 2)
         assert not result.ok
-        shrunk = shrink(drawn(scenario, 4, 2), result, within_s=300.0)
+        shrunk = shrink(drawn(scenario, 4, 2), result, within_s=90.0)
     assert shrunk is not None
     assert shrunk.kind in shrunk.result.kinds
     assert len(shrunk.story.plan) <= 3
