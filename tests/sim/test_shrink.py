@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+
+import pytest
 
 from meshq.sim.crew import Crew
 from meshq.sim.faults import Crash, Fault, Flap, LinkCut, Pause
@@ -90,7 +93,16 @@ def test_nothing_is_tried_twice_and_nothing_after_the_time() -> None:
     assert tried == []
 
 
+@pytest.fixture
+def frozen() -> Iterator[None]:
+    """What other tests keep in memory is not looked through after each of many runs."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pure_only
+@pytest.mark.usefixtures("frozen")
 def test_a_planted_bug_becomes_a_story_of_a_fault_and_two_nodes() -> None:
     scenario = SCENARIOS["crash-storm"]
     with leases_vanish():
