@@ -30,6 +30,7 @@ from meshq.client.publishing import TIMEOUT_S
 from meshq.client.questions import MemberView, PeekView, TopicView, WhyView
 from meshq.client.receipts import Receipt
 from meshq.client.start import Start
+from meshq.config import DRAIN_TIMEOUT_S
 from meshq.errors import Closed
 from meshq.machine.events import Event
 from meshq.machine.settings import Plain
@@ -275,7 +276,7 @@ class Mesh:
         """``client.Mesh.ask``."""
         return self._run(self._mesh.ask(kind, arguments, timeout_s=timeout_s))
 
-    def drain(self, timeout_s: float = 25.0) -> int:
+    def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:
         """``client.Mesh.drain``."""
         return self._run(self._mesh.drain(timeout_s))
 

@@ -15,6 +15,8 @@ from meshq.names import LEVELS
 
 KIB = 1024
 MIB = 1024 * 1024
+DRAIN_TIMEOUT_S: Final = 25.0
+"""How long a node may take to hand over what it holds when nobody says."""
 GIB = 1024 * MIB
 
 ZERO_ALLOWED: Final = frozenset(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from meshq.client.mesh import Mesh
-from meshq.config import Config
+from meshq.config import DRAIN_TIMEOUT_S, Config
 from meshq.errors import Closed, ConfigError, MeshError
 from meshq.machine.effects import Address, Stop
 from meshq.machine.events import Event
@@ -25,8 +25,6 @@ from meshq.runtime.addresses import show_address
 from meshq.runtime.contract import Stream, StreamOwner
 from meshq.runtime.loop import LoopThread
 from meshq.runtime.surroundings import surroundings
-
-DRAIN_TIMEOUT_S: Final = 25.0
 
 T = TypeVar("T")
 _log = logging.getLogger("meshq.node")

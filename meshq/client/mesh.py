@@ -26,7 +26,7 @@ from meshq.client.registry import Subscriptions
 from meshq.client.start import Start
 from meshq.client.start import setting as start_setting
 from meshq.client.subscription import Subscription, Terms
-from meshq.config import BrokerConfig, LinkConfig
+from meshq.config import DRAIN_TIMEOUT_S, BrokerConfig, LinkConfig
 from meshq.errors import Closed, MeshError
 from meshq.machine.effects import Address
 from meshq.machine.rng import Rng
@@ -362,7 +362,7 @@ class Mesh:
         """What happens in the mesh from now on, as the node sees it: values of ``meshq.machine.events``."""
         return self._events.listen()
 
-    async def drain(self, timeout_s: float = 25.0) -> int:
+    async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:
         """Have the node at the other end leave: it refuses publishes and hands over for at most ``timeout_s``.
 
         Returns at once, with how many unfinished messages it had; ``events`` tells the rest: HandedOver for each log,

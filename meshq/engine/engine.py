@@ -18,7 +18,7 @@ from meshq.broker import effects as broker_effects
 from meshq.broker.broker import Broker
 from meshq.broker.gathering import Publishing
 from meshq.broker.taking import whole
-from meshq.config import Config
+from meshq.config import DRAIN_TIMEOUT_S, Config
 from meshq.engine.counters import Counters
 from meshq.engine.doors import Doors
 from meshq.engine.greeting import Greeting
@@ -60,8 +60,6 @@ from meshq.wire.frames import Ask, Deliver, Hello
 
 ROUNDS_MAX: Final = 100
 """How often the machines may answer each other within a turn; what is left waits for the next."""
-DRAIN_S: Final = 25.0
-"""How long a node may take to drain when nobody says."""
 DRAIN_CHECK_S: Final = 0.05
 LAST_WORD_S: Final = 1.0
 """So much longer it waits for the last word of a node that is about to own a log."""
@@ -625,7 +623,7 @@ class Engine:
         return self._inside.why(now, arguments)
 
     def _drain_asked(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        timeout_s = arguments.get("timeout_s", DRAIN_S)
+        timeout_s = arguments.get("timeout_s", DRAIN_TIMEOUT_S)
         if type(timeout_s) not in (int, float) or not 0 <= timeout_s <= 3600:
             raise RemoteProtocolError("timeout_s is 0 to 3600", code="BAD_ARGUMENT")
         self._begin_drain(now, timeout_s)
