@@ -5,10 +5,9 @@ Each is a patch of one object; the pitfall it stands for is named beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
-from unittest.mock import patch
 
 from meshq.broker.borrower import Borrower
 from meshq.broker.consumer import Hand
@@ -17,6 +16,7 @@ from meshq.broker.fins import Fins
 from meshq.broker.receiver import Receiver
 from meshq.broker.source import Source
 from meshq.names import LogId
+from tests.properties.breaking import patched
 
 
 def _recall_frees_credit(source: Source) -> None:
@@ -106,14 +106,6 @@ RULES: dict[str, list[tuple[type[Any], str, Callable[..., Any]]]] = {
 }
 
 
-@contextmanager
-def broken(rule: str) -> Iterator[None]:
+def broken(rule: str) -> AbstractContextManager[None]:
     """Within it that rule is wrong."""
-    patches = [patch.object(kind, method, wrong) for kind, method, wrong in RULES[rule]]
-    for one in patches:
-        one.start()
-    try:
-        yield
-    finally:
-        for one in patches:
-            one.stop()
+    return patched(RULES[rule])

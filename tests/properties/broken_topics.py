@@ -5,10 +5,8 @@ Each is a patch of one object, named by what then goes wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
-from unittest.mock import patch
 
 from meshq.broker import emptying
 from meshq.broker.batch import Batch
@@ -25,6 +23,7 @@ from meshq.broker.log import Log
 from meshq.broker.receiver import Receiver
 from meshq.machine.store import BatchRow
 from meshq.names import LEVELS
+from tests.properties.breaking import patched
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -157,14 +156,6 @@ RARE: dict[str, list[tuple[Any, str, Any]]] = {
 """Found within some ten thousands: ``python -m tests.properties.topic --broken``."""
 
 
-@contextmanager
-def broken(rule: str) -> Iterator[None]:
+def broken(rule: str) -> AbstractContextManager[None]:
     """Within it that rule is wrong."""
-    patches = [patch.object(kind, method, wrong) for kind, method, wrong in (RULES.get(rule) or RARE[rule])]
-    for one in patches:
-        one.start()
-    try:
-        yield
-    finally:
-        for one in patches:
-            one.stop()
+    return patched(RULES.get(rule) or RARE[rule])
