@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from meshq.broker.intake import Intake
+from meshq.errors import RemoteProtocolError
 from meshq.machine import events
 from meshq.machine.effects import Emit
 from meshq.machine.ranges import Ranges
@@ -46,7 +47,8 @@ class Take:
 
     __slots__ = (
         "ceded", "deferred", "durable", "giver", "has", "log", "marked", "memory_bytes", "next", "number",
-        "offered_bytes", "over", "places", "ready", "rows", "size_bytes", "storing", "topic", "transfer",
+        "offered", "offered_bytes", "over", "places", "ready", "rows", "size_bytes", "storing", "storing_bytes",
+        "topic", "transfer",
     )  # fmt: skip
 
     def __init__(self, giver: Peer, offer: Offer, *, durable: bool, has: bool) -> None:
@@ -55,6 +57,7 @@ class Take:
         self.topic = offer.topic
         self.log = offer.log
         self.next = offer.next
+        self.offered = offer.messages
         self.offered_bytes = offer.bytes
         self.durable = durable
         """What comes goes to the store and does not stay in memory."""
@@ -66,11 +69,13 @@ class Take:
         """What came, unless it is in the store."""
         self.storing = 0
         """Parts on their way there."""
+        self.storing_bytes = 0
+        """Of these."""
         self.ready = Ranges()
         self.deferred = Ranges()
         self.size_bytes = 0
         self.memory_bytes = 0
-        self.places: dict[tuple[str, int], ChannelKept] = {}
+        self.places: dict[str, ChannelKept] = {}
         self.marked = False
         """The store knows of it."""
         self.ceded = False
@@ -79,6 +84,21 @@ class Take:
     def key(self) -> str:
         """Under which the store remembers it."""
         return f"{self.topic} {log_text(self.log)}"
+
+    def joined(self, frame: Place, tried: list[Tried]) -> ChannelKept | None:
+        """The place of a channel with what this frame adds; None when that is more than can be true.
+
+        Between two ranges of a channel lies a message that it has not finished, so there are no more than these.
+        """
+        before = self.places.get(frame.channel)
+        if before is None:
+            before = ChannelKept(frame.channel, frame.generation, frame.born, frame.since_ns, [], [])
+        finished = before.finished + [(start, stop) for start, stop in frame.finished]
+        tried = before.tried + tried
+        ranges_max = max(self.offered, self.ready.count() + self.deferred.count()) + 1
+        if before.generation != frame.generation or max(len(finished), len(tried)) > ranges_max:
+            return None
+        return before._replace(finished=finished, tried=tried)
 
     def follows(self, number: int) -> bool:
         """Whether this is the next frame; it is counted then."""
@@ -157,14 +177,11 @@ class Taker:
         if not take.follows(frame.number) or row is None:
             self._accuse(take, f"part {frame.number} of {take.topic} is not what comes next")
             return
+        size_bytes = len(frame.body) + BATCH_OVERHEAD_BYTES
         take.size_bytes += len(frame.body)
         if take.durable:
-            self._mark(take)
-            take.storing += 1
-            self._turn.journal.rows.append(row)
-            self._turn.journal.waiting.append(_Kept(self, take, frame.number))
+            self._store(take, row, frame.number, size_bytes)
             return
-        size_bytes = len(frame.body) + BATCH_OVERHEAD_BYTES
         if self._turn.memory_bytes + size_bytes > self._turn.budget_bytes:
             self._decline(take, "FULL", "memory_bytes_max")
             return
@@ -172,6 +189,16 @@ class Taker:
         take.memory_bytes += size_bytes
         self._turn.memory_bytes += size_bytes
         peer.outbox.append(Taken(take.transfer, frame.number))
+
+    def _store(self, take: Take, row: BatchRow, number: int, size_bytes: int) -> None:
+        if take.storing_bytes + size_bytes > self._turn.config.broker.store_queue_bytes_max:
+            self._decline(take, "FULL", "store_queue_bytes_max")
+            return
+        self._mark(take)
+        take.storing += 1
+        take.storing_bytes += size_bytes
+        self._turn.journal.rows.append(row)
+        self._turn.journal.waiting.append(_Kept(self, take, number, size_bytes))
 
     def _row(self, take: Take, frame: Part) -> BatchRow | None:
         """The part as the store keeps it, if it can be one."""
@@ -205,13 +232,15 @@ class Taker:
             self._decline(take, "UNKNOWN", f"this node has not heard of channel {frame.channel}")
             return
         key = (frame.channel, frame.generation)
-        before = take.places.get(key) or ChannelKept(*key, frame.born, frame.since_ns, [], [])
         tried = [
             Tried(take.topic, take.log, *key, start, stop, attempts, self._due_ns(due_ms), first, last)
             for start, stop, attempts, due_ms, first, last in frame.tried
         ]
-        finished = [(start, stop) for start, stop in frame.finished]
-        take.places[key] = before._replace(finished=before.finished + finished, tried=before.tried + tried)
+        place = take.joined(frame, tried)
+        if place is None:
+            self._accuse(take, f"the places of {frame.channel} in {take.topic} are more than it has messages")
+            return
+        take.places[frame.channel] = place
 
     def cede(self, peer: Peer, frame: Cede) -> None:
         """That was all: once it is kept, the log is this node's, and that it is goes to the store behind the rest."""
@@ -238,7 +267,7 @@ class Taker:
         journal = self._turn.journal
         if take.durable and journal.rows:
             journal.sync = True
-            journal.waiting.append(_Kept(self, take, take.number))
+            journal.waiting.append(_Kept(self, take, take.number, 0))
         else:
             self.kept(take, take.number)
 
@@ -279,10 +308,10 @@ class Taker:
 
     def _merge(self, topic: Topic, take: Take) -> None:
         """What the giver knows to be finished is finished here too."""
-        for (name, generation), place in take.places.items():
+        for name, place in take.places.items():
             channel = topic.channels.get(name)
             cursor = channel.cursors.get(take.log) if channel is not None else None
-            if channel is not None and cursor is not None and channel.key.generation == generation:
+            if channel is not None and cursor is not None and channel.key.generation == place.generation:
                 for start, stop in place.finished:
                     cursor.finish(start, stop)
                 if cursor.hungry:
@@ -290,8 +319,8 @@ class Taker:
                 self._turn.journal.finished_now(cursor)
                 channel.touch()
 
-    def kept(self, take: Take, number: int) -> None:
-        """Everything up to that frame is kept."""
+    def kept(self, take: Take, number: int, size_bytes: int = 0) -> None:
+        """Everything up to that frame is kept, so many bytes in it."""
         if take.over:
             return
         last = take.ceded and number == take.number
@@ -301,6 +330,7 @@ class Taker:
             take.giver.outbox.append(Taken(take.transfer, number))
         if take.durable and not last:
             take.storing -= 1
+            take.storing_bytes -= size_bytes
             if take.ceded and not take.storing:
                 self._complete(take)
 
@@ -371,15 +401,16 @@ class Taker:
 class _Kept:
     """A frame that waits for the store."""
 
-    __slots__ = ("_number", "_take", "_taker")
+    __slots__ = ("_number", "_size_bytes", "_take", "_taker")
 
-    def __init__(self, taker: Taker, take: Take, number: int) -> None:
+    def __init__(self, taker: Taker, take: Take, number: int, size_bytes: int) -> None:
         self._taker = taker
         self._take = take
         self._number = number
+        self._size_bytes = size_bytes
 
     def kept(self) -> None:
-        self._taker.kept(self._take, self._number)
+        self._taker.kept(self._take, self._number, self._size_bytes)
 
     def unkept(self, why: str) -> None:
         self._taker.unkept(self._take, why)
@@ -391,11 +422,23 @@ def whole(recovered: Recovered) -> tuple[Recovered, list[Row]]:
     rows: list[Row] = []
     for put in recovered.puts:
         if put.kind == TAKING and put.value is not None:
-            topic, log = strict.decode(put.value)
-            half[topic, LogId(*log)] = None
-            rows += [LogOver(topic, LogId(*log)), Put(TAKING, put.key, None)]
+            rows.append(Put(TAKING, put.key, None))
+            noted = _noted(put.value)
+            if noted is not None:
+                half[noted] = None
+                rows.append(LogOver(*noted))
     logs = [kept for kept in recovered.logs if (kept.topic, kept.log) not in half]
     return recovered._replace(logs=logs), rows
+
+
+def _noted(value: bytes) -> tuple[str, LogId] | None:
+    """The log that a note of a start names; None when it is damaged: what is kept counts as whole then, as its giver,
+    who has it too, can't be asked."""
+    try:
+        topic, log = strict.decode(value)
+        return topic, LogId(*log)
+    except (RemoteProtocolError, TypeError, ValueError):
+        return None
 
 
 def _options(said: dict[str, Any]) -> dict[str, Any] | None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import pytest
 
 from meshq.broker.batch import Traits
+from meshq.broker.taking import TAKING
 from meshq.config import BrokerConfig
 from meshq.machine import events
-from meshq.wire.frames import Cede, Frame, Part, Place, Taken
+from meshq.wire import bodies
+from meshq.wire.frames import Cede, Declined, Frame, Offer, Part, Place, Taken
 from tests.broker.handover import Mesh, Node, log_of
 
 
@@ -464,3 +466,65 @@ def test_a_topic_that_is_deleted_on_the_way_leaves_nothing_anywhere() -> None:
         assert node.shelf.logs == {}
     assert b.shelf is not None
     assert b.shelf.puts == {}
+
+
+def test_a_giver_that_tells_more_places_than_there_are_messages_is_accused_and_costs_nobody_else() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    log = log_of(a)
+    for frame in (
+        Offer(7, "t", log, 100, 3, 600, "disk"),
+        Place(7, 1, "c", 1, 1, 0, [[1, 2], [3, 4]], []),
+        Place(7, 2, "c", 1, 1, 0, [[5, 6], [7, 8]], []),
+        Place(7, 3, "c", 1, 1, 0, [[9, 10]], []),
+    ):
+        b.broker.frame(mesh.now, "a", frame)
+        b.turn()
+    assert b.broken == ["the places of c in t are more than it has messages"]
+    assert b.left() == 0
+
+
+def test_a_channel_has_its_place_in_one_life_only() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    b.broker.channel_born(mesh.now, "t", "c", 2, 0.0, False)
+    b.broker.frame(mesh.now, "a", Offer(7, "t", log_of(a), 100, 3, 600, "disk"))
+    b.broker.frame(mesh.now, "a", Place(7, 1, "c", 1, 1, 0, [], []))
+    b.broker.frame(mesh.now, "a", Place(7, 2, "c", 2, 1, 0, [], []))
+    b.turn()
+    assert len(b.broken) == 1
+
+
+def test_a_giver_that_sends_on_while_the_store_says_nothing_is_declined_before_memory_is_full() -> None:
+    mesh = Mesh("ss", "c", config=BrokerConfig(store_queue_bytes_max=10_000))
+    a, b = mesh["a"], mesh["b"]
+    b.silent = True
+    b.broker.frame(mesh.now, "a", Offer(7, "t", log_of(a), 100, 50, 25_000, "disk"))
+    body = bodies.encode([b"x" * 500])
+    for number in range(1, 51):
+        b.broker.frame(mesh.now, "a", Part(7, number, number, 1, 1, 0, 0, body))
+    b.turn()
+    told = list(mesh.queues["b", "a"])
+    assert [(frame.code, frame.text) for frame in told if isinstance(frame, Declined)] == [
+        ("FULL", "store_queue_bytes_max")
+    ]
+    b.answer()
+    mesh.run()
+    b.kill()
+    b.start()
+    assert b.left() == 0
+
+
+def test_a_damaged_note_of_a_log_on_its_way_does_not_keep_a_node_from_starting() -> None:
+    mesh = Mesh("ss", "c")
+    a, b = mesh["a"], mesh["b"]
+    b.broker.frame(mesh.now, "a", Offer(7, "t", log_of(a), 100, 50, 25_000, "disk"))
+    b.broker.frame(mesh.now, "a", Part(7, 1, 1, 1, 1, 0, 0, bodies.encode([b"x"])))
+    b.turn()
+    assert b.shelf is not None
+    (note,) = [put for put in b.shelf.recovered().puts if put.kind == TAKING]
+    b.kill()
+    b.shelf.apply([note._replace(value=b"\x83\x01")])
+    b.start()
+    assert b.left() == 1
+    assert [put for put in b.shelf.recovered().puts if put.kind == TAKING] == []
