@@ -144,13 +144,15 @@ def _people(comparison: Comparison) -> None:
         soft_wrap=True,
     )
     out.print(data_place(), soft_wrap=True)
-    shown = table("", "", "MESSAGES/S", "MEDIAN", "", "MESHQ IS", "MEDIAN", "", "", left=2)
+    shown = table("", "MIN", "MESSAGES/S", "MAX", "MESHQ IS", "MEDIAN", "MAX", "")
     for name, rates in comparison.rates.items():
         spread, ratio = Spread.of(rates), Spread.of(comparison.ratios(name))
         numbers = [f"{value:,.0f}" for value in (spread.min, spread.median, spread.max)]
         times = [f"{value:.2f}x" for value in (ratio.min, ratio.median, ratio.max)] if name not in OURS else [""] * 3
-        shown.add_row(name, comparison.means[name], *numbers, *times, comparison.beside.get(name, ""))
+        shown.add_row(name, *numbers, *times, comparison.beside.get(name, ""))
     out.print(shown)
+    for name, means in comparison.means.items():
+        out.print(f"{name}: {means}", soft_wrap=True)
     if comparison.missing:
         out.print(f"not here: {_ways(comparison.missing)}", soft_wrap=True)
     conclude(comparison.calibrations, comparison.noise())

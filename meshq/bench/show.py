@@ -25,7 +25,8 @@ from meshq.machine.form import FORM
 
 KEPT: Final = 0
 MISSED: Final = 4
-WIDTH: Final = 120
+WIDTH: Final = 200
+"""Of a table where nobody looks at the width."""
 
 
 def run(bench: Bench, *, runs: int, as_json: bool, plot: Path | None) -> int:
@@ -73,12 +74,12 @@ def document(value: Any) -> None:
 
 
 def console() -> Console:
-    """For people; wide enough for a table where nobody looks at the width."""
+    """For people; as wide as their terminal, or as the widest table."""
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def table(*columns: str, left: int = 1) -> Table:
-    """An empty table; all columns but the first hold numbers."""
+    """An empty table; all columns but the first ``left`` hold numbers."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, column in enumerate(columns):
         made.add_column(column, justify="left" if number < left else "right", no_wrap=True)
