@@ -40,6 +40,8 @@ def sentence(event: Event) -> str:
             return f"{what} is set: {shown(event.settings) or 'as new'}"
         case events.Draining():
             return f"draining for at most {event.timeout_s:g} s: {event.messages:,} messages are not finished"
+        case events.Leaving(messages=0):
+            return "leaving: every message is finished, or with another node"
         case events.Leaving():
             return f"leaving: {event.messages:,} messages are not finished and stay behind"
         case events.HandedOver():
