@@ -44,7 +44,7 @@ ZERO_ALLOWED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipConfig:
-    """SWIM with Lifeguard; the defaults are memberlist's LAN profile."""
+    """SWIM with Lifeguard; the defaults are memberlist's LAN profile. ``membership_profile`` has others."""
 
     probe_interval_s: float = 1.0
     """One member is probed in each; the round through all of them is shuffled."""
@@ -52,6 +52,12 @@ class MembershipConfig:
     """Wait for a direct ack before asking relays; about three round trips on a bad day."""
     relays: int = 3
     """Members asked to ping for us (k of the paper)."""
+    relay_nacks: bool = True
+    """Whether a relay that hears nothing from the member says so (Lifeguard)."""
+    stream_probe: bool = True
+    """Whether a member that does not answer a ping is asked over a stream as well, while relays are."""
+    buddy: bool = True
+    """Whether a ping tells its target what is held against it (Lifeguard's buddy system)."""
     suspicion_mult: int = 4
     """Least suspicion: suspicion_mult * max(1, log10 N) * probe_interval_s."""
     suspicion_max_mult: int = 6
@@ -82,6 +88,24 @@ class MembershipConfig:
     """Dead and left members remembered, oldest forgotten first."""
     exchange_timeout_s: float = 10.0
     """A join or repair over a stream that takes longer is given up."""
+
+
+PROFILES: Final = ("lan", "wan", "local", "memberlist", "swim")
+"""Names of sets of membership settings: three to run with, two to compare with."""
+
+
+def membership_profile(name: str) -> MembershipConfig:
+    """The membership settings of that name; ConfigError for one that is not in PROFILES.
+
+    ``lan`` is the default, ``wan`` for hosts far apart, ``local`` for nodes on one host. ``memberlist`` is the LAN
+    timing of hashicorp/memberlist with all of Lifeguard (config.go, DefaultLANConfig), ``swim`` the same without
+    Lifeguard: what the others are compared with.
+    """
+    if name not in PROFILES:
+        raise ConfigError(f"no membership profile {name!r}: give one of {', '.join(PROFILES)}")
+    if name == "swim":
+        return MembershipConfig(relay_nacks=False, buddy=False, suspicion_max_mult=1, health_max=1)
+    return MembershipConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +293,7 @@ class Config:
 def _check_numbers(group: str, settings: MembershipConfig | RoutingConfig | BrokerConfig | LinkConfig) -> None:
     for each in fields(settings):
         number = getattr(settings, each.name)
-        if isinstance(number, str):
+        if isinstance(number, (str, bool)):
             continue
         least = "0 or more" if each.name in ZERO_ALLOWED else "above 0"
         if not math.isfinite(number) or number < 0 or (number == 0 and each.name not in ZERO_ALLOWED):

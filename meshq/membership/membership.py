@@ -243,7 +243,7 @@ class Membership:
         """The rumours of an ack: first what is held against the sender, and this node's head when it lags."""
         own = self._view
         first: list[bytes] = []
-        if sender.state is not State.ALIVE:
+        if sender.state is not State.ALIVE and own.settings.buddy:
             first.append(sender.claim(own.me.name))
         if head != own.me.head.version:
             first.append(gossip.encode_news(News(own.me.name, own.me.epoch, own.me.head)))

@@ -93,7 +93,7 @@ class Prober:
     def ping(self, now: float, member: Member, number: int) -> bytes:
         """A ping with rumours; whoever is accused hears of it first (Lifeguard's buddy system)."""
         view = self._view
-        if member.state is State.ALIVE:
+        if member.state is State.ALIVE or not view.settings.buddy:
             rumours = view.piggyback(_PING_BYTES)
         else:
             claim = member.claim(view.me.name)
@@ -149,8 +149,9 @@ class Prober:
                 probe.number, view.me.name, probe.member.name, wait_ms, view.piggyback(_PING_BYTES)
             )
             view.send(view.members[name].address, packet)
-        member = view.members.get(probe.member.name, probe.member)
-        view.out.append(StreamPacket(member.address, self.ping(now, member, probe.number)))
+        if view.settings.stream_probe:
+            member = view.members.get(probe.member.name, probe.member)
+            view.out.append(StreamPacket(member.address, self.ping(now, member, probe.number)))
         view.timers.arm(("wait", probe.number), probe.ends_at)
 
     def _failed(self, now: float, probe: Probe) -> None:
@@ -220,7 +221,8 @@ class Relays:
         if asker is None or now >= until:
             self._open.pop(number, None)
             return
-        self._view.send(asker, gossip.nack(theirs, self._view.me.name))
+        if self._view.settings.relay_nacks:
+            self._view.send(asker, gossip.nack(theirs, self._view.me.name))
         self._view.timers.arm(("nack", number), until)
 
     def paused(self) -> None:

@@ -34,6 +34,8 @@ def confirmations_wanted(config: MembershipConfig, members: int) -> int:
 
     Source: memberlist state.go suspectNode (k = SuspicionMult - 2, 0 when N - 2 < k).
     """
+    if config.suspicion_max_mult <= 1:
+        return 0
     wanted = config.suspicion_mult - 2
     return 0 if members - 2 < wanted else max(0, wanted)
 

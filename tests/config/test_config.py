@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from meshq.config import ZERO_ALLOWED, BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig
+from meshq.config import (
+    PROFILES,
+    ZERO_ALLOWED,
+    BrokerConfig,
+    Config,
+    LinkConfig,
+    MembershipConfig,
+    RoutingConfig,
+    membership_profile,
+)
 from meshq.errors import ConfigError
 
 
@@ -60,6 +69,16 @@ def test_what_may_be_nothing_may_be_0() -> None:
         for group, kind in groups.items()
     }
     Config(name="a", **chosen).check()
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_of_membership_is_one_to_run_with(name: str) -> None:
+    Config(name="a", membership=membership_profile(name)).check()
+
+
+def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigError, match="lan, wan, local, memberlist, swim"):
+        membership_profile("lna")
 
 
 def test_settings_are_frozen_and_by_keyword() -> None:

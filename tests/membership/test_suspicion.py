@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshq.config import MembershipConfig
+from meshq.config import MembershipConfig, membership_profile
 from meshq.membership.suspicion import Bounds, Suspicion, bounds, confirmations_wanted, timeout
 from meshq.names import Epoch
 
@@ -53,3 +53,10 @@ def test_time_in_which_the_node_stood_still_does_not_count() -> None:
     suspicion = Suspicion(10.0, Epoch(1, 1), 0, "a", 0, Bounds(4.0, 24.0))
     suspicion.postpone(7.5)
     assert suspicion.due() == 21.5
+
+
+def test_plain_swim_has_one_time_for_every_suspicion() -> None:
+    swim = membership_profile("swim")
+    limits = bounds(swim, 50)
+    assert limits.min_s == limits.max_s == pytest.approx(6.8, abs=0.01)
+    assert confirmations_wanted(swim, 50) == 0
