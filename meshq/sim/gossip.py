@@ -8,7 +8,6 @@ that needs messages is in ``stage``; here a thousand nodes cost a second of a co
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +19,7 @@ from meshq.membership.effects import MemberChanged
 from meshq.membership.member import State
 from meshq.membership.membership import Membership
 from meshq.names import Epoch
+from meshq.sim.inbox import Arrived, Inbox
 from meshq.sim.network import LAN, Datagrams, Paths, Weather
 from meshq.sim.world import Alarm, World
 from meshq.wire import strict
@@ -28,65 +28,97 @@ PORT: Final = 4155
 EPOCH_MS: Final = 1_750_000_000_000
 CONNECT_TRIPS: Final = 3
 """Latencies until the first packet over a new stream is read."""
+AHEAD_S_MAX: Final = 1e5
+SEALED_BYTES: Final = 29 + 16
+"""What prefix, nonce and tag add to a packet: counted, so that figures are those of sealed packets."""
 
 
 class Node:
-    """One member: its machine, its alarm, and what it reads late."""
+    """One member: its machine, its alarm, its clock, and what it has yet to read."""
 
-    __slots__ = ("_gossip", "_inbox", "address", "alarm", "joined_at", "lag_s", "machine", "name", "starts", "stopped")
+    __slots__ = (
+        "_gossip", "_overdue", "_wanted", "address", "ahead_s", "alarm", "inbox", "machine", "name", "starts",
+        "stopped",
+    )  # fmt: skip
 
     def __init__(self, gossip: Gossip, name: str, ip: str) -> None:
         self.name = name
         self.address: Address = (ip, PORT)
         self.machine: Membership | None = None
         self.alarm = Alarm(gossip.world, self.tick)
-        self.lag_s: tuple[float, float] = (0.0, 0.0)
-        """Packets are read this much late, timers are on time."""
+        self.inbox = Inbox(gossip.world, gossip.rng, self._read)
+        self.ahead_s = 0.0
+        """What its monotonic clock shows at the beginning of the run: those of two hosts have nothing in common."""
         self.starts = 0
         self.stopped: Stop | None = None
         self._gossip = gossip
-        self._inbox: deque[tuple[float, list[Any], Address, int | None]] = deque()
+        self._wanted = 0.0
+        self._overdue = False
+
+    @property
+    def now(self) -> float:
+        """What its clock shows."""
+        return self._gossip.world.now + self.ahead_s
 
     def tick(self) -> None:
         """Its deadline has come."""
         machine = self.machine
-        if machine is not None:
-            machine.tick(self._gossip.world.now)
-            self._gossip.turn(self)
+        if machine is None:
+            return
+        if self.inbox.paused:
+            self._overdue = True
+            return
+        machine.tick(max(self.now, self._wanted))  # the way there and back through its clock rounds
+        self._gossip.turn(self)
+
+    def wait(self) -> None:
+        """Arm the alarm for what the machine waits for."""
+        assert self.machine is not None
+        due = self.machine.deadline()
+        if due is None:
+            self.alarm.arm(None)
+        else:
+            self._wanted = due
+            self.alarm.arm(due - self.ahead_s)
 
     def datagram(self, data: bytes, source: Address) -> None:
         """A packet from the network."""
-        self.packet(data, source, None)
+        if self.machine is not None:
+            self.inbox.arrive(Arrived(data, source, None), own=source == self.address)
 
     def packet(self, data: bytes, source: Address, via: int | None) -> None:
-        """A packet, now or late."""
+        """A packet on a stream."""
+        if self.machine is not None:
+            self.inbox.arrive(Arrived(data, source, via), own=False)
+
+    def _read(self, packet: Arrived) -> None:
         if self.machine is None:
             return
         try:
-            fields = strict.decode(data)
+            fields = strict.decode(packet.data)
         except RemoteProtocolError:
             self._gossip.counters.bad += 1
             return
-        if not self.lag_s[1]:
-            self.machine.packet(self._gossip.world.now, fields, source, via)
-            self._gossip.turn(self)
-            return
-        at = self._gossip.world.now + self._gossip.rng.uniform(*self.lag_s)
-        at = max(at, self._inbox[-1][0]) if self._inbox else at
-        self._inbox.append((at, fields, source, via))
-        self._gossip.world.at(at, self._read, self.starts)
+        self.machine.packet(self.now, fields, packet.source, packet.via)
+        self._gossip.turn(self)
 
-    def _read(self, start: int) -> None:
-        if start == self.starts and self.machine is not None and self._inbox:
-            _, fields, source, via = self._inbox.popleft()
-            self.machine.packet(self._gossip.world.now, fields, source, via)
-            self._gossip.turn(self)
+    def pause(self) -> None:
+        """The whole process stands still."""
+        self.inbox.paused = True
+
+    def wake(self) -> None:
+        """It goes on: first it reads what has come meanwhile, then its timers are late."""
+        self.inbox.wake()
+        if self._overdue:
+            self._overdue = False
+            self.tick()
 
     def forget(self) -> None:
         """The process is gone."""
         self.machine = None
         self.alarm.arm(None)
-        self._inbox.clear()
+        self.inbox.clear()
+        self._overdue = False
 
 
 @dataclass(slots=True)
@@ -95,6 +127,7 @@ class GossipCounters:
 
     packets: int = 0
     bytes: int = 0
+    """Of datagrams, sealed."""
     stream_packets: int = 0
     stream_bytes: int = 0
     bad: int = 0
@@ -133,18 +166,23 @@ class Gossip:
         self.verdicts: list[Verdict] = []
         """Every suspicion, death and recovery that any node told of, in order."""
         self.on_event: list[Callable[[Node, Any], None]] = []
+        self.on_change: list[Callable[[Node, MemberChanged], None]] = []
+        """Told of every change of state that any node holds."""
         self.nodes: dict[str, Node] = {}
         self._config = config
         self._by_address: dict[Address, Node] = {}
         self._vias: dict[int, Address] = {}
         self._streams = 0
+        self._doubtful = ""
         self._do: dict[type[Any], Callable[[Node, Any], None]] = {
             SendPacket: self._send, StreamPacket: self._stream, ReplyPacket: self._reply,
             MemberChanged: self._changed, Emit: self._emitted, Resolve: self._resolve, Stop: self._stopped,
         }  # fmt: skip
+        clocks = self.world.rng("clocks")
         for number in range(count):
             ip = f"10.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
             node = self.nodes[f"m{number}"] = Node(self, f"m{number}", ip)
+            node.ahead_s = clocks.uniform(0.0, AHEAD_S_MAX)
             self._by_address[node.address] = node
 
     def start(self, name: str, *, at_s: float | None = None) -> None:
@@ -154,7 +192,7 @@ class Gossip:
             return
         node = self._boot(name)
         assert node.machine is not None
-        node.machine.start(self.world.now)
+        node.machine.start(node.now)
         self.turn(node)
 
     def start_knowing_each_other(self, names: Iterable[str] | None = None) -> None:
@@ -163,10 +201,10 @@ class Gossip:
         everybody = [node.machine.me for node in nodes if node.machine is not None]
         for node in nodes:
             assert node.machine is not None
-            node.machine.prefill(self.world.now, everybody)
+            node.machine.prefill(node.now, everybody)
         for node in nodes:
             assert node.machine is not None
-            node.machine.start(self.world.now)
+            node.machine.start(node.now)
             self.turn(node)
 
     def crash(self, name: str, *, at_s: float | None = None) -> None:
@@ -179,11 +217,20 @@ class Gossip:
             node.forget()
             self.datagrams.unbind(node.address)
 
+    def die(self, name: str, linked: Iterable[str]) -> None:
+        """The node's process dies: its kernel resets the links that it has with ``linked``, which notice at once."""
+        node = self.nodes[name]
+        self.crash(name)
+        for other in linked:
+            weather = self.paths.between(node.address[0], self.nodes[other].address[0])
+            delay_s = weather.latency_s + weather.jitter_s * self.rng.random()
+            self.world.after(delay_s, self._reset, self.nodes[other], name)
+
     def leave(self, name: str) -> None:
         """The node says goodbye, and is gone."""
         node = self.nodes[name]
         assert node.machine is not None
-        node.machine.leave(self.world.now)
+        node.machine.leave(node.now)
         self.turn(node)
         self.crash(name)
 
@@ -195,17 +242,25 @@ class Gossip:
     def disagreement(self) -> str:
         """Who holds what wrongly, in words; empty when every node that runs holds exactly those alive that run."""
         running = {node.name: node.machine.me.epoch for node in self.running if node.machine is not None}
-        for node in self.running:
+        for node in self._doubtful_first():
             assert node.machine is not None
             members = node.machine.members
             for name, epoch in running.items():
                 member = members.get(name)
                 if member is None or member.state is not State.ALIVE or member.epoch != epoch:
+                    self._doubtful = node.name
                     return f"{node.name} holds {name} to be {member and (member.state.name, member.epoch)}"
             for name, member in members.items():
                 if member.live and name not in running:
+                    self._doubtful = node.name
                     return f"{node.name} holds {name} to be {member.state.name}; it does not run"
         return ""
+
+    def _doubtful_first(self) -> list[Node]:
+        """The nodes that run; whoever was wrong when last asked comes first, as it is likely to be so still."""
+        running = self.running
+        at = next((at for at, node in enumerate(running) if node.name == self._doubtful), 0)
+        return running[at:] + running[:at]
 
     def turn(self, node: Node) -> None:
         """Carry out what a node's machine wants, and wait for its deadline."""
@@ -217,7 +272,7 @@ class Gossip:
             if do is not None:
                 do(node, effect)
         if node.machine is machine:
-            node.alarm.arm(machine.deadline())
+            node.wait()
 
     def _boot(self, name: str) -> Node:
         node = self.nodes[name]
@@ -231,7 +286,7 @@ class Gossip:
 
     def _send(self, node: Node, effect: SendPacket) -> None:
         self.counters.packets += 1
-        self.counters.bytes += len(effect.packet)
+        self.counters.bytes += len(effect.packet) + SEALED_BYTES
         self.datagrams.send(node.address, effect.to, effect.packet)
 
     def _stream(self, node: Node, effect: StreamPacket) -> None:
@@ -244,7 +299,7 @@ class Gossip:
 
     def _over_stream(self, node: Node, to: Address, packet: bytes, trips: int) -> None:
         self.counters.stream_packets += 1
-        self.counters.stream_bytes += len(packet)
+        self.counters.stream_bytes += len(packet) + SEALED_BYTES
         if not self.paths.is_open(node.address[0], to[0]) or not self.paths.is_open(to[0], node.address[0]):
             return
         weather = self.paths.between(node.address[0], to[0])
@@ -260,6 +315,8 @@ class Gossip:
             node.packet(packet, source, via)
 
     def _changed(self, node: Node, effect: MemberChanged) -> None:
+        for told in self.on_change:
+            told(node, effect)
         member = effect.member
         if effect.before is None or member.state is effect.before or member.state is State.LEFT:
             return
@@ -277,6 +334,11 @@ class Gossip:
         for told in self.on_event:
             told(node, effect.event)
 
+    def _reset(self, node: Node, name: str) -> None:
+        if node.machine is not None:
+            node.machine.path_evidence(node.now, name, False)
+            self.turn(node)
+
     def _resolve(self, node: Node, effect: Resolve) -> None:
         found = self.nodes.get(effect.host)
         addresses = [(found.address[0], effect.port)] if found is not None else []
@@ -284,7 +346,7 @@ class Gossip:
 
     def _resolved(self, node: Node, start: int, query: int, addresses: list[Address]) -> None:
         if node.machine is not None and node.starts == start:
-            node.machine.resolved(self.world.now, query, addresses)
+            node.machine.resolved(node.now, query, addresses)
             self.turn(node)
 
     def _stopped(self, node: Node, effect: Stop) -> None:

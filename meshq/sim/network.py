@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Final, NamedTuple, TypeAlias
 
 from meshq.machine.effects import Address
@@ -129,6 +130,36 @@ class Paths:
         self._known.clear()
 
 
+class Bursts:
+    """Loss that comes in bursts, on each way between two hosts for itself.
+
+    A way is good or bad for exponentially distributed times; while it is bad a packet is lost with ``loss``.
+    Source: the model of Gilbert and Elliott.
+    """
+
+    def __init__(self, rng: Random, *, loss: float, bad_s: float, good_s: float) -> None:
+        self._rng = rng
+        self._loss = loss
+        self._mean_s = (good_s, bad_s)
+        self._ways: dict[tuple[str, str], tuple[bool, float]] = {}
+        """Whether a way is bad, and until when it stays as it is."""
+
+    def lose(self, now: float, source: str, target: str) -> bool:
+        """Whether a packet is lost that is sent now."""
+        rng = self._rng
+        bad, until = self._ways.get((source, target)) or self._first(now)
+        while until <= now:
+            bad = not bad
+            until += rng.expovariate(1 / self._mean_s[bad])
+        self._ways[source, target] = bad, until
+        return bad and rng.random() < self._loss
+
+    def _first(self, now: float) -> tuple[bool, float]:
+        good_s, bad_s = self._mean_s
+        bad = self._rng.random() * (good_s + bad_s) < bad_s
+        return bad, now + self._rng.expovariate(1 / self._mean_s[bad])
+
+
 Receive: TypeAlias = Callable[[bytes, Address], None]
 
 
@@ -152,6 +183,7 @@ class Datagrams:
 
     def __init__(self, world: World, paths: Paths) -> None:
         self.counters = DatagramCounters()
+        self.bursts: Bursts | None = None
         self._world = world
         self._paths = paths
         self._rng = world.rng("datagrams")
@@ -186,7 +218,7 @@ class Datagrams:
         copies = 2 if weather.duplication and rng.random() < weather.duplication else 1
         self.counters.duplicated += copies - 1
         for _ in range(copies):
-            if weather.loss and rng.random() < weather.loss:
+            if (weather.loss and rng.random() < weather.loss) or self._in_burst(source[0], to[0]):
                 self.counters.lost += 1
                 continue
             delay_s = weather.latency_s + weather.jitter_s * rng.random()
@@ -198,6 +230,9 @@ class Datagrams:
                     continue
                 delay_s += queued_s
             self._world.after(delay_s, self._arrive, source, to, data)
+
+    def _in_burst(self, source: str, target: str) -> bool:
+        return self.bursts is not None and self.bursts.lose(self._world.now, source, target)
 
     def _queue(self, weather: Weather, source: str, target: str, size_bytes: int) -> float | None:
         """Seconds until the packet has left a narrow path; None when the queue is full."""
