@@ -6,7 +6,7 @@ counted and cost nothing else. What packets say is the machines'.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from meshq.config import Config
 from meshq.engine.counters import Counters
@@ -74,10 +74,16 @@ class Post:
                 self._membership.packet(now, packet, source, via)
             elif kind < CALL_KIND:
                 self._routing.packet(now, packet, self._names.get(source), source, via)
-            elif kind == CALL_KIND and source in self._names:
-                self._links.want(now, self._names[source])
+            elif kind == CALL_KIND:
+                self._called(now, packet, source, via)
         except RemoteProtocolError:
             self._counters.packets_bad += 1
+
+    def _called(self, now: float, packet: list[Any], source: Address, via: int | None) -> None:
+        """A member asks to be dialled."""
+        name = packet[1] if len(packet) > 1 else None
+        if type(name) is str and self._membership.knows(name, source, via):
+            self._links.want(now, name)
 
     def send(self, now: float, effect: SendPacket | StreamPacket | ReplyPacket) -> None:
         """A machine's packet goes out."""

@@ -19,11 +19,11 @@ from meshq.config import Config
 from meshq.machine.effects import Address, ReplyPacket
 from meshq.machine.rng import Rng
 from meshq.machine.timers import Timers
-from meshq.membership.addresses import plain_host
 from meshq.membership.admission import Admission
 from meshq.membership.counters import Counters
 from meshq.membership.joining import Joining
 from meshq.membership.member import Member, State
+from meshq.membership.paths import Paths
 from meshq.membership.probe import Prober, Relays
 from meshq.membership.rejoin import Rejoin
 from meshq.membership.repair import Repair
@@ -49,6 +49,7 @@ class Membership:
     def __init__(self, config: Config, epoch: Epoch, rng: Rng, *, bound: Address, advertised: Address | None) -> None:
         self._view = View(config, epoch, rng, advertised or bound)
         self._prober = Prober(self._view)
+        self._paths = Paths(self._view)
         self._relays = Relays(self._view, self._prober)
         self._repair = Repair(self._view)
         self._admission = Admission(self._view, self._prober)
@@ -65,6 +66,7 @@ class Membership:
             "alone": lambda now, _: self._joining.waited(now),
             "seed": self._joining.seed_waited,
             "rejoin": lambda now, _: self._rejoin.period(now),
+            "datagrams": lambda now, _: self._paths.say(now),
         }
         self._packets: dict[type[Any], Callable[[float, Any, Address, int | None], None]] = {
             gossip.Ping: self._ping,
@@ -158,6 +160,8 @@ class Membership:
             self._view.counters.unknown += 1
             return
         self._packets[type(decoded)](now, decoded, source, via)
+        if via is not None:
+            self._shown(decoded.source, source)
         if self._prober.settled:
             self._settle(now)
 
@@ -201,7 +205,7 @@ class Membership:
         goodbye = own.me.claim(own.me.name)
         own.spread(now, own.me.name, Kind.DEATH, goodbye)
         for name in own.roster.pick(GOODBYES, ()) * 2:
-            own.send(own.members[name].address, gossip.gossip(own.me.name, [goodbye]))
+            own.tell(name, gossip.gossip(own.me.name, [goodbye]))
 
     def trouble_with(self, address: Address, why: str) -> None:
         """A stream to ``address`` could not be had, or was refused: whoever waits for that seed can say why."""
@@ -215,6 +219,15 @@ class Membership:
         member = self._view.members.get(name)
         if member is not None and member.live and self.me.state is State.ALIVE:
             self._prober.ask(now, member, judge=True)
+
+    def knows(self, name: str, source: Address, via: int | None) -> bool:
+        """Whether a packet in that name, from there, is another member's."""
+        return self._sender(name, source, via) is not None
+
+    def rtt_s(self, member: Member) -> float | None:
+        """How long the member's answers to pings take; None when none was measured."""
+        path = self._paths.find(member)
+        return path.rtt_s if path is not None else None
 
     def effects(self) -> list[Effect]:
         """What is to be done, in order; hands it over."""
@@ -253,12 +266,14 @@ class Membership:
 
     def _ack(self, now: float, packet: gossip.Ack, source: Address, via: int | None) -> None:
         number = packet.number
-        probed = self._prober.acked(number) is not None
-        if not probed and not self._relays.acked(now, number) and self._sender(packet.source, source, via) is None:
+        probe = self._prober.acked(number)
+        if probe is not None:
+            self._paths.answered(now, probe, source[0], via, packet.source)
+        elif not self._relays.acked(now, number) and self._sender(packet.source, source, via) is None:
             return
         self._hear(now, packet.rumours, packet.source)
         member = self._view.members.get(packet.source)
-        if probed and member is not None:
+        if probe is not None and member is not None:
             self._repair.compare(now, packet.digest, member)
 
     def _ping_req(self, now: float, packet: gossip.PingReq, source: Address, via: int | None) -> None:
@@ -303,17 +318,21 @@ class Membership:
     # Helpers.
 
     def _sender(self, name: str, source: Address, via: int | None) -> Member | None:
-        """The member that a packet is from: known by name, and at its address unless on a stream.
+        """The member that a packet is from: known by name, and at a host of its own unless on a stream.
 
         The port is not compared: behind an address translator it differs. Answers go to the known address.
         """
         member = self._view.members.get(name)
+        if member is None or member is self._view.me or not (via or self._paths.leads_to(member, source[0])):
+            self._view.counters.strangers += 1
+            return None
+        return member
+
+    def _shown(self, name: str, source: Address) -> None:
+        """A stream carried a packet in that name: its other end is where it says it is."""
+        member = self._view.members.get(name)
         if member is not None and member is not self._view.me:
-            host = member.address[0]
-            if via is not None or host == source[0] or host == plain_host(source[0]):
-                return member
-        self._view.counters.strangers += 1
-        return None
+            self._paths.shown(member, source[0])
 
     def _on_stream(self, via: int | None) -> bool:
         """What moves tables is done on streams only: a datagram doesn't show where its sender is."""

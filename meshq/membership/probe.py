@@ -25,11 +25,12 @@ _PING_BYTES: Final = 176
 class Probe:
     """One question to one member, until it is answered or its round ends."""
 
-    __slots__ = ("ends_at", "judge", "member", "nacks", "number", "relays", "watched")
+    __slots__ = ("ends_at", "judge", "member", "nacks", "number", "relays", "sent_at", "watched")
 
-    def __init__(self, number: int, member: Member, ends_at: float) -> None:
+    def __init__(self, number: int, member: Member, sent_at: float, ends_at: float) -> None:
         self.number = number
         self.member = member
+        self.sent_at = sent_at
         self.ends_at = ends_at
         self.judge = False
         """Whether a failure counts against the member."""
@@ -82,7 +83,7 @@ class Prober:
         if len(self._open) >= OPEN_MAX or number in self._open:
             return -1
         stretch = view.health.stretch
-        probe = Probe(number, member, now + view.settings.probe_interval_s * stretch)
+        probe = Probe(number, member, now, now + view.settings.probe_interval_s * stretch)
         self._open[number] = probe
         self._by_name[member.name] = probe.number
         view.counters.probes += 1

@@ -56,6 +56,8 @@ class View:
         self.suspicions: dict[str, Suspicion] = {}
         self.gone: dict[str, None] = {}
         """The dead and the left, in the order in which they went."""
+        self.blocked: dict[str, None] = {}
+        """Members to whom no datagrams come through: gossip to them goes over streams (``paths``)."""
         self.announced = False
         """Others may know this node's epoch; it can't change any more."""
         self.over = False
@@ -73,6 +75,11 @@ class View:
     def send(self, to: Address, packet: bytes) -> None:
         """As a datagram."""
         self.out.append(SendPacket(to, packet))
+
+    def tell(self, name: str, packet: bytes) -> None:
+        """A member, by datagram; over a stream when none come through to it."""
+        to = self.members[name].address
+        self.out.append(StreamPacket(to, packet) if name in self.blocked else SendPacket(to, packet))
 
     def emit(self, event: Event) -> None:
         """Tell whoever listens."""
@@ -135,7 +142,7 @@ class View:
             rumours = self.piggyback(96)
             if not rumours:
                 return
-            self.send(self.members[name].address, gossip.gossip(self.me.name, rumours))
+            self.tell(name, gossip.gossip(self.me.name, rumours))
         if len(self.rumours):
             self.timers.arm(GOSSIP, now + self.settings.gossip_interval_s)
 

@@ -1,7 +1,8 @@
 """Which address a node gives the mesh as its own, as far as it can know before anybody answered.
 
 In order: what was asked for; the bound address; how a seed sees us, which only the engine learns;
-the interface that reaches the seed; loopback. Without seeds, the interface out of this host if private.
+the interface that reaches the seed; loopback. Without seeds, and when the seed is on this host, the interface out of
+this host if private: a node that joined by localhost may have members on other hosts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from meshq.machine.effects import Address
+from meshq.membership.addresses import loopback
 from meshq.runtime.addresses import MeshSockets, advertised_address, interface_towards, is_wildcard, split_address
 from meshq.runtime.resolver import families, resolve
 
@@ -33,7 +35,8 @@ async def find_place(sockets: MeshSockets, advertise: str | None, seeds: Sequenc
     if not is_wildcard(host):
         return Place(sockets.address, sockets.address)
     seed = await _first_seed(seeds, families(sockets.udp.family))
-    return Place((interface_towards(seed), port), None)
+    towards = interface_towards(seed)
+    return Place((interface_towards(None) if loopback(towards) else towards, port), None)
 
 
 async def _first_seed(seeds: Sequence[str], family: int) -> Address | None:

@@ -107,3 +107,52 @@ def test_nobody_says_of_another_that_it_left() -> None:
     left = gossip.encode_claim(Claim(3, "m1", EPOCH, 0, "m2"))
     desk.hear(gossip.gossip("m2", [left]), member(2).address)
     assert desk.machine.members["m1"].state is State.ALIVE
+
+
+def test_a_member_is_known_at_another_host_once_a_stream_came_from_there() -> None:
+    desk = Desk(others=3)
+    elsewhere = ("10.0.7.2", 4155)
+    left = gossip.encode_claim(Claim(3, "m2", EPOCH, 0, "m2"))
+    desk.hear(gossip.gossip("m2", [left]), elsewhere)
+    assert desk.machine.members["m2"].state is State.ALIVE
+    desk.hear(gossip.rows("m2", []), ("10.0.7.2", 41_000), 5)
+    desk.hear(gossip.gossip("m3", [CLAIM]), elsewhere)
+    assert desk.machine.members["m1"].state is State.ALIVE
+    desk.hear(gossip.gossip("m2", [left]), elsewhere)
+    assert not desk.machine.members["m2"].live
+
+
+def test_a_member_is_known_at_another_host_once_it_answered_a_ping_from_there() -> None:
+    desk = Desk(others=1)
+    elsewhere = ("10.0.7.1", 4155)
+    pings: list[gossip.Ping] = []
+    while not pings:
+        desk.tick()
+        pings = [packet for _, packet in desk.sent() if isinstance(packet, gossip.Ping)]
+    desk.hear(gossip.ack(pings[0].number + 1, "m1", 1, []), elsewhere)
+    desk.hear(gossip.ping(1, "m1", "home", 1 << 40, 0, []), elsewhere)
+    assert [to for to, _ in desk.sent()] == [elsewhere]
+    desk.hear(gossip.ack(pings[0].number, "m1", 1, []), elsewhere)
+    desk.hear(gossip.ping(2, "m1", "home", 1 << 40, 0, []), elsewhere)
+    assert [to for to, _ in desk.sent()] == [member(1).address]
+
+
+def test_an_answer_whose_number_relays_know_shows_no_host() -> None:
+    desk = Desk(others=4)
+    asked: dict[str, int] = {}
+    while not asked:
+        desk.tick()
+        asked = {packet.target: packet.number for _, packet in desk.sent() if isinstance(packet, gossip.PingReq)}
+    [(name, number)] = asked.items()
+    desk.hear(gossip.ack(number, name, 1, []), ("10.0.7.1", 4155))
+    desk.hear(gossip.ping(1, name, "home", 1 << 40, 0, []), ("10.0.7.1", 4155))
+    assert [to for to, packet in desk.sent() if isinstance(packet, gossip.Ack)] == [("10.0.7.1", 4155)]
+
+
+def test_a_later_start_of_a_member_is_not_known_where_the_earlier_one_was_seen() -> None:
+    desk = Desk(others=2)
+    desk.hear(gossip.rows("m2", []), ("10.0.7.2", 41_000), 5)
+    desk.hear(gossip.gossip("m1", [member(2, epoch=Epoch(2000, 1)).row]), member(1).address)
+    left = gossip.encode_claim(Claim(3, "m2", Epoch(2000, 1), 0, "m2"))
+    desk.hear(gossip.gossip("m2", [left]), ("10.0.7.2", 4155))
+    assert desk.machine.members["m2"].state is State.ALIVE

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 import socket
+import sys
+
+import pytest
 
 from meshq.config import Config
 from meshq.machine import events
@@ -53,6 +56,30 @@ def test_a_node_in_a_mesh_on_both_families_joins_by_name() -> None:
         await until(lambda: names(a) == names(b) == {"a", "b"})
         await b.close()
         await a.close()
+
+    play(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of the host")
+def test_a_goodbye_is_heard_though_it_leaves_by_another_address_of_its_host() -> None:
+    """The first node is known at 127.0.0.2, and the system sends its packets from 127.0.0.1."""
+
+    async def main() -> None:
+        heard: list[events.Event] = []
+        a = Host(Config(name="a"), port=0, advertise="127.0.0.2")
+        await a.start()
+        await a.wait_ready()
+        seed = f"127.0.0.1:{a.address[1]}"
+        b = Host(Config(name="b", seeds=(seed,)), bind="127.0.0.1", port=0, on_event=heard.append)
+        await b.start()
+        await b.wait_ready()
+        await until(lambda: names(a) == names(b) == {"a", "b"})
+        a.drain(1.0)
+        await a.stopped()
+        await until(lambda: events.MemberLeft("a") in heard)
+        assert not [event for event in heard if isinstance(event, events.MemberSuspected | events.MemberFailed)]
+        await a.close()
+        await b.close()
 
     play(main())
 
