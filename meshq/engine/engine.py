@@ -631,6 +631,7 @@ class Engine:
         return {"messages": self.broker.messages_left()}
 
     def _introduce(self) -> None:
+        self.membership.ask_before_death(self.links.heard_at)
         self.links.on_gossip = self._post.packet
         self.links.on_ask = self._asked
         self.links.on_answer = self._questions.answer

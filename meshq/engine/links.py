@@ -7,6 +7,7 @@ that the broker's sessions begin and end with it. Messages and credit are the br
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Final, NamedTuple
 
 from meshq.broker.broker import Broker
@@ -50,6 +51,8 @@ from meshq.wire.frames import (
 BROKER_FRAMES: Final = frozenset((Ready, Grant, Deliver, Recall, Recalled, Fin, FinAck, Req, Return, Audit))
 HANDOVER_FRAMES: Final = frozenset((Offer, Part, Place, Cede, Taken, Declined, Withdraw))
 IDLE_CHECK_S: Final = 5.0
+CRASH_CONFIRM_S: Final = 0.2
+"""A ping sent when a link broke may be answered for so long, before a refused dial makes a death of it."""
 CALLS_BEFORE_ASKING: Final = 2
 """Dials that fail before the peer is asked by gossip to dial us."""
 
@@ -72,6 +75,13 @@ class Trouble(NamedTuple):
 
     since: float
     how: str
+
+
+class Broken(NamedTuple):
+    """A link that ended without a goodbye: of which start of the peer, and when."""
+
+    epoch: Epoch
+    since: float
 
 
 class Links:
@@ -98,6 +108,7 @@ class Links:
         self._dials: dict[str, Stream] = {}
         self._failures: dict[str, int] = {}
         self._troubles: dict[str, Trouble] = {}
+        self._broken: dict[str, Broken] = {}
         self._timers: Timers[tuple[str, str]] = Timers()
         self.on_gossip: Callable[[float, bytes, Address, int], None]
         self.on_ask: Callable[[float, Stream, Ask], None]
@@ -116,6 +127,12 @@ class Links:
     def troubles(self) -> list[tuple[str, Trouble]]:
         """The live nodes that could not be dialled since the last link to them, by name."""
         return sorted(self._troubles.items())
+
+    def heard_at(self, name: str) -> float:
+        """When the link to that node last delivered bytes; long ago when there is none."""
+        link = self._links.get(name)
+        session = link.stream.session if link is not None else None
+        return session.heard_at if session is not None else -inf
 
     def send(self, name: str, frame: Frame) -> bool:
         """Queue a frame for that node; False when there is no link."""
@@ -191,6 +208,7 @@ class Links:
             self._troubles[stream.name] = Trouble(before.since if before is not None else now, reason)
             if self._failures[stream.name] == CALLS_BEFORE_ASKING:
                 self.on_call(now, stream.name)
+            self._look_closer(now, stream.name, reason)
             self._redial(now, stream.name)
 
     def gone(self, now: float, name: str) -> None:
@@ -199,6 +217,7 @@ class Links:
         if link is not None:
             self._streams.end(now, link.stream, "VERDICT", "you are held dead or gone")
         self._end_dial(name)
+        self._whole(name)
         self._timers.cancel(("dial", name))
         self._failures.pop(name, None)
         self._troubles.pop(name, None)
@@ -222,6 +241,9 @@ class Links:
             if what == "dial":
                 if not self._broker.idle(name):
                     self._dial(now, name)
+                continue
+            if what == "crash":
+                self._declare(now, name)
                 continue
             link = self._links.get(name)
             if link is None:
@@ -250,6 +272,7 @@ class Links:
         if self._dials.get(name) is link.stream:
             del self._dials[name]
         self._links[name] = link
+        self._whole(name)
         self._failures.pop(name, None)
         self._troubles.pop(name, None)
         self._timers.cancel(("dial", name))
@@ -268,6 +291,34 @@ class Links:
         self._emit(events.LinkDown(name, reason, leases))
         if reason in ("reset", "eof"):
             self._membership.path_evidence(now, name, False)
+            self._check_crash(now, link)
+
+    def _check_crash(self, now: float, link: Link) -> None:
+        """A link ended without a goodbye: whether its process is gone shows at once, by a dial that is refused."""
+        self._broken[link.name] = Broken(link.epoch, now)
+        self._dial(now, link.name)
+        if link.name not in self._dials:
+            self._whole(link.name)
+
+    def _look_closer(self, now: float, name: str, reason: str) -> None:
+        """A dial failed. Refused after the link broke: a crash, if no ping is answered; else nothing follows."""
+        broken = self._broken.get(name)
+        if broken is None:
+            return
+        if reason == "refused":
+            self._timers.arm(("crash", name), max(now, broken.since + CRASH_CONFIRM_S))
+        else:
+            self._whole(name)
+
+    def _whole(self, name: str) -> None:
+        """No crash is looked into any more."""
+        self._broken.pop(name, None)
+        self._timers.cancel(("crash", name))
+
+    def _declare(self, now: float, name: str) -> None:
+        broken = self._broken.pop(name, None)
+        if broken is not None:
+            self._membership.crashed(now, name, *broken)
 
     def _dial(self, now: float, name: str) -> None:
         member = self._membership.members.get(name)

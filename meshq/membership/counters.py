@@ -22,6 +22,10 @@ class Counters:
     suspicions: int = 0
     """Suspicions that began here, whoever accused."""
     deaths: int = 0
+    appeals: int = 0
+    """Deaths that waited for what the accused said over its link."""
+    crashes: int = 0
+    """Members declared dead because their link broke and nobody listened at their address any more."""
     refutations: int = 0
     """Times this node had to say that it lives."""
     repairs: int = 0

@@ -20,6 +20,7 @@ from meshq.machine.effects import Address, ReplyPacket
 from meshq.machine.rng import Rng
 from meshq.machine.timers import Timers
 from meshq.membership.admission import Admission
+from meshq.membership.appeals import Appeals
 from meshq.membership.counters import Counters
 from meshq.membership.joining import Joining
 from meshq.membership.member import Member, State
@@ -51,6 +52,8 @@ class Membership:
         self._prober = Prober(self._view)
         self._paths = Paths(self._view)
         self._relays = Relays(self._view, self._prober)
+        self._appeals = Appeals(self._view)
+        self._view.appeal = self._appeals.waits
         self._repair = Repair(self._view)
         self._admission = Admission(self._view, self._prober)
         self._joining = Joining(self._view, bound=bound, advertised=advertised)
@@ -61,6 +64,7 @@ class Membership:
             "nack": self._relays.waited,
             "gossip": lambda now, _: self._view.gossip(now),
             "suspicion": self._view.convict,
+            "appeal": self._appeals.waited,
             "repair": lambda now, _: self._repair.period(now),
             "exchange": lambda _, number: self._repair.waited(number),
             "alone": lambda now, _: self._joining.waited(now),
@@ -220,6 +224,25 @@ class Membership:
         if member is not None and member.live and self.me.state is State.ALIVE:
             self._prober.ask(now, member, judge=True)
 
+    def crashed(self, now: float, name: str, epoch: Epoch, since: float) -> None:
+        """The link to that start of a member broke at ``since``, and nobody listens at its address.
+
+        So its process is gone, unless it has answered a ping since. It is told all the same: one that lives refutes.
+        """
+        own = self._view
+        member = own.members.get(name)
+        if member is None or not member.live or member.epoch != epoch or own.over or own.me.state is not State.ALIVE:
+            return
+        path = self._paths.find(member)
+        if path is None or path.answered_at < since:
+            own.counters.crashes += 1
+            own.declare(now, member)
+            own.tell_accused(name, own.me.name)
+
+    def ask_before_death(self, heard_at: Callable[[str], float]) -> None:
+        """``heard_at`` says when the link to a member last delivered bytes: over a fresh one it is asked first."""
+        self._appeals.heard_at = heard_at
+
     def knows(self, name: str, source: Address, via: int | None) -> bool:
         """Whether a packet in that name, from there, is another member's."""
         return self._sender(name, source, via) is not None
@@ -269,7 +292,9 @@ class Membership:
         probe = self._prober.acked(number)
         if probe is not None:
             self._paths.answered(now, probe, source[0], via, packet.source)
-        elif not self._relays.acked(now, number) and self._sender(packet.source, source, via) is None:
+        elif self._appeals.answered(number) or self._relays.acked(now, number):
+            pass
+        elif self._sender(packet.source, source, via) is None:
             return
         self._hear(now, packet.rumours, packet.source)
         member = self._view.members.get(packet.source)
@@ -323,7 +348,7 @@ class Membership:
         The port is not compared: behind an address translator it differs. Answers go to the known address.
         """
         member = self._view.members.get(name)
-        if member is None or member is self._view.me or not (via or self._paths.leads_to(member, source[0])):
+        if member is None or member is self._view.me or (via is None and not self._paths.leads_to(member, source[0])):
             self._view.counters.strangers += 1
             return None
         return member

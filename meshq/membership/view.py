@@ -8,6 +8,7 @@ suspectNode, deadNode, mergeState, refute.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from meshq.config import Config
@@ -58,6 +59,8 @@ class View:
         """The dead and the left, in the order in which they went."""
         self.blocked: dict[str, None] = {}
         """Members to whom no datagrams come through: gossip to them goes over streams (``paths``)."""
+        self.appeal: Callable[[float, Member, Claim], bool] = lambda *_: False
+        """Whether a death has to wait for what the accused says to it (``appeals``)."""
         self.announced = False
         """Others may know this node's epoch; it can't change any more."""
         self.over = False
@@ -176,7 +179,7 @@ class View:
             accused = record.state == State.SUSPECT and table
             self._hold(now, known, _joined(record, known, now), by, spread=spread)
             if accused:
-                self._tell_accused(record.name, by)
+                self.tell_accused(record.name, by)
             return False
         if record.epoch == known.epoch:
             self._take_head(now, known, record.head, spread=spread)
@@ -194,10 +197,19 @@ class View:
             return
         heard = precedence(claim.epoch, claim.incarnation, claim.state)
         if heard > known.precedence:
-            after = known.with_(state=State(claim.state), incarnation=claim.incarnation)
-            self._hold(now, known, after, claim.by)
+            if claim.state != State.DEAD or not known.live or not self.appeal(now, known, claim):
+                self.believe(now, claim)
         elif heard == known.precedence and known.state is State.SUSPECT:
             self._confirm(now, known, claim.by)
+
+    def believe(self, now: float, claim: Claim) -> None:
+        """Hold a member as the claim says, unless a later account of it is known."""
+        known = self.members.get(claim.name)
+        if known is None or known.epoch != claim.epoch:
+            return
+        if precedence(claim.epoch, claim.incarnation, claim.state) > known.precedence:
+            after = known.with_(state=State(claim.state), incarnation=claim.incarnation)
+            self._hold(now, known, after, claim.by)
 
     def hear_head(self, now: float, news: News) -> None:
         """Take in a head; the later version of the same epoch holds."""
@@ -213,7 +225,11 @@ class View:
         """The suspicion ran out."""
         member = self.members.get(name)
         if member is not None and member.state is State.SUSPECT:
-            self._hold(now, member, member.with_(state=State.DEAD), self.me.name)
+            self.declare(now, member)
+
+    def declare(self, now: float, member: Member) -> None:
+        """Hold a live member dead, and say so, unless it still answers over its link."""
+        self.hear_claim(now, Claim(int(State.DEAD), member.name, member.epoch, member.incarnation, self.me.name))
 
     # Changing.
 
@@ -328,8 +344,8 @@ class View:
         else:
             self.spread(now, after.name, Kind.DEATH, after.claim(after.name if after.state is State.LEFT else by))
 
-    def _tell_accused(self, name: str, by: str) -> None:
-        """Who is accused by a table hears of it at once: a table brings many such at a time."""
+    def tell_accused(self, name: str, by: str) -> None:
+        """Who is accused otherwise than by a probe, which tells it, hears of it at once."""
         member = self.members[name]
         self.send(member.address, gossip.gossip(self.me.name, [member.claim(by)]))
 
