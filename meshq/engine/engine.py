@@ -449,7 +449,9 @@ class Engine:
     def _from_routing(self, effect: Any) -> None:
         now = self._now
         match effect:
-            case SendPacket() | StreamPacket() | ReplyPacket():
+            case SendPacket(to, packet):
+                self._post.tell(now, to, packet)
+            case StreamPacket() | ReplyPacket():
                 self._post.send(now, effect)
             case routing_effects.ChannelBorn(topic, channel, generation, age_s, local, settings):
                 self.broker.channel_born(now, topic, channel, generation, age_s, local, settings)

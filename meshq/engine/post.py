@@ -99,6 +99,13 @@ class Post:
                 if stream is not None:
                     self._streams.send(stream, Gossip(packet))
 
+    def tell(self, now: float, to: Address, packet: bytes) -> None:
+        """News for a member: by datagram, or over a stream when none come through to it."""
+        if self._membership.blocked(self._names.get(to, "")):
+            self.send(now, StreamPacket(to, packet))
+        else:
+            self.send(now, SendPacket(to, packet))
+
     def call(self, now: float, name: str) -> None:
         """We cannot dial that member: ask it to dial us."""
         member = self._membership.members.get(name)

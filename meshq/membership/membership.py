@@ -247,6 +247,10 @@ class Membership:
         """Whether a packet in that name, from there, is another member's."""
         return self._sender(name, source, via) is not None
 
+    def blocked(self, name: str) -> bool:
+        """Whether no datagrams come through to the member, while streams do."""
+        return name in self._view.blocked
+
     def rtt_s(self, member: Member) -> float | None:
         """How long the member's answers to pings take; None when none was measured."""
         path = self._paths.find(member)
