@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meshq.cli import bench, dlq, queues
+from meshq.cli import bench, dlq, keys, queues
 
 app = typer.Typer(
     help="A messaging mesh for services: start a node with `meshq join`, then `meshq pub` and `meshq sub`.",
@@ -26,6 +26,7 @@ app.add_typer(queues.topics, name="topics")
 app.add_typer(queues.channels, name="channels")
 
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(keys.app, name="keys")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 Nodes = Annotated[
