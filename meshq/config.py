@@ -84,6 +84,8 @@ class MembershipConfig:
     """Without an answer from any seed for this long a node says it is alone and serves."""
     members_max: int = 10_000
     """Live members known; a joiner beyond it is refused."""
+    senders_max: int = 20_000
+    """Starts of nodes whose sealed packets are told from repeated ones, 500 bytes each at most; least recent go."""
     dead_max: int = 10_000
     """Dead and left members remembered, oldest forgotten first."""
     exchange_timeout_s: float = 10.0

@@ -12,6 +12,10 @@ class Counters:
 
     packets_bad: int = 0
     """Gossip packets that meant nothing: not ours, another mesh's, or malformed."""
+    packets_unsealed: int = 0
+    """Gossip packets that no key of this node opens: plain ones, another key's, altered ones."""
+    packets_replayed: int = 0
+    """Sealed packets that had come before: repeated by the network, or by somebody."""
     streams_bad: int = 0
     """Streams ended because of what came over them."""
     streams_refused: int = 0

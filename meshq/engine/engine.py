@@ -24,10 +24,12 @@ from meshq.engine.doors import Doors
 from meshq.engine.greeting import Greeting
 from meshq.engine.hearsay import Hearsay
 from meshq.engine.inside import Inside
+from meshq.engine.keys import Keys
 from meshq.engine.links import Link, Links
 from meshq.engine.peers import forget_peer, keep_peer, known_peers
 from meshq.engine.post import Post
 from meshq.engine.questions import Gatherer, Questions
+from meshq.engine.strangers import Strangers
 from meshq.engine.streams import Role, Stream, Streams
 from meshq.engine.unused import Unused
 from meshq.engine.verbs import Verbs
@@ -57,6 +59,7 @@ from meshq.routing import effects as routing_effects
 from meshq.routing.routing import Routing
 from meshq.wire import strict
 from meshq.wire.frames import Ask, Deliver, Hello
+from meshq.wire.keyring import Secrecy
 
 ROUNDS_MAX: Final = 100
 """How often the machines may answer each other within a turn; what is left waits for the next."""
@@ -81,8 +84,9 @@ class Engine:
         bound: Address,
         advertised: Address | None = None,
         recovered: Recovered | None = None,
+        secrecy: Secrecy | None = None,
     ) -> None:
-        """``recovered``: what the store kept; None when there is no store."""
+        """``recovered``: what the store kept; None when there is no store. ``secrecy``: None at a node without keys."""
         self._recovered = recovered
         if recovered is not None:
             config = replace(config, seeds=(*config.seeds, *known_peers(recovered.puts, config)))
@@ -101,12 +105,22 @@ class Engine:
         self.membership = Membership(config, epoch, rng, bound=bound, advertised=advertised)
         self.routing = Routing(config, epoch, rng)
         self.broker = Broker(config, epoch, rng)
+        self.keys = Keys(config, secrecy)
         self._streams = Streams(config.link, self.counters)
         self._greeting = Greeting(config, self.membership)
         self.links = Links(config, rng, self._streams, self._greeting, self.membership, self.broker, self._emit)
         hearsay = Hearsay(self._streams, self._greeting, self.counters)
         self._post = Post(
-            config, self._streams, hearsay, self.links, self.membership, self.routing, self._out, self.counters
+            config,
+            self.keys.datagrams,
+            Strangers(self._emit),
+            self._streams,
+            hearsay,
+            self.links,
+            self.membership,
+            self.routing,
+            self._out,
+            self.counters,
         )
         self._doors = Doors(config, self._streams, self._refusing, self.broker, self.routing)
         self._roles: dict[str, Role] = {"node": self.links, "client": self._doors, "gossip": self._post.hearsay}

@@ -12,6 +12,7 @@ from meshq.config import Config
 from meshq.engine.counters import Counters
 from meshq.engine.hearsay import Hearsay
 from meshq.engine.links import Links
+from meshq.engine.strangers import Strangers
 from meshq.engine.streams import Streams
 from meshq.errors import RemoteProtocolError
 from meshq.machine.effects import Address, Effect, ReplyPacket, SendDatagram, SendPacket, StreamPacket
@@ -20,9 +21,10 @@ from meshq.membership.membership import Membership
 from meshq.routing.routing import Routing
 from meshq.wire import strict
 from meshq.wire.frames import Gossip
-from meshq.wire.prefix import Prefix
+from meshq.wire.prefix import Datagrams
 
 ROUTING_KIND: Final = 32
+UNSEALED: Final = ("KEY", "BAD_SEAL")
 CALL_KIND: Final = 64
 """The engine's own packet: [64, name, {}]: "I cannot dial you; please dial me"."""
 
@@ -33,6 +35,8 @@ class Post:
     def __init__(
         self,
         config: Config,
+        datagrams: Datagrams,
+        strangers: Strangers,
         streams: Streams,
         hearsay: Hearsay,
         links: Links,
@@ -42,7 +46,8 @@ class Post:
         counters: Counters,
     ) -> None:
         self._name = config.name
-        self._prefix = Prefix(config.label)
+        self._datagrams = datagrams
+        self._strangers = strangers
         self._streams = streams
         self._links = links
         self._membership = membership
@@ -57,11 +62,20 @@ class Post:
     def datagram(self, now: float, data: bytes, source: Address) -> None:
         """A UDP packet came."""
         try:
-            packet = self._prefix.unwrap(data)
-        except RemoteProtocolError:
-            self._counters.packets_bad += 1
+            packet = self._datagrams.unwrap(data)
+        except RemoteProtocolError as exc:
+            self._refuse(now, source, exc)
             return
         self.packet(now, packet, source, None)
+
+    def _refuse(self, now: float, source: Address, error: RemoteProtocolError) -> None:
+        if error.code == "REPLAY":
+            self._counters.packets_replayed += 1
+        elif error.code in UNSEALED:
+            self._counters.packets_unsealed += 1
+            self._strangers.refused(now, source, str(error))
+        else:
+            self._counters.packets_bad += 1
 
     def packet(self, now: float, data: bytes, source: Address, via: int | None) -> None:
         """A packet came, by datagram or on the stream ``via``."""
@@ -89,7 +103,7 @@ class Post:
         """A machine's packet goes out."""
         match effect:
             case SendPacket(to, packet):
-                self._out.append(SendDatagram(to, self._prefix.wrap(packet)))
+                self._out.append(SendDatagram(to, self._datagrams.wrap(packet)))
             case StreamPacket(to, packet):
                 name = self._names.get(to)
                 if name is None or not self._links.send(name, Gossip(packet)):
@@ -111,7 +125,7 @@ class Post:
         member = self._membership.members.get(name)
         if member is not None:
             self._out.append(
-                SendDatagram(member.address, self._prefix.wrap(strict.encode([CALL_KIND, self._name, {}])))
+                SendDatagram(member.address, self._datagrams.wrap(strict.encode([CALL_KIND, self._name, {}])))
             )
 
     def lives_at(self, member: Member) -> None:

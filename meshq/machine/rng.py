@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, MutableSequence, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
+
+Entropy: TypeAlias = Callable[[int], bytes]
+"""So many bytes that nobody can guess, for keys and nonces: an ``Rng`` that is watched for long can be guessed."""
 
 
 class Rng(Protocol):

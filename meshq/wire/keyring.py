@@ -17,9 +17,10 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from meshq.errors import ConfigError
+from meshq.machine.rng import Entropy
 
 SECRET_BYTES: Final = 32
 KEYS_MAX: Final = 8
@@ -140,6 +141,13 @@ class Keyring:
         if key is None:
             raise ConfigError(f"no key {name}: there are {', '.join(each.name for each in self.keys)}")
         return key
+
+
+class Secrecy(NamedTuple):
+    """What who has keys is given: the ring, and chance for nonces and for the keys of single streams."""
+
+    ring: Keyring
+    entropy: Entropy
 
 
 def read_keyring(text: str, where: str) -> Keyring:

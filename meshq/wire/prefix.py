@@ -5,15 +5,15 @@
     | magic | v | k | label hash | CBOR packet |
     +-------+---+---+------------+- - - - - - -+
 
-``v`` is the version (1), ``k`` the key (0: plain, the only one so far; with another value a nonce
-and a sealed packet follow). The label is the mesh's name: meshes of different labels never merge.
+``v`` is the version (1), ``k`` the number of the key (0: plain; with another one a nonce and a sealed packet follow,
+see ``wire.sealing``). The label is the mesh's name: meshes of different labels never merge.
 Leaves the packet to ``wire.gossip`` and ``wire.interest``.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Protocol
 
 from meshq.errors import LocalProtocolError, RemoteProtocolError
 
@@ -23,12 +23,20 @@ PLAIN: Final = 0
 PREFIX_BYTES: Final = 12
 DATAGRAM_BYTES_MAX: Final = 1400
 PACKET_BYTES_MAX: Final = DATAGRAM_BYTES_MAX - 40
-"""What a packet may use: the rest is the prefix and, later, the seal."""
+"""What a packet may use: the rest is the prefix (12), the nonce (12) and the tag (16) of a sealed one."""
 
 
 def label_hash(label: str) -> bytes:
     """Eight bytes that tell meshes apart."""
     return blake2b(label.encode(), digest_size=8).digest()
+
+
+class Datagrams(Protocol):
+    """Packets into datagrams and back: ``Prefix``, or ``sealing.Sealing`` where there are keys."""
+
+    def wrap(self, packet: bytes) -> bytes: ...
+
+    def unwrap(self, data: bytes) -> bytes: ...
 
 
 class Prefix:
@@ -55,6 +63,8 @@ class Prefix:
             return RemoteProtocolError("not a meshq datagram", code="BAD_PREFIX")
         if data[2] != VERSION:
             return RemoteProtocolError(f"protocol version {data[2]}; this node speaks {VERSION}", code="VERSION")
-        if data[3] != PLAIN:
-            return RemoteProtocolError(f"sealed with key {data[3]}; this node has no keys", code="KEY")
-        return RemoteProtocolError("another mesh's label; give both the same --label", code="LABEL")
+        if data[4:PREFIX_BYTES] != self._hash:
+            return RemoteProtocolError("another mesh's label; give both the same --label", code="LABEL")
+        return RemoteProtocolError(
+            "sealed packets: this node has no key (start it with --key and a copy of that mesh's key file)", code="KEY"
+        )

@@ -14,6 +14,7 @@ from meshq.sim.fleet import Fleet
 from meshq.sim.start import Machine, Start
 from meshq.wire import bodies
 from meshq.wire.frames import Frame
+from meshq.wire.keyring import Keyring, Secrecy
 
 F = TypeVar("F")
 WITHIN_S = 20.0
@@ -34,6 +35,7 @@ class Cast:
         seeds: dict[str, tuple[str, ...]] | None = None,
         labels: dict[str, str] | None = None,
         stores: bool = False,
+        keys: dict[str, Keyring] | None = None,
     ) -> None:
         self._names = names
         self._link = link or LinkConfig()
@@ -42,6 +44,7 @@ class Cast:
         self._zones = zones or {}
         self._seeds = seeds or {}
         self._labels = labels or {}
+        self.keys = keys or {}
         self.fleet = Fleet(seed, self._build, stores=stores)
         for name in names:
             self.fleet.add(name)
@@ -79,7 +82,16 @@ class Cast:
             routing=self._routing,
             zone=self._zones.get(start.name, ""),
         )
-        return Engine(config.check(), start.epoch, start.rng, bound=start.bound, recovered=start.recovered)
+        ring = self.keys.get(start.name)
+        entropy = self.fleet.world.rng("entropy", start.name, start.number).randbytes
+        return Engine(
+            config.check(),
+            start.epoch,
+            start.rng,
+            bound=start.bound,
+            recovered=start.recovered,
+            secrecy=Secrecy(ring, entropy) if ring is not None else None,
+        )
 
 
 class Talker:
