@@ -21,6 +21,7 @@ GIB = 1024 * MIB
 
 ZERO_ALLOWED: Final = frozenset(
     {
+        "accused_copies",
         "barrier_s",
         "dead_max",
         "dedupe_window_s",
@@ -30,10 +31,14 @@ ZERO_ALLOWED: Final = frozenset(
         "late_fins_max",
         "late_margin_s",
         "linger_s",
+        "nacks_needed",
         "relays",
         "requeue_delay_max_s",
         "retained_bytes_max",
         "retained_memory_bytes_max",
+        "suspicion_mult",
+        "suspicion_rest_s",
+        "suspicion_spreads",
         "window_bytes_max",
         "window_s",
         "window_topic_bytes_max",
@@ -47,19 +52,36 @@ class MembershipConfig:
     """SWIM with Lifeguard; the defaults are memberlist's LAN profile. ``membership_profile`` has others."""
 
     probe_interval_s: float = 1.0
-    """One member is probed in each; the round through all of them is shuffled."""
+    """One member is probed in each, whatever became of the probe before."""
     probe_timeout_s: float = 0.5
     """Wait for a direct ack before asking relays; about three round trips on a bad day."""
+    probe_shots: int = 1
+    """Pings in that time, evenly apart, while no ack has come: with loss p a probe of one fails in p of all cases, of
+    three in p^3."""
+    relay_timeout_s: float = 0.5
+    """Wait for an ack through relays after that."""
     relays: int = 3
     """Members asked to ping for us (k of the paper)."""
-    relay_nacks: bool = True
+    relay_copies: int = 1
+    """Requests to each of them in that time, evenly apart, and of each nack at once."""
+    relay_shots: bool = False
+    """Whether a direct ping goes with each of these: two or three nodes have no relays that could do without."""
+    nacks: bool = True
     """Whether a relay that hears nothing from the member says so (Lifeguard)."""
+    nacks_needed: int = 0
+    """Nacks without which other relays are asked once more before the probe counts as failed: who says that it hears
+    nothing shows that we hear. 1 is as good as 2."""
     stream_probe: bool = True
     """Whether a member that does not answer a ping is asked over a stream as well, while relays are."""
     buddy: bool = True
     """Whether a ping tells its target what is held against it (Lifeguard's buddy system)."""
     suspicion_mult: int = 4
-    """Least suspicion: suspicion_mult * max(1, log10 N) * probe_interval_s."""
+    """Least suspicion: suspicion_mult * max(1, log10 N) * probe_interval_s ..."""
+    suspicion_spreads: float = 0.0
+    """... and suspicion_spreads * D(N), the time in which gossip reaches everybody: what a suspicion is for is that it
+    gets to the suspect and the refutation back ..."""
+    suspicion_rest_s: float = 0.0
+    """... and this much."""
     suspicion_max_mult: int = 6
     """Longest suspicion, without confirmations, as a multiple of the least."""
     health_max: int = 8
@@ -70,6 +92,12 @@ class MembershipConfig:
     """Members told in each of them."""
     retransmit_mult: int = 4
     """Copies of a rumour per node: retransmit_mult * ceil(log10(N + 1))."""
+    refutation_share: float = 1.0
+    """So many times as many of a refutation: lost refutations are what kills the living."""
+    refutation_fanout: int = 3
+    """Members that hear of a node's own refutation at once."""
+    accused_copies: int = 0
+    """Packets in which an accused is told at once, by whose probe failed, besides the pings of the buddy system."""
     rumours_max: int = 4096
     """Rumours waiting to be passed on; beyond it the most often sent goes first."""
     repair_interval_s: float = 30.0
@@ -106,8 +134,14 @@ def membership_profile(name: str) -> MembershipConfig:
     if name not in PROFILES:
         raise ConfigError(f"no membership profile {name!r}: give one of {', '.join(PROFILES)}")
     if name == "swim":
-        return MembershipConfig(relay_nacks=False, buddy=False, suspicion_max_mult=1, health_max=1)
-    return MembershipConfig()
+        return MembershipConfig(nacks=False, buddy=False, suspicion_max_mult=1, health_max=1)
+    if name == "memberlist":
+        return MembershipConfig()
+    return MembershipConfig(
+        probe_timeout_s=0.3, probe_shots=3, relay_timeout_s=0.3, relay_copies=2, relay_shots=True, nacks_needed=1,
+        suspicion_mult=0, suspicion_max_mult=1, suspicion_spreads=4.0, suspicion_rest_s=1.0, health_max=1,
+        gossip_interval_s=0.1, refutation_share=1.5, refutation_fanout=6, accused_copies=2,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

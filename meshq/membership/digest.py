@@ -26,13 +26,17 @@ HISTORY_MAX: Final = 64
 _PROTOTYPE_GOSSIP_S: Final = 0.2
 
 
-def settle_s(config: MembershipConfig, members: int) -> float:
-    """Seconds after which a change is known everywhere: twice D(N) = 0.9 + 0.32 log10 N at 200 ms of gossip.
+def spread_s(config: MembershipConfig, members: int) -> float:
+    """Seconds in which gossip reaches everybody: D(N) = 0.9 + 0.32 log10 N at 200 ms of gossip, and in proportion.
 
     Source: the prototype's fit, close to Serf's formula for the spread of a rumour.
     """
-    spread_s = 0.9 + 0.32 * log10(max(1, members))
-    return 2 * spread_s * max(0.25, config.gossip_interval_s / _PROTOTYPE_GOSSIP_S)
+    return (0.9 + 0.32 * log10(max(1, members))) * max(0.25, config.gossip_interval_s / _PROTOTYPE_GOSSIP_S)
+
+
+def settle_s(config: MembershipConfig, members: int) -> float:
+    """Seconds after which a change is known everywhere: twice the time of its spread."""
+    return 2 * spread_s(config, members)
 
 
 class Digest:

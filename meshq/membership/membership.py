@@ -237,7 +237,7 @@ class Membership:
         if path is None or path.answered_at < since:
             own.counters.crashes += 1
             own.declare(now, member)
-            own.tell_accused(name, own.me.name)
+            own.tell_accused(own.members[name], own.me.name)
 
     def ask_before_death(self, heard_at: Callable[[str], float]) -> None:
         """``heard_at`` says when the link to a member last delivered bytes: over a fresh one it is asked first."""

@@ -91,7 +91,7 @@ class Paths:
             path.streamed += 1
         else:
             path.streamed = 0
-            if probe.relays < 0:  # no relay knows the number yet: whoever has it got it at the member's address
+            if not probe.rounds:  # no relay knows the number yet: whoever has it got it at the member's address
                 self.shown(member, host)
                 took_s = now - probe.sent_at
                 path.rtt_s = took_s if path.rtt_s is None else path.rtt_s + _NEW_SHARE * (took_s - path.rtt_s)

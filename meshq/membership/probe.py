@@ -1,9 +1,10 @@
 """Asking members one after the other whether they are there.
 
-Decides whom to ask, by which ways (directly; then through relays and over a stream at once), and when no answer
-counts as a failure; the verdict is ``view``'s. Source: SWIM, sections 3.1 and 4.3; Lifeguard, LHA-Probe and the
-buddy system; memberlist state.go probeNode. Departures: a round never waits for the one before, and both waits
-are stretched by local health, as the paper says.
+Decides whom to ask, by which ways (directly; then through relays and over a stream at once), how often, and when no
+answer counts as a failure; the verdict is ``view``'s. Source: SWIM, sections 3.1 and 4.3; Lifeguard, LHA-Probe and the
+buddy system; memberlist state.go probeNode. Departures: a round never waits for the one before; both waits are
+stretched by local health, as the paper says; where the settings ask for it, several shots are sent while no answer has
+come, and a failure wants a relay that gave a sign of life.
 """
 
 from __future__ import annotations
@@ -23,22 +24,34 @@ _PING_BYTES: Final = 176
 
 
 class Probe:
-    """One question to one member, until it is answered or its round ends."""
+    """One question to one member, until it is answered or nobody waits any longer.
 
-    __slots__ = ("ends_at", "judge", "member", "nacks", "number", "relays", "sent_at", "watched")
+    First it is asked directly (``asked`` is empty), then through relays, perhaps through others once more.
+    """
 
-    def __init__(self, number: int, member: Member, sent_at: float, ends_at: float) -> None:
+    __slots__ = (
+        "asked", "judge", "left", "member", "nacks", "number", "rounds", "sent_at", "step_s", "stretch", "watched",
+    )  # fmt: skip
+
+    def __init__(self, number: int, member: Member, sent_at: float, stretch: int) -> None:
         self.number = number
         self.member = member
         self.sent_at = sent_at
-        self.ends_at = ends_at
+        self.stretch = stretch
+        """What its waits are multiplied by: local health as it was when it began."""
         self.judge = False
         """Whether a failure counts against the member."""
         self.watched = False
         """Whether somebody wants to know the outcome (``Prober.settled``)."""
-        self.relays = -1
-        """Relays asked; -1 while only the direct ping is out."""
+        self.rounds = 0
+        """Rounds of relays begun; 0 while only direct pings are out."""
+        self.asked: list[str] = []
+        """Relays of all rounds."""
         self.nacks: list[str] = []
+        self.left = 0
+        """Shots to come before the wait is over."""
+        self.step_s = 0.0
+        """Time between them."""
 
 
 class Prober:
@@ -82,14 +95,24 @@ class Prober:
         number = view.number()
         if len(self._open) >= OPEN_MAX or number in self._open:
             return -1
-        stretch = view.health.stretch
-        probe = Probe(number, member, now, now + view.settings.probe_interval_s * stretch)
+        probe = Probe(number, member, now, view.health.stretch)
         self._open[number] = probe
         self._by_name[member.name] = probe.number
         view.counters.probes += 1
-        view.send(member.address, self.ping(now, member, probe.number))
-        view.timers.arm(("wait", number), now + view.settings.probe_timeout_s * stretch)
+        self._shoot(now, probe)
+        self._pace(now, probe, view.settings.probe_timeout_s, view.settings.probe_shots)
         return number
+
+    def _shoot(self, now: float, probe: Probe) -> None:
+        """A direct ping, or one more."""
+        member = self._view.members.get(probe.member.name, probe.member)
+        self._view.send(member.address, self.ping(now, member, probe.number))
+
+    def _pace(self, now: float, probe: Probe, wait_s: float, shots: int) -> None:
+        """Wait so long, with this many shots in it of which the first has left."""
+        probe.left = shots - 1
+        probe.step_s = wait_s * probe.stretch / shots
+        self._view.timers.arm(("wait", probe.number), now + probe.step_s)
 
     def ping(self, now: float, member: Member, number: int) -> bytes:
         """A ping with rumours; whoever is accused hears of it first (Lifeguard's buddy system)."""
@@ -102,11 +125,15 @@ class Prober:
         return gossip.ping(number, view.me.name, member.name, view.digest.value(now), member.head.version, rumours)
 
     def waited(self, now: float, number: int) -> None:
-        """The direct wait, or the round, of a probe is over."""
+        """It is time for another shot of a probe, or for more relays, or its wait is over."""
         probe = self._open.get(number)
         if probe is None:
             return
-        if probe.relays < 0:
+        if probe.left:
+            probe.left -= 1
+            self._again(now, probe)
+            self._view.timers.arm(("wait", number), now + probe.step_s)
+        elif not probe.rounds or self._unheard(probe):
             self._widen(now, probe)
         else:
             self._close(probe)
@@ -125,7 +152,7 @@ class Prober:
     def nacked(self, number: int, relay: str) -> None:
         """A relay is well and hears nothing from the member either."""
         probe = self._open.get(number)
-        if probe is not None and relay not in probe.nacks and len(probe.nacks) < probe.relays:
+        if probe is not None and relay in probe.asked and relay not in probe.nacks:
             probe.nacks.append(relay)
 
     def heard(self, name: str) -> None:
@@ -139,21 +166,41 @@ class Prober:
         for probe in list(self._open.values()):
             self._close(probe)
 
-    def _widen(self, now: float, probe: Probe) -> None:
-        """No direct answer: ask relays, and the member itself over a stream, all at once."""
+    def _unheard(self, probe: Probe) -> bool:
+        """Whether too few relays gave a sign of life, and there are others to ask."""
         view = self._view
-        probe.relays = 0
-        wait_ms = max(1, int((probe.ends_at - now) * 1000))
-        for name in view.roster.pick(view.settings.relays, (probe.member.name,)):
-            probe.relays += 1
-            packet = gossip.ping_req(
-                probe.number, view.me.name, probe.member.name, wait_ms, view.piggyback(_PING_BYTES)
-            )
-            view.send(view.members[name].address, packet)
-        if view.settings.stream_probe:
+        few = len(probe.nacks) < view.settings.nacks_needed
+        return few and bool(probe.asked) and probe.rounds == 1 and len(view.roster) > 1 + len(probe.asked)
+
+    def _widen(self, now: float, probe: Probe) -> None:
+        """No answer: ask relays, and the member itself over a stream, all at once."""
+        view, settings = self._view, self._view.settings
+        probe.rounds += 1
+        relays = view.roster.pick(settings.relays, (probe.member.name, *probe.asked))
+        probe.asked = [*probe.asked, *relays]
+        self._pace(now, probe, settings.relay_timeout_s, settings.relay_copies)
+        self._again(now, probe)
+        if settings.stream_probe and probe.rounds == 1:
             member = view.members.get(probe.member.name, probe.member)
             view.out.append(StreamPacket(member.address, self.ping(now, member, probe.number)))
-        view.timers.arm(("wait", probe.number), probe.ends_at)
+
+    def _again(self, now: float, probe: Probe) -> None:
+        """A shot of the wait that is under way."""
+        if not probe.rounds or self._view.settings.relay_shots:
+            self._shoot(now, probe)
+        if probe.rounds:
+            self._ask_relays(probe)
+
+    def _ask_relays(self, probe: Probe) -> None:
+        """Those of this round; each hears how long it is still waited for."""
+        view = self._view
+        wait_ms = max(1, int((probe.left + 1) * probe.step_s * 1000))
+        for name in probe.asked[(probe.rounds - 1) * view.settings.relays :]:
+            relay = view.members.get(name)
+            if relay is not None:
+                rumours = view.piggyback(_PING_BYTES)
+                packet = gossip.ping_req(probe.number, view.me.name, probe.member.name, wait_ms, rumours)
+                view.send(relay.address, packet)
 
     def _failed(self, now: float, probe: Probe) -> None:
         """The round is over without an answer."""
@@ -163,12 +210,13 @@ class Prober:
         if not probe.judge:
             return
         view.counters.probes_failed += 1
-        view.health.failed(probe.relays, len(probe.nacks))
+        view.health.failed(len(probe.asked), len(probe.nacks))
         member = view.members.get(probe.member.name)
         if member is None or not member.live or member.epoch != probe.member.epoch:
             return
         if member.incarnation == probe.member.incarnation or member.state is State.SUSPECT:
             view.accuse(now, member)
+            view.second(member.name, probe.nacks)
 
     def _close(self, probe: Probe) -> None:
         del self._open[probe.number]
@@ -190,39 +238,53 @@ class Relays:
         self._view = view
         self._prober = prober
         self._open: dict[int, tuple[Address, int, float]] = {}
+        self._numbers: dict[tuple[Address, int], int] = {}
+        """Ours, by asker and its number."""
 
     def relay(self, now: float, request: gossip.PingReq, asker: Address) -> None:
-        """Ping a member for another one; only known members are pinged, only they may ask."""
+        """Ping a member for another one, once more for each copy of the request; only members may ask, for members."""
         view = self._view
         target = view.members.get(request.target)
-        if target is None or target is view.me or len(self._open) >= self.OPEN_MAX:
+        if target is None or target is view.me:
             return
+        number = self._numbers.get((asker, request.number))
+        if number is None:
+            number = self._begin(now, request, asker)
+        if number in self._open:
+            view.send(target.address, self._prober.ping(now, target, number))
+
+    def _begin(self, now: float, request: gossip.PingReq, asker: Address) -> int:
+        view = self._view
         number = view.number()
-        wait_s = min(request.wait_ms, self.WAIT_MS_MAX) / 1000
-        self._open[number] = (asker, request.number, now + wait_s)
-        view.counters.relayed += 1
-        view.send(target.address, self._prober.ping(now, target, number))
-        view.timers.arm(("nack", number), now + self.NACK_SHARE * wait_s)
+        if len(self._open) < self.OPEN_MAX and number not in self._open:
+            wait_s = min(request.wait_ms, self.WAIT_MS_MAX) / 1000
+            self._open[number] = (asker, request.number, now + wait_s)
+            self._numbers[asker, request.number] = number
+            view.counters.relayed += 1
+            view.timers.arm(("nack", number), now + self.NACK_SHARE * wait_s)
+        return number
 
     def acked(self, now: float, number: int) -> bool:
         """The member answered: tell who asked."""
         view = self._view
-        waiting = self._open.pop(number, None)
-        if waiting is None:
+        if number not in self._open:
             return False
         view.timers.cancel(("nack", number))
-        asker, theirs, _ = waiting
+        asker, theirs, _ = self._end(number)
         packet = gossip.ack(theirs, view.me.name, view.digest.value(now), view.piggyback(_PING_BYTES))
         view.send(asker, packet)
         return True
 
     def waited(self, now: float, number: int) -> None:
         """The member has not answered so far: say so; a late answer is still passed on while somebody waits."""
-        asker, theirs, until = self._open.get(number, (None, 0, 0.0))
-        if asker is None or now >= until:
-            self._open.pop(number, None)
+        if number not in self._open:
             return
-        if self._view.settings.relay_nacks:
+        asker, theirs, until = self._open[number]
+        if now >= until:
+            self._end(number)
+            return
+        settings = self._view.settings
+        for _ in range(settings.relay_copies if settings.nacks else 0):
             self._view.send(asker, gossip.nack(theirs, self._view.me.name))
         self._view.timers.arm(("nack", number), until)
 
@@ -231,3 +293,9 @@ class Relays:
         for number in list(self._open):
             self._view.timers.cancel(("nack", number))
         self._open.clear()
+        self._numbers.clear()
+
+    def _end(self, number: int) -> tuple[Address, int, float]:
+        asker, theirs, until = self._open.pop(number)
+        del self._numbers[asker, theirs]
+        return asker, theirs, until

@@ -37,10 +37,12 @@ def copies(retransmit_mult: int, members: int) -> int:
 class Rumours:
     """The queue: at most ``limit`` rumours, one for each subject and for each subject's head."""
 
-    __slots__ = ("_levels", "_limit", "_where", "dropped")
+    __slots__ = ("_levels", "_limit", "_refutation_share", "_where", "dropped")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, refutation_share: float = 1.0) -> None:
+        """``refutation_share``: so many times as many copies of a refutation as of others."""
         self._limit = limit
+        self._refutation_share = refutation_share
         self._levels: list[list[dict[str, bytes]]] = [[] for _ in Kind]
         self._where: dict[str, tuple[Kind, int]] = {}
         self.dropped = 0
@@ -82,7 +84,8 @@ class Rumours:
     def _sent(self, taken: list[tuple[str, Kind, int, bytes]], limit: int) -> list[bytes]:
         for key, kind, sent, rumour in taken:
             self._drop(key)
-            if sent + 1 < limit:
+            most = limit * self._refutation_share if kind is Kind.REFUTATION else limit
+            if sent + 1 < most:
                 self._place(key, kind, sent + 1, rumour)
         return [rumour for _, _, _, rumour in taken]
 

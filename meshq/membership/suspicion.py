@@ -10,6 +10,7 @@ from math import log, log10
 from typing import NamedTuple
 
 from meshq.config import MembershipConfig
+from meshq.membership.digest import spread_s
 from meshq.names import Epoch
 
 
@@ -23,9 +24,11 @@ class Bounds(NamedTuple):
 def bounds(config: MembershipConfig, members: int) -> Bounds:
     """For a mesh of ``members``: suspicion_mult * max(1, log10 N) * probe_interval_s, and its multiple.
 
-    Source: memberlist util.go suspicionTimeout, state.go suspectNode.
+    Besides or in its place a multiple of the time in which gossip gets everywhere, and a rest: a longer probe interval
+    gives no refutation a better chance. Source: memberlist util.go suspicionTimeout, state.go suspectNode.
     """
-    min_s = config.suspicion_mult * max(1.0, log10(max(1, members))) * config.probe_interval_s
+    probes_s = config.suspicion_mult * max(1.0, log10(max(1, members))) * config.probe_interval_s
+    min_s = probes_s + config.suspicion_spreads * spread_s(config, members) + config.suspicion_rest_s
     return Bounds(min_s, config.suspicion_max_mult * min_s)
 
 

@@ -51,7 +51,7 @@ class View:
         self.timers: Timers[TimerKey] = Timers()
         self.counters = Counters()
         self.health = Health(self.settings.health_max)
-        self.rumours = Rumours(self.settings.rumours_max)
+        self.rumours = Rumours(self.settings.rumours_max, self.settings.refutation_share)
         self.digest = Digest()
         self.roster = Roster(rng)
         self.suspicions: dict[str, Suspicion] = {}
@@ -61,6 +61,8 @@ class View:
         """Members to whom no datagrams come through: gossip to them goes over streams (``paths``)."""
         self.appeal: Callable[[float, Member, Claim], bool] = lambda *_: False
         """Whether a death has to wait for what the accused says to it (``appeals``)."""
+        self._urgent = False
+        """The next gossip is this node's own refutation."""
         self.announced = False
         """Others may know this node's epoch; it can't change any more."""
         self.over = False
@@ -132,13 +134,16 @@ class View:
             return
         self.rumours.put(subject, kind, rumour)
         if kind is Kind.REFUTATION and subject == self.me.name:
+            self._urgent = True
             self.timers.arm(GOSSIP, now)
         elif GOSSIP not in self.timers:
             self.timers.arm(GOSSIP, now + self.settings.gossip_interval_s * self.rng.random())
 
     def gossip(self, now: float) -> None:
         """Send rumours to some members at random. Source: memberlist state.go gossip."""
-        names = self.roster.pick(self.settings.gossip_fanout, ())
+        fanout = self.settings.refutation_fanout if self._urgent else self.settings.gossip_fanout
+        self._urgent = False
+        names = self.roster.pick(fanout, ())
         if not names:
             self.rumours.clear()
         for name in names:
@@ -179,7 +184,7 @@ class View:
             accused = record.state == State.SUSPECT and table
             self._hold(now, known, _joined(record, known, now), by, spread=spread)
             if accused:
-                self.tell_accused(record.name, by)
+                self.tell_accused(self.members[record.name], by)
             return False
         if record.epoch == known.epoch:
             self._take_head(now, known, record.head, spread=spread)
@@ -219,7 +224,16 @@ class View:
 
     def accuse(self, now: float, member: Member) -> None:
         """A probe of this member failed."""
+        if member.state is State.ALIVE:
+            for _ in range(self.settings.accused_copies):
+                self.tell_accused(member, self.me.name)
         self.hear_claim(now, Claim(int(State.SUSPECT), member.name, member.epoch, member.incarnation, self.me.name))
+
+    def second(self, name: str, accusers: list[str]) -> None:
+        """Others hear nothing from a suspect either."""
+        suspicion = self.suspicions.get(name)
+        if suspicion is not None:
+            suspicion.accusers += [each for each in accusers if each not in suspicion.accusers]
 
     def convict(self, now: float, name: str) -> None:
         """The suspicion ran out."""
@@ -344,10 +358,10 @@ class View:
         else:
             self.spread(now, after.name, Kind.DEATH, after.claim(after.name if after.state is State.LEFT else by))
 
-    def tell_accused(self, name: str, by: str) -> None:
-        """Who is accused otherwise than by a probe, which tells it, hears of it at once."""
-        member = self.members[name]
-        self.send(member.address, gossip.gossip(self.me.name, [member.claim(by)]))
+    def tell_accused(self, member: Member, by: str) -> None:
+        """Who is accused, at least of being suspect, hears of it at once."""
+        accused = member.with_(state=max(member.state, State.SUSPECT))
+        self.tell(member.name, gossip.gossip(self.me.name, [accused.claim(by)]))
 
     def _take_head(self, now: float, known: Member, head: Head, *, spread: bool = True) -> None:
         if head.version <= known.head.version:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from meshq.config import Config, MembershipConfig
+from meshq.config import Config, MembershipConfig, membership_profile
 from meshq.machine.effects import Address, Emit, ReplyPacket, SendPacket, StreamPacket
 from meshq.membership.member import Member, State
 from meshq.membership.membership import Membership
@@ -30,13 +30,15 @@ class Desk:
         others: int = 0,
         *,
         seeds: tuple[str, ...] = (),
-        settings: MembershipConfig | None = None,
+        settings: MembershipConfig | str = "memberlist",
         bound: Address = HOME,
         advertised: Address | None = None,
         seed: int = 1,
         name: str = "home",
     ) -> None:
-        config = Config(name=name, seeds=seeds, membership=settings or MembershipConfig())
+        """``settings`` may be the name of a profile."""
+        membership = membership_profile(settings) if isinstance(settings, str) else settings
+        config = Config(name=name, seeds=seeds, membership=membership)
         self.now = 100.0
         self.machine = Membership(config, EPOCH, Random(seed), bound=bound, advertised=advertised)
         if others:

@@ -8,7 +8,7 @@ import pytest
 
 from meshq.machine.effects import Address, SendPacket, StreamPacket
 from meshq.machine.events import MemberFailed, MemberRecovered, MemberSuspected
-from meshq.membership.member import State
+from meshq.membership.member import Member, State
 from meshq.wire import gossip
 from meshq.wire.gossip import Claim
 from tests.membership.desk import EPOCH, Desk, member
@@ -35,6 +35,15 @@ def widened(desk: Desk) -> tuple[gossip.Ping, list[Any], list[Any]]:
     reqs = [gossip.decode(e.packet) for e in effects if isinstance(e, SendPacket)]
     streams = [gossip.decode(e.packet) for e in effects if isinstance(e, StreamPacket)]
     return ping, [r for r in reqs if isinstance(r, gossip.PingReq)], streams
+
+
+def asked(desk: Desk) -> tuple[gossip.Ping, list[Any], list[Member]]:
+    """Let a ping go unanswered; returns it, the ping-reqs and the relays."""
+    _, ping = probed(desk)
+    effects = [e for e in desk.run(desk.machine._view.settings.probe_timeout_s + 0.0001) if isinstance(e, SendPacket)]
+    reqs = [(e.to, gossip.decode(e.packet)) for e in effects]
+    to = [address for address, packet in reqs if isinstance(packet, gossip.PingReq)]
+    return ping, to, [each for each in desk.machine.alive() if each.address in to]
 
 
 def test_an_answered_probe_is_over() -> None:
@@ -66,8 +75,8 @@ def test_an_answer_over_the_stream_is_an_answer() -> None:
 
 def test_a_round_without_any_answer_makes_a_suspect_and_tells_how_well_the_relays_are() -> None:
     desk = Desk(others=9)
-    ping, reqs, _ = widened(desk)
-    for relay in desk.machine.alive()[:2]:
+    ping, reqs, relays = asked(desk)
+    for relay in relays[:2]:
         desk.hear(gossip.nack(ping.number, relay.name), relay.address)
     desk.machine.effects()
     desk.run(0.3)
