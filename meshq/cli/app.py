@@ -304,9 +304,15 @@ def sim(
         str,
         typer.Argument(metavar="SCENARIO", help="What happens; `all` for every scenario, --list says what there is."),
     ] = "mixed",
-    nodes: Annotated[int, typer.Option(metavar="N", min=2, help="Nodes of the mesh.")] = 5,
+    nodes: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=2, help="Nodes of the mesh. [default: 5; of a measure: rows of every size]"),
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Play this seed only, and tell how it went.")] = None,
-    seeds: Annotated[int | None, typer.Option(metavar="N", min=1, help="How many seeds. [default: 20]")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="How many seeds. [default: 20; of a measure: by row]"),
+    ] = None,
     first: Annotated[int, typer.Option(metavar="N", help="The first of them.")] = 1,
     jobs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processes that play side by side. [default: one per core]")
@@ -314,20 +320,37 @@ def sim(
     draw: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Draw the seed, or the first that fails.")
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Say what each scenario is for.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Of a measure: memberlist's profile beside ours, on the same seeds.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Of a measure: every size and many seeds, for hours.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Of a measure: draw it, .svg, .png or .pdf (needs meshq[plots])."),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Say what each scenario and measure is for.")] = False,
     json: Json = False,
 ) -> None:
-    """Play a simulated mesh through faults, and check what it promised.
+    """Play a simulated mesh through faults, and check what it promised; or measure its membership.
 
     Each seed is another course of faults in virtual time. The first that fails is made small and written down as a
     Python program. Exit status 4 when a promise was missed.
     """
+    from meshq.cli import measure
     from meshq.cli import sim as command
 
     if list_:
         raise typer.Exit(command.scenarios(as_json=json))
+    if scenario in measure.MEASURES:
+        measure.refuse_of_scenarios(seed, first, draw)
+        raise typer.Exit(
+            measure.run(
+                scenario, compare=compare, full=full, nodes=nodes, seeds=seeds, jobs=jobs, plot=plot, as_json=json
+            )
+        )
+    measure.refuse_of_measures(compare, full, plot)
     raise typer.Exit(
-        command.sim(scenario, nodes=nodes, seed=seed, seeds=seeds, first=first, jobs=jobs, draw=draw, as_json=json)
+        command.sim(scenario, nodes=nodes or 5, seed=seed, seeds=seeds, first=first, jobs=jobs, draw=draw, as_json=json)
     )
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from meshq.cli import exits, out
+from meshq.cli import exits, measure, out
+from meshq.cli.progress import Told, progress
 from meshq.sim import shrink, written
 from meshq.sim.crew import Crew
 from meshq.sim.run import MEMBERSHIP, NAMES, Result, run
@@ -40,13 +39,9 @@ class Job(NamedTuple):
     seed: int
 
 
-Told = Callable[[str, float, float], None]
-"""Told of what is going on, how far it is, and how far it goes."""
-
-
 def scenarios(*, as_json: bool) -> int:
     """Say what each scenario is for."""
-    found = {**{name: SCENARIOS[name].why for name in NAMES}, MEMBERSHIP: MEMBERSHIP_WHY}
+    found = {**{name: SCENARIOS[name].why for name in NAMES}, MEMBERSHIP: MEMBERSHIP_WHY, **measure.listed()}
     if as_json:
         out.document([{"scenario": name, "why": why} for name, why in found.items()])
     else:
@@ -64,7 +59,7 @@ def sim(
         _check_drawing(scenario, draw)
     processes = min(jobs or os.cpu_count() or 1, len(wanted))
     began = time.monotonic()
-    with _progress() as told:
+    with progress() as told:
         results = _play(wanted, processes, told)
     wall_s = time.monotonic() - began
     if not as_json:
@@ -82,7 +77,7 @@ def _wanted(scenario: str, nodes: int, seed: int | None, seeds: int | None, firs
         raise exits.WrongUse("--seed plays one seed, --seeds and --first several: give one or the other")
     names = NAMES if scenario == ALL else (scenario,)
     if scenario not in (*NAMES, MEMBERSHIP, ALL):
-        near = get_close_matches(scenario, (*NAMES, MEMBERSHIP, ALL), n=1)
+        near = get_close_matches(scenario, (*NAMES, MEMBERSHIP, ALL, *measure.MEASURES), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise exits.WrongUse(f"there is no scenario {scenario!r}: {hint}`meshq sim --list` says what there is")
     played = range(first, first + (seeds or SEEDS)) if seed is None else (seed,)
@@ -146,7 +141,7 @@ def _small(failed: Result, processes: int, quietly: bool) -> dict[str, Any] | No
     except Unwritable as exc:
         out.say(f"meshq: seed {failed.seed} of {failed.scenario} is not made small: it does {exc}")
         return None
-    with _progress() as told:
+    with progress() as told:
         began = time.monotonic()
 
         def smaller(smallest: Story, tried: int) -> None:
@@ -222,22 +217,3 @@ def _run_told(result: Result) -> dict[str, Any]:
 
 def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-@contextmanager
-def _progress() -> Iterator[Told]:
-    """A bar on standard error while it is a terminal. It has no thread of its own: processes are forked meanwhile."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, auto_refresh=False, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-
-        def told(what: str, done: float, of: float) -> None:
-            bar.update(task, description=what, completed=done, total=of, refresh=True)
-
-        yield told

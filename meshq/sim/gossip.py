@@ -239,6 +239,10 @@ class Gossip:
         """Nodes that run, in the order in which they were made."""
         return [node for node in self.nodes.values() if node.machine is not None]
 
+    def dropped(self) -> int:
+        """Rumours that nodes which run gave up because their queues were full."""
+        return sum(node.machine._view.rumours.dropped for node in self.running if node.machine is not None)
+
     def disagreement(self) -> str:
         """Who holds what wrongly, in words; empty when every node that runs holds exactly those alive that run."""
         running = {node.name: node.machine.me.epoch for node in self.running if node.machine is not None}

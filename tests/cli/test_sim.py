@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from meshq.cli import run
+from meshq.cli.measure import MEASURES
 from meshq.sim import shrink
 from meshq.sim.run import MEMBERSHIP, NAMES
 from tests.pure import pure_only
@@ -127,7 +128,7 @@ def test_the_list_says_what_each_scenario_is_for(capfd: pytest.CaptureFixture[st
     assert all(name in told for name in (*NAMES, MEMBERSHIP))
     assert run(["sim", "--list", "--json"]) == 0
     found = {each["scenario"]: each["why"] for each in json.loads(capfd.readouterr().out)}
-    assert list(found) == [*NAMES, MEMBERSHIP]
+    assert list(found) == [*NAMES, MEMBERSHIP, *MEASURES]
     assert all("Breaks" in found[name] for name in NAMES)
 
 
