@@ -21,6 +21,7 @@ from meshq.membership.membership import Membership
 from meshq.names import Epoch
 from meshq.sim.inbox import Arrived, Inbox
 from meshq.sim.network import LAN, Datagrams, Paths, Weather
+from meshq.sim.shared import Everybody
 from meshq.sim.world import Alarm, World
 from meshq.wire import strict
 
@@ -28,6 +29,8 @@ PORT: Final = 4155
 EPOCH_MS: Final = 1_750_000_000_000
 CONNECT_TRIPS: Final = 3
 """Latencies until the first packet over a new stream is read."""
+SHARE_FROM: Final = 1_000
+"""A mesh of so many members begins with shared tables: its nodes would take half a gigabyte otherwise."""
 AHEAD_S_MAX: Final = 1e5
 SEALED_BYTES: Final = 29 + 16
 """What prefix, nonce and tag add to a packet: counted, so that figures are those of sealed packets."""
@@ -157,7 +160,9 @@ class Gossip:
         *,
         config: Callable[[str], Config] = lambda name: Config(name=name),
         weather: Weather = LAN,
+        share_from: int = SHARE_FROM,
     ) -> None:
+        self.share_from = share_from
         self.world = World(seed)
         self.paths = Paths(weather)
         self.datagrams = Datagrams(self.world, self.paths)
@@ -198,10 +203,14 @@ class Gossip:
     def start_knowing_each_other(self, names: Iterable[str] | None = None) -> None:
         """Start nodes as members of a mesh that has been there for long: nobody joins."""
         nodes = [self._boot(name) for name in (self.nodes if names is None else names)]
-        everybody = [node.machine.me for node in nodes if node.machine is not None]
+        members = [node.machine.me for node in nodes if node.machine is not None]
+        everybody = Everybody(members) if len(members) >= self.share_from else None
         for node in nodes:
             assert node.machine is not None
-            node.machine.prefill(node.now, everybody)
+            if everybody is None:
+                node.machine.prefill(node.now, members)
+            else:
+                everybody.known_by(node.machine, node.now)
         for node in nodes:
             assert node.machine is not None
             node.machine.start(node.now)
