@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from meshq.config import Config
+from meshq.engine.links import CRASH_CONFIRM_S
 from meshq.errors import RemoteProtocolError
 from meshq.machine.effects import Address, Emit, ReplyPacket, Resolve, SendPacket, Stop, StreamPacket
 from meshq.membership.effects import MemberChanged
@@ -24,6 +25,7 @@ from meshq.sim.network import LAN, Datagrams, Paths, Weather
 from meshq.sim.shared import Everybody
 from meshq.sim.world import Alarm, World
 from meshq.wire import strict
+from meshq.wire.sealing import SEALED_FROM, TAG_BYTES
 
 PORT: Final = 4155
 EPOCH_MS: Final = 1_750_000_000_000
@@ -32,7 +34,7 @@ CONNECT_TRIPS: Final = 3
 SHARE_FROM: Final = 1_000
 """A mesh of so many members begins with shared tables: its nodes would take half a gigabyte otherwise."""
 AHEAD_S_MAX: Final = 1e5
-SEALED_BYTES: Final = 29 + 16
+SEALED_BYTES: Final = SEALED_FROM + TAG_BYTES
 """What prefix, nonce and tag add to a packet: counted, so that figures are those of sealed packets."""
 
 
@@ -227,13 +229,15 @@ class Gossip:
             self.datagrams.unbind(node.address)
 
     def die(self, name: str, linked: Iterable[str]) -> None:
-        """The node's process dies: its kernel resets the links that it has with ``linked``, which notice at once."""
+        """The node's process dies: its kernel resets the links that it has with ``linked``, and refuses their dials."""
         node = self.nodes[name]
+        assert node.machine is not None
+        epoch = node.machine.me.epoch
         self.crash(name)
         for other in linked:
             weather = self.paths.between(node.address[0], self.nodes[other].address[0])
             delay_s = weather.latency_s + weather.jitter_s * self.rng.random()
-            self.world.after(delay_s, self._reset, self.nodes[other], name)
+            self.world.after(delay_s, self._reset, self.nodes[other], name, epoch)
 
     def leave(self, name: str) -> None:
         """The node says goodbye, and is gone."""
@@ -347,9 +351,16 @@ class Gossip:
         for told in self.on_event:
             told(node, effect.event)
 
-    def _reset(self, node: Node, name: str) -> None:
+    def _reset(self, node: Node, name: str, epoch: Epoch) -> None:
+        """What an engine does about a link that ends without a goodbye: a ping, a dial, a word when that is refused."""
         if node.machine is not None:
             node.machine.path_evidence(node.now, name, False)
+            self.turn(node)
+            self.world.after(CRASH_CONFIRM_S, self._refused, node, name, epoch, node.now)
+
+    def _refused(self, node: Node, name: str, epoch: Epoch, since: float) -> None:
+        if node.machine is not None:
+            node.machine.crashed(node.now, name, epoch, since)
             self.turn(node)
 
     def _resolve(self, node: Node, effect: Resolve) -> None:

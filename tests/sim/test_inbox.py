@@ -75,11 +75,12 @@ def test_bursts_lose_their_share_in_runs() -> None:
     assert 120 < runs < 280
 
 
-def test_a_reset_link_has_the_dead_process_found_by_those_it_was_linked_to() -> None:
+def test_a_process_that_dies_is_declared_dead_by_those_it_was_linked_to() -> None:
     gossip = Gossip(4, 50)
     gossip.start_knowing_each_other()
     gossip.world.at(5.0, gossip.die, "m7", ["m1", "m2"])
-    gossip.world.run_until(6.5)
-    accused = [verdict for verdict in gossip.verdicts if verdict.state is State.SUSPECT]
-    assert accused
-    assert accused[0].by in ("m1", "m2")
+    gossip.world.run_until(8.0)
+    dead = [verdict for verdict in gossip.verdicts if verdict.state is State.DEAD]
+    assert dead[0].by in ("m1", "m2")
+    assert dead[0].at_s < 5.5
+    assert len(dead) == 49
