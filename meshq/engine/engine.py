@@ -27,7 +27,7 @@ from meshq.engine.inside import Inside
 from meshq.engine.keys import Keys
 from meshq.engine.links import Link, Links
 from meshq.engine.peers import forget_peer, keep_peer, known_peers
-from meshq.engine.post import Post
+from meshq.engine.post import UNSEALED, Post
 from meshq.engine.questions import Gatherer, Questions
 from meshq.engine.strangers import Strangers
 from meshq.engine.streams import Role, Stream, Streams
@@ -59,7 +59,7 @@ from meshq.routing import effects as routing_effects
 from meshq.routing.routing import Routing
 from meshq.wire import strict
 from meshq.wire.frames import Ask, Deliver, Hello
-from meshq.wire.keyring import Secrecy
+from meshq.wire.keyring import WANTED, Secrecy
 
 ROUNDS_MAX: Final = 100
 """How often the machines may answer each other within a turn; what is left waits for the next."""
@@ -106,14 +106,15 @@ class Engine:
         self.routing = Routing(config, epoch, rng)
         self.broker = Broker(config, epoch, rng)
         self.keys = Keys(config, secrecy)
-        self._streams = Streams(config.link, self.counters)
+        self._strangers = Strangers(self._emit)
+        self._streams = Streams(config.link, self.keys, self.counters)
         self._greeting = Greeting(config, self.membership)
         self.links = Links(config, rng, self._streams, self._greeting, self.membership, self.broker, self._emit)
         hearsay = Hearsay(self._streams, self._greeting, self.counters)
         self._post = Post(
             config,
             self.keys.datagrams,
-            Strangers(self._emit),
+            self._strangers,
             self._streams,
             hearsay,
             self.links,
@@ -210,6 +211,8 @@ class Engine:
                     found.role.frame(now, found, frame)
         except RemoteProtocolError as exc:
             self.counters.streams_bad += 1
+            if exc.code in UNSEALED:
+                self._strangers.refused(now, found.address, str(exc))
             self._streams.end(now, found, exc.code, str(exc))
         self._streams.touch(found)
 
@@ -551,6 +554,8 @@ class Engine:
     def _greet(self, now: float, stream: Stream, hello: Hello) -> None:
         assert stream.session is not None
         self._greeting.check(hello)
+        if self.keys.want(hello.role, stream.session.key):
+            raise RemoteProtocolError(WANTED, code="KEY")
         if stream.role is None:
             stream.session.welcome(self._greeting.welcome(hello, stream.address))
             stream.role = self._roles[hello.role]

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from meshq.config import LinkConfig
 from meshq.engine.counters import Counters
+from meshq.engine.keys import Keys
 from meshq.link.session import Session
 from meshq.machine.effects import Address, Close, Dial, Effect, Write
 from meshq.machine.timers import Timers
@@ -51,8 +52,9 @@ class Stream:
 class Streams:
     """The table of streams, their heartbeats, and the writes of a turn."""
 
-    def __init__(self, config: LinkConfig, counters: Counters) -> None:
+    def __init__(self, config: LinkConfig, keys: Keys, counters: Counters) -> None:
         self._config = config
+        self._keys = keys
         self._counters = counters
         self._table: dict[int, Stream] = {}
         self._count = 0
@@ -76,7 +78,8 @@ class Streams:
 
     def accept(self, now: float, source: Address) -> Stream:
         """A stream came in; it has ``hello_timeout_s`` to say what it is."""
-        stream = self._add(Stream(self._next(), source, None, Session(self._config, now)))
+        session = Session(self._config, now, guard=self._keys.accepting(source[0]))
+        stream = self._add(Stream(self._next(), source, None, session))
         if len(self._table) > self._config.links_max + self._config.clients_max:
             self._counters.streams_refused += 1
             self.end(now, stream, "FULL", "this node has as many connections as it may (links_max, clients_max)")
@@ -86,7 +89,7 @@ class Streams:
 
     def open(self, now: float, stream: Stream, hello: Hello) -> None:
         """Say ``hello`` on a stream whose dial succeeded."""
-        stream.session = Session(self._config, now, hello)
+        stream.session = Session(self._config, now, hello, self._keys.dialling())
         self.touch(stream)
 
     def send(self, stream: Stream, frame: Frame) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshq.config import LinkConfig
+from meshq.link.guard import Guard
 from meshq.link.session import Session
 from meshq.names import Epoch, LogId
 from meshq.wire.fields import clip_error
@@ -29,14 +30,33 @@ from meshq.wire.frames import (
     Unsubscribe,
     Watch,
 )
+from meshq.wire.keyring import Secrecy
+
+
+def _guard(secrecy: Secrecy | None) -> Guard | None:
+    if secrecy is None:
+        return None
+    from meshq.link.secure import DiallerGuard  # the ciphers, for who has a key
+
+    return DiallerGuard(secrecy.ring.own, secrecy.entropy)
 
 
 class ClientSession:
     """One connection of a client. The Hello among the received frames says that it is up."""
 
-    def __init__(self, config: LinkConfig, now: float, *, label: str = "", name: str = "", epoch: Epoch) -> None:
+    def __init__(
+        self,
+        config: LinkConfig,
+        now: float,
+        *,
+        label: str = "",
+        name: str = "",
+        epoch: Epoch,
+        secrecy: Secrecy | None = None,
+    ) -> None:
+        """``secrecy``: the keys of a client that has them; it never speaks in plain then."""
         hello = Hello(VERSION, VERSION, [], label, "client", name, epoch, "", {})
-        self._session = Session(config, now, hello)
+        self._session = Session(config, now, hello, _guard(secrecy))
         self._fins: dict[int, list[Span]] = {}
         self._fin_numbers: dict[int, int] = {}
 

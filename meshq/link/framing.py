@@ -6,7 +6,7 @@ Decides where a frame ends and which lengths are refused; what is inside is for 
 from __future__ import annotations
 
 from meshq.errors import RemoteProtocolError
-from meshq.wire.frames import LENGTH_BYTES, MAGIC
+from meshq.wire.frames import LENGTH_BYTES, MAGIC, SEALED_MAGIC
 
 
 class Framing:
@@ -64,6 +64,11 @@ class Framing:
         if not data.startswith(MAGIC):
             if MAGIC.startswith(data):
                 return 0
+            if data.startswith(SEALED_MAGIC):
+                raise RemoteProtocolError(
+                    "yours seals with a key, this node has none: start this one with --key too, or yours without",
+                    code="KEY",
+                )
             raise RemoteProtocolError(
                 "this is a meshq port: the stream does not begin as a link does", code="BAD_MAGIC"
             )

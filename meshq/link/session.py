@@ -9,24 +9,31 @@ Decides nothing about what frames mean, beyond Hello, Ping and Pong. Each side a
 
 from __future__ import annotations
 
+from typing import Final
+
 from meshq.config import LinkConfig
 from meshq.errors import RemoteProtocolError
 from meshq.link.framing import Framing
+from meshq.link.guard import Guard
 from meshq.wire.frames import MAGIC, VERSION, Frame, Goodbye, Hello, Ping, Pong, decode, encode_parts
 
 HELLO_BYTES_MAX = 16 * 1024
 """Until the hello is read, a stranger may not make us keep more than this."""
+REFUSALS: Final = ("KEY", "LABEL", "VERSION", "FULL")
 
 
 class Session:
     """Frames out of bytes, bytes out of frames. ``peer`` is the other side's Hello once it came."""
 
     __slots__ = (
-        "_config", "_framing", "_greeted", "_out", "_pings", "ended", "heard_at", "opened_at", "peer", "said_at",
+        "_config", "_framing", "_greeted", "_guard", "_out", "_pings", "ended", "heard_at", "opened_at", "peer",
+        "said_at",
     )  # fmt: skip
 
-    def __init__(self, config: LinkConfig, now: float, hello: Hello | None = None) -> None:
+    def __init__(self, config: LinkConfig, now: float, hello: Hello | None = None, guard: Guard | None = None) -> None:
+        """``hello``: what the dialler says first. ``guard``: None for a stream that is not sealed."""
         self._config = config
+        self._guard = guard
         self._framing = Framing(HELLO_BYTES_MAX)
         self._out: list[bytes] = []
         self._pings = 0
@@ -41,6 +48,11 @@ class Session:
     def up(self) -> bool:
         """Whether both sides have said hello and neither goodbye."""
         return self.peer is not None and not self.ended
+
+    @property
+    def key(self) -> str:
+        """The name of the key that seals the stream; empty when nothing does."""
+        return self._guard.key if self._guard is not None else ""
 
     def welcome(self, hello: Hello) -> None:
         """The accepting side's answer to the peer's Hello."""
@@ -67,6 +79,8 @@ class Session:
         self.heard_at = now
         if self.ended:
             return []
+        if self._guard is not None:
+            data = self._guard.open(data)
         frames: list[Frame] = []
         payloads = self._framing.feed(data)
         while payloads:
@@ -78,6 +92,8 @@ class Session:
     def _read(self, payloads: list[bytes], frames: list[Frame]) -> None:
         for payload in payloads:
             frame = decode(payload)
+            if self._guard is not None and self._guard.refused:
+                frame = _refusal(frame)
             kind = type(frame)
             if kind is Ping:
                 self.send(Pong(frame.number))  # type: ignore[union-attr]
@@ -91,6 +107,9 @@ class Session:
         out = self._out
         if out:
             self._out = []
+        if self._guard is not None:
+            out = self._guard.seal(out)
+        if out:
             self.said_at = now
         return out
 
@@ -133,3 +152,10 @@ class Session:
             self._framing.one = False
         elif self.peer is None and type(frame) is not Goodbye:
             raise RemoteProtocolError(f"{type(frame).__name__} before Hello", code="BAD_FRAME")
+
+
+def _refusal(frame: Frame | None) -> Goodbye:
+    """What a peer may say in plain to one that seals: why not. Nobody has vouched for it: few codes are believed."""
+    if type(frame) is Goodbye:
+        return Goodbye(frame.code if frame.code in REFUSALS else "REFUSED", frame.text)
+    raise RemoteProtocolError("the peer speaks in plain to one that has a key", code="KEY")

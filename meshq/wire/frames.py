@@ -24,6 +24,8 @@ from meshq.wire import onepass, strict
 from meshq.wire.fields import blob, boolean, epoch, flow_key, log_id, mapping, plain, text, texts, whole
 
 MAGIC: Final = b"\xf1MQ1"
+SEALED_MAGIC: Final = b"\xf1MQS"
+"""Of a stream that is sealed: see ``link.secure``."""
 VERSION: Final = 1
 LENGTH_BYTES: Final = 4
 SPLICED_BYTES_MIN: Final = 1024

@@ -27,6 +27,8 @@ KEYS_MAX: Final = 8
 """Keys of one ring; a rotation needs two."""
 PREFIX: Final = "mq1_"
 NAME_BYTES: Final = 4
+WANTED: Final = "this mesh wants a key: use --key with a copy of the mesh's key file"
+"""What is said to whoever comes without."""
 
 
 class Key:

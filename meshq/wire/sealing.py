@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from meshq.errors import LocalProtocolError, RemoteProtocolError
 from meshq.machine.rng import Entropy
-from meshq.wire.keyring import Key, Keyring, Secrecy
+from meshq.wire.keyring import WANTED, Key, Keyring, Secrecy
 from meshq.wire.prefix import (
     DATAGRAM_BYTES_MAX,
     MAGIC,
@@ -40,7 +40,6 @@ SEALED_FROM: Final = PREFIX_BYTES + NONCE_BYTES
 assert PACKET_BYTES_MAX + SEALED_FROM + TAG_BYTES <= DATAGRAM_BYTES_MAX, "a sealed packet fits a datagram"
 
 GOSSIP: Final = b"gossip"
-WANTED: Final = "start it with --key and a copy of this mesh's key file"
 
 
 class Sealing:
@@ -100,7 +99,7 @@ class Sealing:
         if self._head_of(number) in self._ciphers or len(data) > DATAGRAM_BYTES_MAX:
             raise RemoteProtocolError("a sealed packet of an impossible length", code="BAD_PREFIX")
         said = f"packets under key number {number}, not known here" if number else "packets that are not sealed"
-        raise RemoteProtocolError(f"{said}: {WANTED}", code="KEY")
+        raise RemoteProtocolError(f"{said}; {WANTED}", code="KEY")
 
     def _nonce(self) -> bytes:
         counter = self._counter

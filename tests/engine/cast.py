@@ -68,8 +68,8 @@ class Cast:
     def run(self, for_s: float) -> None:
         self.fleet.world.run_until(self.fleet.world.now + for_s)
 
-    def client(self, node: str, *, label: str = "", remote: bool = False) -> Talker:
-        return Talker(self, node, label, remote)
+    def client(self, node: str, *, label: str = "", remote: bool = False, secrecy: Secrecy | None = None) -> Talker:
+        return Talker(self, node, label, remote, secrecy)
 
     def _build(self, start: Start) -> Machine:
         seeds = self._seeds.get(start.name, () if start.name == self._names[0] else (self._names[0],))
@@ -97,12 +97,14 @@ class Cast:
 class Talker:
     """A client connection of a test."""
 
-    def __init__(self, cast: Cast, node: str, label: str, remote: bool) -> None:
+    def __init__(self, cast: Cast, node: str, label: str, remote: bool, secrecy: Secrecy | None) -> None:
         self._cast = cast
         self._world = cast.fleet.world
         self.heard: list[Frame] = []
         self.over = False
-        self.session = ClientSession(LinkConfig(), self._world.now, label=label, name="talker", epoch=Epoch(1, 1))
+        self.session = ClientSession(
+            LinkConfig(), self._world.now, label=label, name="talker", epoch=Epoch(1, 1), secrecy=secrecy
+        )
         if remote:
             end: End | None = cast.fleet.streams.dial("10.200.0.1", cast.fleet.address(node), self)
         else:

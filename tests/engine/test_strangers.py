@@ -6,9 +6,8 @@ from typing import Any
 
 from meshq.engine.strangers import KINDS_MAX, QUIET_S, Strangers
 from meshq.machine.events import Trouble
-from meshq.wire.keyring import Key, Keyring
+from meshq.wire.keyring import WANTED, Key, Keyring
 from meshq.wire.prefix import Prefix
-from meshq.wire.sealing import WANTED
 from tests.engine.cast import Cast
 
 STRANGER = ("10.9.9.9", 4155)
@@ -47,4 +46,4 @@ def test_the_node_counts_and_says_what_came_without_its_key() -> None:
     cast.run(0.1)
     assert cast.engine("n1").counters.packets_unsealed == 3
     said = [event.text for _, _, event in cast.fleet.events if isinstance(event, Trouble)]
-    assert said == [f"refused from 10.9.9.9:4155: packets that are not sealed: {WANTED}"]
+    assert said == [f"refused from 10.9.9.9:4155: packets that are not sealed; {WANTED}"]
