@@ -23,8 +23,10 @@ from meshq.machine.events import Event
 from meshq.names import RELEASE, check_node
 from meshq.runtime.addresses import show_address
 from meshq.runtime.contract import Stream, StreamOwner
+from meshq.runtime.keyfile import hold
 from meshq.runtime.loop import LoopThread
 from meshq.runtime.surroundings import surroundings
+from meshq.wire.keyring import Keyring
 
 T = TypeVar("T")
 _log = logging.getLogger("meshq.node")
@@ -88,6 +90,7 @@ class Node(Mesh):
         open_to_all: bool = False,
         on_event: Callable[[Event], None] | None = None,
         data: str | Path | None = None,
+        key: str | Path | Keyring | None = None,
     ) -> None:
         """A plain call: nothing is opened yet. Raises ConfigError, InvalidName.
 
@@ -98,6 +101,8 @@ class Node(Mesh):
         leaving may take to hand to other nodes what this one owns. ``open_to_all`` lets it listen on public addresses.
         ``data`` is the directory of its store: with one its messages survive its process, its name is the one it had
         there before, and ``config.broker.level`` holds; without one it keeps messages in memory only.
+        ``key`` is the file with the keys of the mesh (`meshq keys generate`): nobody joins or reads it without; what is
+        changed by `meshq keys` is written there.
         ``on_event`` hears every event from the start, on the node's loop; it must not block and must not raise.
         """
         if loop not in ("own", "shared"):
@@ -119,6 +124,7 @@ class Node(Mesh):
             open_to_all=open_to_all,
             on_event=on_event,
             data=self.data,
+            keys=hold(key),
         )
         self._thread = LoopThread(f"meshq:{own_name}") if loop == "own" and around.threads else None
         self._doors = tuple(doors)

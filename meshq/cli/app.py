@@ -63,6 +63,9 @@ Label = Annotated[
 ]
 Zone = Annotated[str, typer.Option(metavar="ZONE", help="Messages prefer consumers of the same zone.")]
 Open = Annotated[bool, typer.Option("--open", help="Listen on public addresses too.")]
+Key = Annotated[
+    str, typer.Option(metavar="FILE", help="The mesh's key file (`meshq keys generate`): nobody joins without it.")
+]
 Data = Annotated[
     str, typer.Option(metavar="DIR", help="Directory that keeps the node's messages. [default: one by user and port]")
 ]
@@ -100,6 +103,7 @@ def join(
     label: Label = "",
     zone: Zone = "",
     open_: Open = False,
+    key: Key = "",
     data: Data = "",
     memory: Memory = False,
     memory_max: MemoryMax = "",
@@ -115,7 +119,7 @@ def join(
     """
     from meshq.cli.join import join as command
 
-    flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, drain_timeout)
+    flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, key, drain_timeout)
     flags |= _store_flags(data, memory, memory_max, level)
     raise typer.Exit(command(flags, config, json_lines=json))
 
@@ -132,6 +136,7 @@ def config(
     label: Label = "",
     zone: Zone = "",
     open_: Open = False,
+    key: Key = "",
     data: Data = "",
     memory: Memory = False,
     memory_max: MemoryMax = "",
@@ -146,7 +151,7 @@ def config(
     """
     from meshq.cli.views import config as command
 
-    flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, drain_timeout)
+    flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, key, drain_timeout)
     flags |= _store_flags(data, memory, memory_max, level)
     command(flags, config, as_json=json)
 
@@ -373,6 +378,7 @@ def _flags(
     label: str,
     zone: str,
     open_: bool,
+    key: str,
     drain_timeout_s: float | None,
 ) -> dict[str, Any]:
     """What was given on the command line, under the names of the settings."""
@@ -387,6 +393,7 @@ def _flags(
         "label": label,
         "zone": zone,
         "open": open_ or None,
+        "key": key,
         "drain_timeout_s": drain_timeout_s,
     }
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from meshq.cli.exits import Interrupted, WrongUse
+from meshq.cli.sources import key_of
 from meshq.errors import ConfigError
 from meshq.runtime.addresses import split_address
 from meshq.runtime.loop import run as run_loop
 from meshq.runtime.signals import StopSignals
+from meshq.wire.keyring import Keyring
 
 T = TypeVar("T")
 
@@ -26,6 +29,11 @@ def addresses(nodes: Sequence[str] | None) -> list[str]:
     except ConfigError as exc:
         raise WrongUse(f"--node or MESHQ_NODE: {exc}") from exc
     return texts
+
+
+def key() -> Path | Keyring | None:
+    """The keys of the mesh, by MESHQ_KEY (their file) or MESHQ_KEYS; nodes of this host can be had without."""
+    return key_of(os.environ.get("MESHQ_KEY", ""))
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -115,7 +115,7 @@ def _with(nodes: list[str] | None, topic: str, channel: str | None, verb: Callab
     async def main() -> T:
         from meshq.client import connect
 
-        async with connect(*client.addresses(nodes)) as mesh:
+        async with connect(*client.addresses(nodes), key=client.key()) as mesh:
             return await verb(mesh.dead_letters(topic, channel))
 
     from meshq.cli import client

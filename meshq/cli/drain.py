@@ -28,7 +28,7 @@ def drain(nodes: Sequence[str] | None, timeout_s: float, *, as_json: bool) -> No
 
 
 async def _drain(nodes: list[str], timeout_s: float, *, as_json: bool) -> None:
-    async with connect(*nodes) as mesh:
+    async with connect(*nodes, key=client.key()) as mesh:
         node = str((await mesh.ask("stats"))["name"])
         happenings = mesh.events()
         await mesh.drain(timeout_s)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from meshq.cli import exits
 from meshq.cli.journal import Journal
 from meshq.cli.settings import Settings
-from meshq.cli.sources import load
+from meshq.cli.sources import key_of, load
 from meshq.cli.storage import data_folder, name_in
 from meshq.cli.talk import JsonTalk, PeopleTalk, Ready, Talk
 from meshq.errors import ConfigError, MeshError
@@ -28,15 +28,18 @@ from meshq.names import NAME_CHARACTERS_MAX
 from meshq.node import Node
 from meshq.runtime.addresses import (
     HTTP_PORT,
+    LOOPBACK,
     MESH_PORT,
     Admission,
     bind_host,
     bind_tcp,
     free_ports,
+    is_private,
     is_wildcard,
     show_address,
     split_address,
 )
+from meshq.runtime.keyfile import hold
 from meshq.runtime.loop import run
 from meshq.runtime.signals import StopSignals
 
@@ -63,7 +66,12 @@ class _Joining:
     def __init__(self, settings: Settings, talk: Talk) -> None:
         self._settings = settings
         self._talk = talk
-        self._host = own_host(settings["bind"], open_to_all=settings["open"])
+        self._keys = hold(key_of(settings["key"]))
+        self._to_all = settings["open"] or (self._keys is not None and not self._keys.ring.takes_plain)
+        self._host = own_host(settings["bind"], open_to_all=self._to_all)
+        self._http_host = self._host
+        if not settings["open"] and not is_wildcard(self._host) and not is_private(self._host):
+            self._http_host = LOOPBACK  # a key keeps strangers out of the mesh, not of HTTP
         self._moved = 0
 
     async def run(self) -> int:
@@ -126,7 +134,7 @@ class _Joining:
         settings = self._settings
         data = data_folder(settings, port)
         name = settings["name"] or name_in(data) or default_name(port)
-        door = HttpDoor(self._host, http_port, names=settings["http_names"], open_to_all=settings["open"])
+        door = HttpDoor(self._http_host, http_port, names=settings["http_names"], open_to_all=settings["open"])
         door.bind()
         try:
             node = Node(
@@ -141,6 +149,7 @@ class _Joining:
                 open_to_all=settings["open"],
                 on_event=self._talk.happened,
                 data=data,
+                key=key_of(settings["key"]),
             )
             await node
         except BaseException:
@@ -167,10 +176,11 @@ class _Joining:
             name=node.name,
             mesh=node.address,
             http=show_address((host if wildcard else door.address[0], door.address[1])),
-            private_only=wildcard and not self._settings["open"],
+            private_only=wildcard and not self._to_all,
             moved=self._moved,
             level=node.config.broker.level if node.data is not None else "memory",
             data=str(node.data or ""),
+            key=self._keys.ring.in_use.name if self._keys is not None else "",
         )
 
 

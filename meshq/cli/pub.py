@@ -67,7 +67,7 @@ class _Publishing:
 
     async def run(self, nodes: list[str], bodies: Sequence[str]) -> None:
         """Connect, publish everything, wait for every confirmation. Raises MeshError at the first refusal."""
-        async with connect(*nodes) as mesh:
+        async with connect(*nodes, key=client.key()) as mesh:
             self._connected = True
             self._began = time.monotonic()
             if list(bodies) == ["-"]:

@@ -34,6 +34,7 @@ _NODE: Final[dict[str, Any]] = {
     "http_names": (),
     "advertise": "",
     "open": False,
+    "key": "",
     "data": "",
     "memory": False,
     "drain_timeout_s": 25.0,

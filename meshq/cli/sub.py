@@ -67,7 +67,7 @@ class _Consuming:
         if self._left is not None:
             max_in_flight = min(max_in_flight, self._left)
         async with (
-            connect(*nodes) as mesh,
+            connect(*nodes, key=client.key()) as mesh,
             mesh.subscribe(self._topic, self._channel, max_in_flight=max_in_flight, start=self._start) as messages,
         ):
             answered, asked = messages.barrier

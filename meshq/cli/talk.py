@@ -29,6 +29,8 @@ class Ready:
     level: str = "memory"
     data: str = ""
     """The data directory; empty when there is none."""
+    key: str = ""
+    """The name of the key in use; empty when there are no keys."""
 
 
 class Talk(Protocol):
@@ -57,7 +59,8 @@ class JsonTalk:
     def ready(self, ready: Ready) -> None:
         """The line that tells a program that the node serves, and then what happened before it."""
         addresses = {"name": ready.name, "mesh": ready.mesh, "http": ready.http}
-        self._line({"event": "ready", **addresses, "level": ready.level, "data": ready.data, "version": RELEASE})
+        kept = {"level": ready.level, "data": ready.data, "key": ready.key}
+        self._line({"event": "ready", **addresses, **kept, "version": RELEASE})
         early, self._early = self._early, None
         for event in early or ():
             self.happened(event)
@@ -102,7 +105,11 @@ class PeopleTalk:
             say(f"  messages are kept in {ready.data}, level {ready.level}")
         else:
             say("  messages are kept in memory only: they end with this process")
-        say(f"  other nodes join with: meshq join {ready.mesh}")
+        if ready.key == "plain":
+            say("  has a key ready and sends plain: `meshq keys use KEY` seals, once every node has it")
+        elif ready.key:
+            say(f"  sealed with key {ready.key}: who has it not is not let in")
+        say(f"  other nodes join with: meshq join {ready.mesh}{' --key FILE' if ready.key else ''}")
 
     def happened(self, event: Event) -> None:
         """Whatever changes what people can expect; links come and go as they are needed."""

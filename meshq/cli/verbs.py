@@ -72,7 +72,7 @@ async def _asked(
     from meshq.client import connect
     from meshq.client.start import setting
 
-    async with connect(*client.addresses(nodes)) as mesh:
+    async with connect(*client.addresses(nodes), key=client.key()) as mesh:
         match verb:
             case "create":
                 return {"created": await mesh.create(topic, channel, **settings)}

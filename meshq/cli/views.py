@@ -155,7 +155,7 @@ def ask(nodes: Sequence[str] | None, question: Callable[[Any], Awaitable[T]]) ->
     async def main() -> T:
         from meshq.client import connect
 
-        async with connect(*client.addresses(nodes)) as mesh:
+        async with connect(*client.addresses(nodes), key=client.key()) as mesh:
             return await question(mesh)
 
     return client.run(main)

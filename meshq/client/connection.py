@@ -24,6 +24,7 @@ from meshq.names import Epoch
 from meshq.runtime.addresses import show_address
 from meshq.runtime.contract import Stream, StreamOwner
 from meshq.wire.frames import Hello
+from meshq.wire.keyring import Secrecy
 
 Dial: TypeAlias = Callable[[Address, StreamOwner], Awaitable[Stream]]
 """Opens a stream. Raises Unreachable (try again) or Closed or Fenced (the node is gone for good)."""
@@ -38,11 +39,15 @@ _log = logging.getLogger("meshq.client")
 
 
 class Identity:
-    """Who the client says it is: ``name`` is shown by the node, ``label`` must be the mesh's or empty."""
+    """Who the client says it is: ``name`` is shown by the node, ``label`` must be the mesh's or empty.
 
-    __slots__ = ("epoch", "label", "name")
+    ``secrecy``: the mesh's keys, if it has them.
+    """
 
-    def __init__(self, name: str, label: str, epoch: Epoch) -> None:
+    __slots__ = ("epoch", "label", "name", "secrecy")
+
+    def __init__(self, name: str, label: str, epoch: Epoch, secrecy: Secrecy | None = None) -> None:
+        self.secrecy = secrecy
         self.name = name
         self.label = label
         self.epoch = epoch
@@ -186,6 +191,7 @@ class Connection:
             label=self._identity.label,
             name=self._identity.name,
             epoch=self._identity.epoch,
+            secrecy=self._identity.secrecy,
         )
         session = LiveSession(address, machine, self._handlers, self._began, self._lost, self.schedule)
         try:

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Generator, Iterable, Sequence
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -34,8 +35,10 @@ from meshq.machine.settings import Plain, check
 from meshq.names import Epoch, check_channel, check_topic
 from meshq.runtime.addresses import split_address
 from meshq.runtime.contract import Stream, StreamOwner
+from meshq.runtime.keyfile import HeldKeys, hold
 from meshq.runtime.streams import connect as dial_tcp
 from meshq.runtime.surroundings import surroundings
+from meshq.wire.keyring import Keyring, Secrecy
 
 SETTLE_S: Final = 1.0
 """How long closing waits for the answers to what was published."""
@@ -64,12 +67,14 @@ class Mesh:
         config: LinkConfig | None = None,
         epoch: Epoch | None = None,
         rng: Rng | None = None,
+        keys: HeldKeys | None = None,
     ) -> None:
         """Over streams that ``dial`` opens to ``addresses``; ``connect`` and ``Node`` do this for you."""
         link = config or LinkConfig()
         self._rng: Rng = rng or random
         around = surroundings()
-        identity = Identity(name or around.client_name(), label, epoch or around.epoch())
+        secrecy = Secrecy(keys.ring, around.entropy) if keys is not None else None
+        identity = Identity(name or around.client_name(), label, epoch or around.epoch(), secrecy)
         numbers = count(1)
         self._connection = Connection(dial, AddressBook(addresses), identity, link, self._rng)
         self._publisher = Publisher(self._connection, numbers, self._rng)
@@ -374,14 +379,22 @@ class Mesh:
         return messages if type(messages) is int else 0
 
 
-def connect(*addresses: str, name: str | None = None, label: str = "", config: LinkConfig | None = None) -> Mesh:
+def connect(
+    *addresses: str,
+    name: str | None = None,
+    label: str = "",
+    config: LinkConfig | None = None,
+    key: str | Path | Keyring | None = None,
+) -> Mesh:
     """A thin client of the node at the first of ``addresses`` that answers (``host`` or ``host:port``; ``localhost``).
 
     The others are tried when it ends, and so are those that the node knows. ``name`` is shown by the node; ``label``,
-    if given, must be the mesh's. A plain call; awaiting or entering the result connects, and raises Unreachable.
+    if given, must be the mesh's. ``key`` is the key file of a mesh that has one; nodes of this host can be had without.
+    A plain call; awaiting or entering the result connects, and raises Unreachable. ConfigError for a wrong address or
+    key file.
     """
     given = [split_address(address) for address in addresses or ("localhost",)]
-    return Mesh(_dial, given, name=name, label=label, config=config)
+    return Mesh(_dial, given, name=name, label=label, config=config, keys=hold(key))
 
 
 async def _dial(address: Address, owner: StreamOwner) -> Stream:

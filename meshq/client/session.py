@@ -140,6 +140,8 @@ class LiveSession:
         except RemoteProtocolError as exc:
             self.end(exc, code=exc.code)
             return
+        if not self.greeted.done():
+            self.flush()  # a handshake goes on
         self._on_read()
 
     def stream_closed(self, reason: str) -> None:

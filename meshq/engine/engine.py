@@ -255,6 +255,11 @@ class Engine:
             self._emit(events.Trouble(f"store: {text}" if text else "the store works again"))
         self.broker.store_health(now, text)
 
+    def keys_unkept(self, now: float, why: str) -> None:
+        """What KeepKeys asked for was not done: the node has its keys until it ends."""
+        self._now = now
+        self._emit(events.Trouble(f"keys: {why}; what was changed is forgotten when this node starts again"))
+
     def tick(self, now: float) -> None:
         """Time passed: do what is due."""
         self._now = now

@@ -157,7 +157,7 @@ class AcceptorGuard:
         name = opening[-NAME_BYTES:].hex()
         key = self._ring.find(name)
         if key is None:
-            said = f"key {name} is not known here, key {self._ring.own.name} is; {WANTED} as it is now"
+            said = f"key {name} is not known here, key {self._ring.own.name} is: take a new copy of the mesh's key file"
             raise RemoteProtocolError(said, code="KEY")
         answer, sending, receiving = Handshake(key.derive(LINK), opening, self._entropy(32)).answer(message)
         self._records, self.key, self._rest = Records(sending, receiving), name, b""

@@ -102,6 +102,12 @@ class LoadDue(NamedTuple):
     size_bytes: int
 
 
+class KeepKeys(NamedTuple):
+    """Put ``text`` into the node's key file, in place of what it holds; ``keys_unkept(why)`` if that can't be done."""
+
+    text: str
+
+
 class Emit(NamedTuple):
     """Tell whoever listens that something happened (one of ``meshq.machine.events``)."""
 
@@ -142,4 +148,4 @@ class ReplyPacket(NamedTuple):
     packet: bytes
 
 
-Effect: TypeAlias = SendDatagram | Dial | Write | Close | Resolve | Store | Load | LoadDue | Emit | Stop
+Effect: TypeAlias = SendDatagram | Dial | Write | Close | Resolve | Store | Load | LoadDue | KeepKeys | Emit | Stop

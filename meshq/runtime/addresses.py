@@ -111,7 +111,7 @@ class Admission:
         """ConfigError when ``bind`` is a public address and nobody said ``--open``."""
         if not open_to_all and not is_wildcard(bind) and not is_private(bind):
             raise ConfigError(
-                f"{bind} is a public address and there is no key: bind to a private one, or take everybody with --open"
+                f"{bind} is a public address and there is no key: give --key, bind to a private one, or --open to all"
             )
         self._restricted = is_wildcard(bind) and not open_to_all
         self._known: dict[str, bool] = {}

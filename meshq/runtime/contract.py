@@ -13,6 +13,7 @@ from meshq.machine.effects import Address, Effect, Stop
 from meshq.machine.rng import Rng
 from meshq.machine.store import BatchRow, Recovered
 from meshq.names import Epoch
+from meshq.wire.keyring import Secrecy
 
 REASONS = ("eof", "reset", "refused", "timeout", "unreachable", "error")
 """Why a stream ended, or could not be had: the words of ``closed`` and ``stream_closed``."""
@@ -66,6 +67,8 @@ class Machine(Driven, Protocol):
     @property
     def ready(self) -> bool: ...
 
+    def keys_unkept(self, now: float, why: str) -> None: ...
+
     def drain(self, now: float, timeout_s: float) -> None: ...
 
     def stop(self, now: float) -> None: ...
@@ -85,6 +88,7 @@ class MachineFactory(Protocol):
         bound: Address,
         advertised: Address | None,
         recovered: Recovered | None,
+        secrecy: Secrecy | None,
     ) -> Machine: ...
 
 

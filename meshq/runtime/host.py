@@ -23,6 +23,7 @@ from meshq.machine.effects import (
     Close,
     Dial,
     Emit,
+    KeepKeys,
     Load,
     LoadDue,
     Resolve,
@@ -49,12 +50,14 @@ from meshq.runtime.counters import HostCounters
 from meshq.runtime.datagrams import DatagramDoor
 from meshq.runtime.epochs import next_epoch
 from meshq.runtime.errands import DIAL, RESOLVE, Errands
+from meshq.runtime.keyfile import HeldKeys, write_key_file
 from meshq.runtime.pipe import PipeStream, pipe
 from meshq.runtime.placement import Place, find_place
 from meshq.runtime.resolver import families, resolve
 from meshq.runtime.store.store import SqliteStore
 from meshq.runtime.store.writer import Answer
 from meshq.runtime.streams import TcpStream, connect, reason_of
+from meshq.wire.keyring import Secrecy, read_keyring
 
 WALL_CHECK_S: Final = 1.0
 STOP_S: Final = 2.0
@@ -101,9 +104,11 @@ class Host:
         epoch: Epoch | None = None,
         on_event: Callable[[Event], None] | None = None,
         data: Path | None = None,
+        keys: HeldKeys | None = None,
     ) -> None:
         """Nothing is opened yet. ``port`` None takes 4155, or 100 more, and so on; 0 any free one.
 
+        ``keys``: None for a node without; who has them need not be told apart by address, unless they take plain.
         ``data`` is the directory of the node's store; without one it keeps messages in memory only.
         ``on_event`` hears every event, on the loop; it must not block and must not raise.
         """
@@ -116,7 +121,8 @@ class Host:
         self._bind = bind
         self._port = port
         self._advertise = advertise
-        self._open_to_all = open_to_all
+        self._keys = keys
+        self._open_to_all = open_to_all or (keys is not None and not keys.ring.takes_plain)
         self._factory = factory
         self._on_event = on_event
         self._machine: Machine | None = None
@@ -136,6 +142,7 @@ class Host:
             Store: self._keep,
             Load: self._load,
             LoadDue: self._load,
+            KeepKeys: self._keep_keys,
             Emit: self._emit,
             Stop: self._end,
         }
@@ -201,7 +208,13 @@ class Host:
             self._store.start(self._loop, self)
         rng = random.Random(secrets.randbits(128))
         return self._factory(
-            self._config, self.epoch, rng, bound=place.bound, advertised=place.advertised, recovered=recovered
+            self._config,
+            self.epoch,
+            rng,
+            bound=place.bound,
+            advertised=place.advertised,
+            recovered=recovered,
+            secrecy=Secrecy(self._keys.ring, secrets.token_bytes) if self._keys is not None else None,
         )
 
     def _close_store(self) -> None:
@@ -431,6 +444,18 @@ class Host:
     def _load(self, effect: Load | LoadDue) -> None:
         if self._store is not None:
             self._store.read(effect)
+
+    def _keep_keys(self, effect: KeepKeys) -> None:
+        """At once, on the loop: somebody turns a key now and then, and the next turn may seal with it."""
+        why = "this node has its keys from a variable, not from a file"
+        if self._keys is not None and self._keys.file is not None:
+            try:
+                write_key_file(self._keys.file, read_keyring(effect.text, "the ring"))
+            except OSError as exc:
+                why = f"{self._keys.file} can't be written: {exc.strerror or exc}"
+            else:
+                return
+        self._feed(lambda now: self.engine.keys_unkept(now, why))
 
     def _emit(self, effect: Emit) -> None:
         log.info("%s: %s", self.name, effect.event)

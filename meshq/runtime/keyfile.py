@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from meshq.errors import ConfigError
 from meshq.wire.keyring import SECRET_BYTES, Key, Keyring, read_keyring
@@ -16,6 +16,21 @@ FILE_BYTES_MAX: Final = 16 * 1024
 HEADER: Final = "# The keys of a meshq mesh. The first is in use. Who can read this can join.\n"
 
 log = logging.getLogger("meshq.runtime")
+
+
+class HeldKeys(NamedTuple):
+    """The keys that a node or client was given, and the file that they are in; None when they are in none."""
+
+    ring: Keyring
+    file: Path | None
+
+
+def hold(key: str | Path | Keyring | None) -> HeldKeys | None:
+    """What ``key`` gives: a key file, or a ring that somebody has read already. Raises ConfigError."""
+    if key is None or isinstance(key, Keyring):
+        return None if key is None else HeldKeys(key, None)
+    path = Path(key).expanduser().absolute()
+    return HeldKeys(read_key_file(path), path)
 
 
 def new_key() -> Key:

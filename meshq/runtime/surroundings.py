@@ -20,6 +20,7 @@ from meshq.machine.events import Event
 from meshq.names import NAME_CHARACTERS_MAX, Epoch
 from meshq.runtime.contract import NodeHost
 from meshq.runtime.epochs import next_epoch
+from meshq.runtime.keyfile import HeldKeys
 
 
 class Surroundings(Protocol):
@@ -39,8 +40,12 @@ class Surroundings(Protocol):
         open_to_all: bool,
         on_event: Callable[[Event], None] | None,
         data: Path | None,
+        keys: HeldKeys | None,
     ) -> NodeHost:
         """What will drive a node's engine; nothing is opened yet."""
+
+    def entropy(self, size: int, /) -> bytes:
+        """So many bytes that nobody can guess."""
 
     def epoch(self) -> Epoch:
         """The epoch of a client's start."""
@@ -67,12 +72,23 @@ class Process:
         open_to_all: bool,
         on_event: Callable[[Event], None] | None,
         data: Path | None,
+        keys: HeldKeys | None,
     ) -> NodeHost:
         from meshq.runtime.host import Host  # thin clients never need an engine
 
         return Host(
-            config, bind=bind, port=port, advertise=advertise, open_to_all=open_to_all, on_event=on_event, data=data
+            config,
+            bind=bind,
+            port=port,
+            advertise=advertise,
+            open_to_all=open_to_all,
+            on_event=on_event,
+            data=data,
+            keys=keys,
         )
+
+    def entropy(self, size: int, /) -> bytes:
+        return secrets.token_bytes(size)
 
     def epoch(self) -> Epoch:
         return next_epoch()

@@ -16,6 +16,7 @@ from meshq.machine.effects import (
     Close,
     Dial,
     Emit,
+    KeepKeys,
     Load,
     LoadDue,
     Resolve,
@@ -66,7 +67,7 @@ class Driver:
         self._do: dict[type[Any], Callable[[Any], None]] = {
             SendDatagram: self._send, Dial: self._dial, Write: self._write, Close: self._close,
             Resolve: self._resolve, Store: self._store, Load: self._load, LoadDue: self._load,
-            Emit: self._emit, Stop: self._stop,
+            KeepKeys: self._keep_keys, Emit: self._emit, Stop: self._stop,
         }  # fmt: skip
 
     def begin(self) -> None:
@@ -297,6 +298,9 @@ class Driver:
 
     def _health(self, text: str) -> None:
         self._put(0, self._health_in, text)
+
+    def _keep_keys(self, effect: KeepKeys) -> None:
+        self.host.keys = effect.text
 
     def _emit(self, effect: Emit) -> None:
         self.host.wire.emitted(self.host, effect.event)

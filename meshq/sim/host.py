@@ -21,6 +21,7 @@ from meshq.sim.network import Datagrams, Paths
 from meshq.sim.start import Build, Change, Guest, Machine, Start
 from meshq.sim.streams import Streams
 from meshq.sim.world import World
+from meshq.wire.keyring import Secrecy, read_keyring
 
 TURN_S: Final = 0.000_1
 
@@ -81,6 +82,8 @@ class Host:
     """How fast each of its streams is read: a slow reader. 0: without limit."""
     held: dict[str, list[object]] = field(default_factory=dict)
     """What faults hold it in, by kind; the last of each counts (see ``faults``)."""
+    keys: str = ""
+    """What its key file holds: keys outlive processes and disks."""
     counters: HostCounters = field(default_factory=HostCounters)
     stops: list[tuple[Epoch, Stop]] = field(default_factory=list)
     """Every end that a machine asked for, with the epoch of its start."""
@@ -133,7 +136,9 @@ class Host:
         epoch = Epoch(self.disk.next_epoch(self.clock.wall_ns(world.now) // 1_000_000), rng.getrandbits(64))
         self.epoch = epoch
         recovered = self.disk.recovered() if self.stores else None
-        machine = self.build(Start(self.name, self.counters.starts, epoch, rng, self.address, recovered))
+        machine = self.build(
+            Start(self.name, self.counters.starts, epoch, rng, self.address, recovered, self._secrecy())
+        )
         self._driver = Driver(self, machine)
         world.note(self.name, f"starts, epoch {epoch.ms}")
         self.wire.changed(self, "started")
@@ -233,6 +238,12 @@ class Host:
         if self._driver is not None:
             self._driver.end()
             self._driver = None
+
+    def _secrecy(self) -> Secrecy | None:
+        """What its key file gives this start, with chance of its own."""
+        if not self.keys:
+            return None
+        return Secrecy(read_keyring(self.keys, self.name), self._rng("entropy", self.counters.starts).randbytes)
 
     def _rng(self, *purpose: str | int) -> Random:
         return self.wire.world.rng("host", self.name, *purpose)

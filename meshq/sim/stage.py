@@ -280,7 +280,14 @@ class Stage:
         return [*self.publishers, *self.consumers, *self.admins]
 
     def _build(self, start: Start) -> Machine:
-        return Engine(self._config(start), start.epoch, start.rng, bound=start.bound, recovered=start.recovered)
+        return Engine(
+            self._config(start),
+            start.epoch,
+            start.rng,
+            bound=start.bound,
+            recovered=start.recovered,
+            secrecy=start.secrecy,
+        )
 
     def _config(self, start: Start) -> Config:
         settings = self.settings

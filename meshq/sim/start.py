@@ -14,6 +14,7 @@ from meshq.machine.rng import Rng
 from meshq.machine.store import Recovered
 from meshq.names import Epoch
 from meshq.runtime.contract import Driven
+from meshq.wire.keyring import Secrecy
 
 Machine: TypeAlias = Driven
 """What a host drives: the engine, or a small machine in a test."""
@@ -30,6 +31,8 @@ class Start:
     bound: Address
     recovered: Recovered | None = None
     """What the host's store kept; None on a host without one."""
+    secrecy: Secrecy | None = None
+    """The keys in the host's key file; None on a host without one."""
 
 
 Build: TypeAlias = Callable[[Start], Machine]

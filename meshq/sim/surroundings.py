@@ -15,6 +15,7 @@ from meshq.config import Config
 from meshq.engine.engine import Engine
 from meshq.machine.events import Event
 from meshq.names import Epoch
+from meshq.runtime.keyfile import HeldKeys
 from meshq.sim.embedded import EmbeddedHost
 from meshq.sim.fleet import Fleet
 from meshq.sim.host import Host
@@ -51,11 +52,17 @@ class SimulatedSurroundings:
         open_to_all: bool,
         on_event: Callable[[Event], None] | None,
         data: Path | None,
+        keys: HeldKeys | None,
     ) -> EmbeddedHost:
         """The host of the process that asks. Its address is the host's, whatever else was asked for."""
         process = PROCESS.get()
         host = process.host if process is not None else self._own_host(config.name)
+        if keys is not None:
+            host.keys = keys.ring.text()
         return EmbeddedHost(host, config, self._begin, on_event)
+
+    def entropy(self, size: int, /) -> bytes:
+        return self._rng.randbytes(size)
 
     def epoch(self) -> Epoch:
         clock_ms = BORN_NS // 1_000_000 + int(self.fleet.world.now * 1000)
@@ -91,7 +98,9 @@ class SimulatedSurroundings:
 
     def _build(self, start: Start) -> Machine:
         config = self._embedded[start.name].config
-        return Engine(config, start.epoch, start.rng, bound=start.bound, recovered=start.recovered)
+        return Engine(
+            config, start.epoch, start.rng, bound=start.bound, recovered=start.recovered, secrecy=start.secrecy
+        )
 
     def _turned(self, host: Host) -> None:
         self._embedded[host.name].turned()

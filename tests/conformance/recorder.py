@@ -103,6 +103,9 @@ class Recorder:
     def store_health(self, now: float, text: str) -> None:
         self.inputs.append(("store_health", now, text))
 
+    def keys_unkept(self, now: float, why: str) -> None:
+        self.inputs.append(("keys_unkept", now, why))
+
     def tick(self, now: float) -> None:
         due = [at for at in self.alarms if at <= now]
         self.alarms = [at for at in self.alarms if at > now]

@@ -27,6 +27,7 @@ from meshq.runtime.store.folder import DATABASE
 from meshq.runtime.store.opening import open_store
 from meshq.sim.fleet import Fleet
 from meshq.sim.start import Start
+from meshq.wire.keyring import Secrecy
 from tests.conformance.recorder import Recorder
 
 WITHIN_S = 20.0
@@ -107,6 +108,7 @@ class RealStage:
             bound: Address,
             advertised: Address | None,
             recovered: Recovered | None,
+            secrecy: Secrecy | None,
         ) -> Recorder:
             return machine
 

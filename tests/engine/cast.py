@@ -44,10 +44,9 @@ class Cast:
         self._zones = zones or {}
         self._seeds = seeds or {}
         self._labels = labels or {}
-        self.keys = keys or {}
         self.fleet = Fleet(seed, self._build, stores=stores)
         for name in names:
-            self.fleet.add(name)
+            self.fleet.add(name).keys = keys[name].text() if keys and name in keys else ""
 
     def start(self) -> Cast:
         """Start all and wait until each knows all."""
@@ -82,15 +81,13 @@ class Cast:
             routing=self._routing,
             zone=self._zones.get(start.name, ""),
         )
-        ring = self.keys.get(start.name)
-        entropy = self.fleet.world.rng("entropy", start.name, start.number).randbytes
         return Engine(
             config.check(),
             start.epoch,
             start.rng,
             bound=start.bound,
             recovered=start.recovered,
-            secrecy=Secrecy(ring, entropy) if ring is not None else None,
+            secrecy=start.secrecy,
         )
 
 
