@@ -279,7 +279,8 @@ class LinkConfig:
     subscriptions_max: int = 1024
     """Of one client."""
     events_max: int = 1024
-    """Events waiting for one listener; beyond it they are dropped and counted (Lost)."""
+    """Events waiting for one listener, at the node and at the client; beyond it the oldest are dropped and counted
+    (Lost)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,6 +232,22 @@ def members(node: Nodes = None, json: Json = False) -> None:
 
 
 @app.command()
+def events(
+    count: Annotated[int | None, typer.Option("-n", metavar="N", min=1, help="Stop after this many events.")] = None,
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """What happens in the mesh from now on, a line each.
+
+    Members that join, are suspected, answer again, fail or leave; links, topics and channels; seeds, drains and the
+    health of the store; as the node asked sees it. Ends with Ctrl-C.
+    """
+    from meshq.cli.watching import follow as command
+
+    command(node, count=count, json_lines=json)
+
+
+@app.command()
 def stats(
     node: Nodes = None,
     local: Annotated[bool, typer.Option("--local", help="Only the node asked, not the whole mesh.")] = False,

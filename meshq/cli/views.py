@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -23,19 +24,9 @@ def members(nodes: Sequence[str] | None, *, as_json: bool) -> None:
     if as_json:
         out.document(found)
         return
-    rows = [
-        (
-            each["name"] + (" (this node)" if each["self"] else ""),
-            each["state"],
-            _address(each["host"], each["port"]),
-            _address(each["host"], each["http_port"]) if each["http_port"] else "-",
-            each["zone"] or "-",
-            each["version"],
-            out.span(each["since_s"]),
-        )
-        for each in found
-    ]
-    out.table(("NODE", "STATE", "MESH", "HTTP", "ZONE", "VERSION", "SINCE"), rows)
+    more = [column for column in ("zone", "version") if len({each[column] for each in found}) > 1]
+    columns = ("NODE", "STATE", "SINCE", "RTT", "HEALTH", "INC", "EPOCH", "MESH", *(name.upper() for name in more))
+    out.table(columns, [(*_member(each), *(each[name] or "-" for name in more)) for each in found])
 
 
 def topics(nodes: Sequence[str] | None, *, as_json: bool) -> None:
@@ -159,6 +150,21 @@ def ask(nodes: Sequence[str] | None, question: Callable[[Any], Awaitable[T]]) ->
             return await question(mesh)
 
     return client.run(main)
+
+
+def _member(view: Mapping[str, Any]) -> tuple[str, ...]:
+    """A member's row: its epoch as the local time at which it started, zone and version only where they differ."""
+    rtt_ms, health = view.get("rtt_ms"), view.get("health")
+    return (
+        view["name"],
+        view["state"],
+        out.span(view["since_s"]),
+        "self" if view["self"] else "-" if rtt_ms is None else f"{rtt_ms:.1f} ms",
+        "-" if health is None else str(health),
+        str(view["incarnation"]),
+        time.strftime("%m-%d %H:%M:%S", time.localtime(view["epoch_ms"] / 1000)),
+        _address(view["host"], view["port"]),
+    )
 
 
 def _topic_rows(topic: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:

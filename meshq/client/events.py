@@ -20,8 +20,8 @@ from meshq.wire.frames import Happened, Hello
 class EventStream:
     """An asynchronous iterator of events, from the moment it is made.
 
-    Ends when its mesh is closed. When it is not read fast enough, events are dropped until it has caught
-    up, and ``Lost(count)`` stands where they were.
+    Ends when its mesh is closed. When it is not read fast enough, the oldest events are dropped, and ``Lost(count)``
+    stands where they were.
     """
 
     def __init__(self, events_max: int) -> None:
@@ -35,10 +35,10 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            return Lost(lost)
         while not self._events:
-            if self._lost:
-                lost, self._lost = self._lost, 0
-                return Lost(lost)
             if isinstance(self._end, Closed):
                 raise StopAsyncIteration
             if self._end is not None:
@@ -47,11 +47,11 @@ class EventStream:
         return self._events.popleft()
 
     def put(self, event: Event) -> None:
-        """One more event; dropped when too many wait."""
-        if self._lost or len(self._events) >= self._max:
-            self._lost += 1
-        else:
-            self._events.append(event)
+        """One more event; the oldest goes when too many wait."""
+        if len(self._events) >= self._max:
+            oldest = self._events.popleft()
+            self._lost += oldest.count if isinstance(oldest, Lost) else 1
+        self._events.append(event)
         self._wake()
 
     def end(self, error: MeshError) -> None:

@@ -6,6 +6,7 @@ that breaks a rule loses its connection; a publish or subscription that can't be
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -81,13 +82,16 @@ class Subscription:
 class Door:
     """One client connection: its subscriptions and its unconfirmed publishes."""
 
-    __slots__ = ("bytes", "lost", "messages", "stream", "subscriptions", "watching")
+    __slots__ = ("bytes", "events", "lost", "messages", "stream", "subscriptions", "watching")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.subscriptions: dict[int, Subscription] = {}
         self.watching = False
+        self.events: deque[events.Event] = deque()
+        """What happened while its connection was blocked."""
         self.lost = 0
+        """Events that had to go meanwhile, the oldest first."""
         self.messages = 0
         self.bytes = 0
 
@@ -199,17 +203,30 @@ class Doors:
             self._streams.send(subscription.door.stream, frame)
 
     def happened(self, event: events.Event) -> None:
-        """Tell the clients that watch. One whose connection is blocked misses it, and is told how many."""
+        """Tell the clients that watch. For one whose connection is blocked the latest wait, the oldest go."""
         for door in self._doors.values():
             if not door.watching:
                 continue
-            if door.stream.blocked:
+            if len(door.events) >= self._config.link.events_max:
+                door.events.popleft()
                 door.lost += 1
-                continue
-            if door.lost:
-                self._streams.send(door.stream, Happened(events.to_map(events.Lost(door.lost))))
-                door.lost = 0
-            self._streams.send(door.stream, Happened(events.to_map(event)))
+            door.events.append(event)
+            self._tell(door)
+
+    def room(self, stream: Stream) -> None:
+        """The connection of a client takes bytes again: what it has not been told follows."""
+        door = self._doors.get(stream.number)
+        if door is not None:
+            self._tell(door)
+
+    def _tell(self, door: Door) -> None:
+        if door.stream.blocked:
+            return
+        if door.lost:
+            self._streams.send(door.stream, Happened(events.to_map(events.Lost(door.lost))))
+            door.lost = 0
+        while door.events:
+            self._streams.send(door.stream, Happened(events.to_map(door.events.popleft())))
 
     def opened(self, now: float) -> None:
         """The node knows the mesh's catalog now: the subscriptions that waited for it begin."""
@@ -380,6 +397,7 @@ class Doors:
 
     def _watch(self, now: float, door: Door, frame: Watch) -> None:
         door.watching = frame.on
+        door.events.clear()
 
     def _of(self, door: Door, flow: Flow) -> Subscription | None:
         """The subscription; None for one that has just ended (its last frames may be on their way)."""

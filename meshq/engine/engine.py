@@ -227,6 +227,8 @@ class Engine:
         found = self._streams.get(stream)
         if found is not None:
             found.blocked = size_bytes >= self.config.link.write_buffer_bytes
+            if not found.blocked:
+                self._doors.room(found)
 
     def resolved(self, now: float, query: int, addresses: list[Address]) -> None:
         """The addresses of a name; none when it does not resolve."""

@@ -91,6 +91,7 @@ class Views:
 
     def _member(self, now: float, member: Member) -> dict[str, Any]:
         host, port = member.address
+        rtt_s = self._membership.rtt_s(member)
         return {
             "name": member.name,
             "state": member.state.name.lower(),
@@ -102,6 +103,8 @@ class Views:
             "incarnation": member.incarnation,
             "version": member.version,
             "zone": member.zone,
-            "self": member.name == self._config.name,
+            "self": member is self._membership.me,
+            "health": self._membership.health if member is self._membership.me else None,
+            "rtt_ms": None if rtt_s is None else round(rtt_s * 1000, 3),
             "since_s": round(now - max(self.started_at, member.since), 3),
         }

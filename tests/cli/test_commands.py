@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,9 +158,13 @@ def test_members_topics_and_stats_as_tables(node: NodeProcess, topic: str, capfd
     capfd.readouterr()
     assert run(["members"]) == 0
     said = capfd.readouterr().out
-    assert "cli-1 (this node)" in said
-    assert node.mesh in said
-    assert node.http in said
+    header, _, first, second, *_ = said.splitlines()
+    assert header.split() == ["NODE", "STATE", "SINCE", "RTT", "HEALTH", "INC", "EPOCH", "MESH"]
+    assert first.split()[:2] == ["cli-1", "alive"]
+    assert " self " in first
+    assert node.mesh in first
+    assert second.split()[:2] == ["cli-2", "alive"]
+    assert max(map(len, said.splitlines())) <= 100
     assert run(["topics"]) == 0
     assert "keeps its messages until it has a channel" in capfd.readouterr().out
     assert run(["stats"]) == 0
@@ -168,6 +173,43 @@ def test_members_topics_and_stats_as_tables(node: NodeProcess, topic: str, capfd
     assert "2 nodes" in said
     assert run(["stats", "--local"]) == 0
     assert "1 node," in capfd.readouterr().out
+
+
+def test_members_as_json_say_what_is_known_of_each(node: NodeProcess, capfd: pytest.CaptureFixture[str]) -> None:
+    """The other one answers a ping within a second or two of its start."""
+    other: dict[str, object] = {}
+    while other.get("rtt_ms") is None:
+        assert run(["members", "--json"]) == 0
+        mine, other = json.loads(capfd.readouterr().out)
+    assert (mine["self"], mine["health"], mine["rtt_ms"]) == (True, 0, None)
+    assert (other["self"], other["health"], other["state"], other["incarnation"]) == (False, None, "alive", 0)
+    assert isinstance(other["rtt_ms"], float)
+    assert mine["http_port"] == int(node.http.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_events_tell_what_happens_until_they_are_interrupted(node: NodeProcess, topic: str, as_json: bool) -> None:
+    command = [sys.executable, "-m", "meshq", "events", *(["--json"] if as_json else []), "--node", node.mesh]
+    watcher = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert watcher.stdout is not None
+    assert watcher.stderr is not None
+    os.set_blocking(watcher.stdout.fileno(), False)
+    line, number = b"", 0
+    while topic.encode() not in line:  # it may not watch yet when the first topic is made
+        assert run(["topics", "create", f"{topic}-{number}"]) == 0
+        line, number = watcher.stdout.readline() or b"", number + 1
+    if as_json:
+        event = json.loads(line)
+        assert (event["event"], event["generation"]) == ("TopicCreated", 1)
+        assert event["at"] > 0
+    else:
+        assert line.endswith(b" created\n")
+    watcher.send_signal(signal.SIGINT)
+    os.set_blocking(watcher.stdout.fileno(), True)
+    assert watcher.wait(20) == 130
+    assert watcher.stderr.read() == b""
+    watcher.stdout.close()
+    watcher.stderr.close()
 
 
 def test_config_says_where_each_value_comes_from(

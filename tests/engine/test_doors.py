@@ -218,6 +218,26 @@ def test_who_watches_is_told_of_members_and_channels() -> None:
     cast.until(lambda: any(frame.event["event"] == "MemberJoined" for frame in client.all(Happened)))
 
 
+def test_who_watches_over_a_blocked_connection_loses_the_oldest_and_is_told_how_many() -> None:
+    cast = Cast(("n1",), link=LinkConfig(events_max=3)).start()
+    watcher, publisher = cast.client("n1"), cast.client("n1")
+    watcher.expect(Hello)
+    [door, *_] = cast.engine("n1")._doors._doors.values()
+    watcher.session.watch(True)
+    watcher.say()
+    cast.run(0.1)
+    cast.fleet.hosts["n1"].call("buffered", door.stream.number, 1 << 20)
+    for number in range(5):
+        publisher.publish(f"t{number}", b"x", request=number + 1)
+    publisher.expect(Confirmed, 5)
+    assert not watcher.all(Happened)
+    cast.fleet.hosts["n1"].call("buffered", door.stream.number, 0)
+    cast.until(lambda: len(watcher.all(Happened)) == 4)
+    lost, *rest = (frame.event for frame in watcher.all(Happened))
+    assert lost == {"event": "Lost", "count": 2}
+    assert [event["topic"] for event in rest] == ["t2", "t3", "t4"]
+
+
 def test_questions_are_answered_and_unknown_ones_named() -> None:
     cast = Cast(("n1", "n2")).start()
     client = cast.client("n1")
