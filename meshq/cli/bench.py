@@ -232,6 +232,23 @@ def crash(
 
 
 @app.command()
+def detection(
+    nodes: Annotated[int, typer.Option(metavar="N", min=3, help="Processes of each.")] = 50,
+    runs: Annotated[int, typer.Option(metavar="N", min=1, help="How often each accident happens.")] = 10,
+    seed: Annotated[int, typer.Option(metavar="N", help="Who is hurt.")] = 1,
+    json: Json = False,
+) -> None:
+    """How soon all know of a death, beside kinship.
+
+    Members that do nothing else, a process each. One is killed with -9, or stopped, and the clock runs until the last
+    of the others knows it. Exit status 4 when kinship is here and sooner.
+    """
+    from meshq.bench.detection import run
+
+    raise typer.Exit(run(nodes=nodes, runs=runs, seed=seed, as_json=json))
+
+
+@app.command()
 def goals(
     quick: Annotated[bool, typer.Option("--quick", help="One run of each, most with a fifth of the messages.")] = False,
     json: Json = False,

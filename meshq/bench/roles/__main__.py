@@ -36,6 +36,8 @@ ROLES: Final = {
     "jetstream-consume": "meshq.bench.peers.jetstream:consume",
     "redis-publish": "meshq.bench.peers.redis:publish",
     "redis-consume": "meshq.bench.peers.redis:consume",
+    "member": "meshq.bench.roles.member:play",
+    "kinship-member": "meshq.bench.peers.kinship:play",
 }
 
 
