@@ -27,12 +27,19 @@ ZERO_ALLOWED: Final = frozenset(
         "dedupe_window_s",
         "delay_max_s",
         "ephemeral_linger_s",
+        "extra_probe_every",
         "first_channels_s",
+        "grace_s",
+        "lag_allowed_max_s",
         "late_fins_max",
         "late_margin_s",
         "linger_s",
+        "loop_interval_s",
         "nacks_needed",
+        "peers_asked",
+        "read_barrier_s",
         "relays",
+        "repair_interval_s",
         "requeue_delay_max_s",
         "retained_bytes_max",
         "retained_memory_bytes_max",
@@ -84,6 +91,33 @@ class MembershipConfig:
     """... and this much."""
     suspicion_max_mult: int = 6
     """Longest suspicion, without confirmations, as a multiple of the least."""
+    even_probes: bool = False
+    """Whether the mesh spreads its probes, so that each member has one in every interval, or each node takes its own
+    shuffled rounds."""
+    extra_probe_every: int = 0
+    """In one of so many rounds a node probes another member besides, at random: 0: never. Probes that are spread rest
+    on views that agree."""
+    loop_interval_s: float = 0.0
+    """How often a node measures how late it reads, by a packet to its own socket; 0: never."""
+    lag_threshold_s: float = 0.25
+    """A node that reads or wakes so much late says so: 1, 3, 6 or 12 s, as a level in its own record."""
+    lag_hold_s: float = 60.0
+    """A level is held so long after it was last reached: shorter than the time between two bad spells it is lost."""
+    lag_allowed_max_s: float = 0.0
+    """The most that a member is allowed for its level, in waits for answers and in its suspicion; 0: none, so nobody
+    stays a member for ever by calling itself slow."""
+    read_barrier_s: float = 0.0
+    """The longest that a failed probe and a suspicion that has run out wait until what came before is read; 0: not at
+    all. More than the lateness that is to be borne."""
+    peers_asked: int = 0
+    """Members asked, each time, before a suspicion that has run out becomes a death."""
+    peer_tries: int = 6
+    """Times that this is done; then the death stands."""
+    peer_timeout_s: float = 0.3
+    """Wait for the first answer; half as much again after each."""
+    grace_s: float = 0.0
+    """So long after it came a node allows every member grace_level_s: who is slow has not told it yet."""
+    grace_level_s: float = 3.0
     health_max: int = 8
     """Local health counts from 0 to health_max - 1 and stretches the probe interval and its waits."""
     gossip_interval_s: float = 0.2
@@ -101,7 +135,7 @@ class MembershipConfig:
     rumours_max: int = 4096
     """Rumours waiting to be passed on; beyond it the most often sent goes first."""
     repair_interval_s: float = 30.0
-    """A full exchange with a random member at least this often; differing digests start one sooner."""
+    """An exchange with a random member at least this often; differing digests start one sooner. 0: only these do."""
     rejoin_interval_s: float = 5.0
     """One of the dead, or a seed, is tried this often across the mesh: partitions heal by it."""
     seed_retry_min_s: float = 0.5
@@ -140,7 +174,9 @@ def membership_profile(name: str) -> MembershipConfig:
     return MembershipConfig(
         probe_timeout_s=0.3, probe_shots=3, relay_timeout_s=0.3, relay_copies=2, relay_shots=True, nacks_needed=1,
         suspicion_mult=0, suspicion_max_mult=1, suspicion_spreads=4.0, suspicion_rest_s=1.0, health_max=1,
-        gossip_interval_s=0.1, refutation_share=1.5, refutation_fanout=6, accused_copies=2,
+        gossip_interval_s=0.1, refutation_share=1.5, refutation_fanout=6, accused_copies=2, even_probes=True,
+        extra_probe_every=4, loop_interval_s=0.5, lag_allowed_max_s=12.0, read_barrier_s=12.0, peers_asked=2,
+        grace_s=6.0, repair_interval_s=0.0,
     )  # fmt: skip
 
 

@@ -6,17 +6,19 @@ driver how a thing is done, to the machines when and why.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshq.machine.store import BatchRow
 from meshq.names import LogId
 
 Address: TypeAlias = tuple[str, int]
 """A numeric IP address and a port."""
+OWN: Final[Address] = ("", 0)
+"""This node's own datagram socket, wherever that is: the driver knows."""
 
 
 class SendDatagram(NamedTuple):
-    """Send one UDP packet; it may be lost."""
+    """Send one UDP packet; it may be lost. To OWN it goes through the node's own socket and back."""
 
     to: Address
     data: bytes

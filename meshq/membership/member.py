@@ -48,6 +48,8 @@ class Member:
     http_port: int = 0
     nsq_port: int = 0
     incarnation: int = 0
+    lag_ms: int = 0
+    """How late it says that it reads; what others allow it for that is theirs (``View.allowance_s``)."""
     state: State = State.ALIVE
     version: str = ""
     zone: str = ""
@@ -101,7 +103,7 @@ def record_of(member: Member) -> Record:
     host, port = member.address
     return Record(
         int(member.state), member.name, host, port, member.http_port, member.nsq_port, member.epoch,
-        member.incarnation, member.version, member.zone, member.head, member.options,
+        member.incarnation, member.lag_ms, member.version, member.zone, member.head, member.options,
     )  # fmt: skip
 
 
@@ -114,6 +116,7 @@ def member_of(record: Record, now: float) -> Member:
         http_port=record.http_port,
         nsq_port=record.nsq_port,
         incarnation=record.incarnation,
+        lag_ms=record.lag_ms,
         state=State(record.state),
         version=record.version,
         zone=record.zone,
@@ -136,4 +139,7 @@ def merge(one: Member, other: Member) -> Member:
 
 def _order(member: Member) -> tuple[Precedence, tuple[Any, ...]]:
     # What stands behind the precedence is the same in all honest accounts; it only makes the order total.
-    return (member.precedence, (member.address, member.http_port, member.nsq_port, member.version, member.zone))
+    return (
+        member.precedence,
+        (member.address, member.http_port, member.nsq_port, member.version, member.zone, member.lag_ms),
+    )

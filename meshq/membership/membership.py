@@ -5,6 +5,7 @@ anybody else changes nothing and is answered at most by a plain ack no longer th
 other end has shown where it is: there tables are exchanged.
 
     view        what is known, and what follows from what is heard     suspicion, digest, rumours, roster, health
+    lag         how late this node reads                               trials     from suspicion to death
     probe       asking members in turn; asking for others              rejoin     the dead and the seeds, now and then
     joining     the way in, as joiner                                  admission  ... as seed
     repair      comparing views                                        tables     rows on streams
@@ -23,6 +24,7 @@ from meshq.membership.admission import Admission
 from meshq.membership.appeals import Appeals
 from meshq.membership.counters import Counters
 from meshq.membership.joining import Joining
+from meshq.membership.lag import Lag
 from meshq.membership.member import Member, State
 from meshq.membership.paths import Paths
 from meshq.membership.probe import Prober, Relays
@@ -30,6 +32,7 @@ from meshq.membership.rejoin import Rejoin
 from meshq.membership.repair import Repair
 from meshq.membership.rumours import Kind
 from meshq.membership.tables import hand_over, merge
+from meshq.membership.trials import Trials
 from meshq.membership.view import Effect, TimerKey, View
 from meshq.names import Epoch
 from meshq.wire import gossip
@@ -49,7 +52,9 @@ class Membership:
 
     def __init__(self, config: Config, epoch: Epoch, rng: Rng, *, bound: Address, advertised: Address | None) -> None:
         self._view = View(config, epoch, rng, advertised or bound)
-        self._prober = Prober(self._view)
+        self._lag = Lag(self._view)
+        self._trials = Trials(self._view, self._lag)
+        self._prober = Prober(self._view, self._lag)
         self._paths = Paths(self._view)
         self._relays = Relays(self._view, self._prober)
         self._appeals = Appeals(self._view)
@@ -63,7 +68,10 @@ class Membership:
             "wait": self._prober.waited,
             "nack": self._relays.waited,
             "gossip": lambda now, _: self._view.gossip(now),
-            "suspicion": self._view.convict,
+            "suspicion": self._trials.begin,
+            "trial": self._trials.waited,
+            "loop": lambda now, _: self._lag.period(now),
+            "barrier": lambda now, _: self._lag.waited(now),
             "appeal": self._appeals.waited,
             "repair": lambda now, _: self._repair.period(now),
             "exchange": lambda _, number: self._repair.waited(number),
@@ -84,6 +92,9 @@ class Membership:
             gossip.Ask: self._ask,
             gossip.Answer: self._answer,
             gossip.Rows: self._rows,
+            gossip.Loop: self._loop,
+            gossip.Doubt: self._doubt,
+            gossip.Account: self._account,
         }
 
     # What others may look at.
@@ -131,6 +142,7 @@ class Membership:
     def start(self, now: float) -> None:
         """Begin: ask the seeds, if there are any and nobody is known yet."""
         self._joining.start(now)
+        self._lag.start(now)
         self._prober.start(now)
         self._repair.start(now)
         self._rejoin.start(now)
@@ -181,6 +193,8 @@ class Membership:
             return
         if now - due > PAUSE_S:
             self._resume(now - due)
+        if now - due > self._view.settings.lag_threshold_s:
+            self._lag.late(now, now - due)
         for kind, what in self._view.timers.due(now):
             if self._view.over:
                 return
@@ -273,6 +287,7 @@ class Membership:
             digest = own.digest.value(now) if packet.digest >= _LONG_DIGEST else 0
             self._answer_to(source, via, gossip.ack(packet.number, own.me.name, digest, ()))
             return
+        self._prober.round_heard(packet.round)
         for rumour in packet.rumours:
             own.hear(now, rumour, packet.source)
         rumours = self._for_sender(own.members.get(packet.source, sender), packet.head)
@@ -344,6 +359,20 @@ class Membership:
             ahead = merge(now, self._view, packet.records, packet.source)
             hand_over(self._view, via or 0, [self.members[name] for name in ahead if name in self.members])
 
+    def _loop(self, now: float, packet: gossip.Loop, source: Address, via: int | None) -> None:
+        if via is None:
+            self._lag.read(now, packet.number)
+
+    def _doubt(self, now: float, packet: gossip.Doubt, source: Address, via: int | None) -> None:
+        asker = self._sender(packet.source, source, via)
+        if asker is not None:
+            self._trials.asked(now, packet, asker)
+
+    def _account(self, now: float, packet: gossip.Account, source: Address, via: int | None) -> None:
+        if self._sender(packet.source, source, via) is not None:
+            self._hear(now, packet.rumours, packet.source)
+            self._trials.answered(now, packet.number)
+
     # Helpers.
 
     def _sender(self, name: str, source: Address, via: int | None) -> Member | None:
@@ -391,4 +420,5 @@ class Membership:
         self._view.counters.pauses += 1
         self._prober.paused()
         self._relays.paused()
+        self._trials.paused()
         self._view.postpone(by_s)

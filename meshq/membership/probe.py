@@ -9,18 +9,26 @@ come, and a failure wants a relay that gave a sign of life.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from meshq.machine.effects import Address, StreamPacket
+from meshq.membership.lag import Lag
 from meshq.membership.member import Member, State
 from meshq.membership.view import TimerKey, View
 from meshq.wire import gossip
+from meshq.wire.gossip import ROUNDS
 
 NEXT: Final[TimerKey] = ("probe", 0)
 OPEN_MAX: Final = 256
 """Probes under way at once; beyond it no more are begun outside the rounds."""
 _PING_BYTES: Final = 176
 """What a ping or an ack has at most without its rumours."""
+
+
+def later(one: int, other: int) -> bool:
+    """Whether round ``one`` comes after ``other``, both counted up to ROUNDS and on from 0."""
+    return 0 < (one - other) % ROUNDS < ROUNDS // 2
 
 
 class Probe:
@@ -57,8 +65,9 @@ class Probe:
 class Prober:
     """The probes of one node."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, lag: Lag) -> None:
         self._view = view
+        self._lag = lag
         self._open: dict[int, Probe] = {}
         self._by_name: dict[str, int] = {}
         self.settled: list[tuple[str, bool]] = []
@@ -72,10 +81,26 @@ class Prober:
     def round(self, now: float) -> None:
         """Probe the next member; the next round comes an interval later, whatever becomes of this one."""
         view = self._view
-        view.timers.arm(NEXT, now + view.settings.probe_interval_s * view.health.stretch)
-        name = view.roster.next() if view.announced else None
-        if name is not None:
-            self.ask(now, view.members[name], judge=True)
+        settings = view.settings
+        view.timers.arm(NEXT, now + settings.probe_interval_s * view.health.stretch)
+        view.round = (view.round + 1) % ROUNDS
+        if later(view.round_heard, view.round):
+            view.round = view.round_heard
+        if not view.announced:
+            return
+        if view.grace_until == inf:
+            view.grace_until = now + settings.grace_s
+        names = [view.roster.next(view.round)]
+        if settings.extra_probe_every and (view.round + view.me.bucket) % settings.extra_probe_every == 0:
+            names += view.roster.pick(1, ())
+        for name in names:
+            if name is not None:
+                self.ask(now, view.members[name], judge=True)
+
+    def round_heard(self, number: int) -> None:
+        """Another member is in that round of probes."""
+        if later(number, self._view.round_heard):
+            self._view.round_heard = number
 
     def ask(self, now: float, member: Member, *, judge: bool = False, watched: bool = False) -> None:
         """Probe this member, or join the probe that is under way.
@@ -109,9 +134,14 @@ class Prober:
         self._view.send(member.address, self.ping(now, member, probe.number))
 
     def _pace(self, now: float, probe: Probe, wait_s: float, shots: int) -> None:
-        """Wait so long, with this many shots in it of which the first has left."""
+        """Wait so long, with this many shots in it of which the first has left.
+
+        What the member says of its lateness comes on top, and what this node knows of its own.
+        """
+        member = self._view.members.get(probe.member.name, probe.member)
+        late_s = self._view.allowance_s(now, member) + self._lag.now_s(now)
         probe.left = shots - 1
-        probe.step_s = wait_s * probe.stretch / shots
+        probe.step_s = (wait_s * probe.stretch + late_s) / shots
         self._view.timers.arm(("wait", probe.number), now + probe.step_s)
 
     def ping(self, now: float, member: Member, number: int) -> bytes:
@@ -122,7 +152,9 @@ class Prober:
         else:
             claim = member.claim(view.me.name)
             rumours = [claim, *view.piggyback(_PING_BYTES + len(claim))]
-        return gossip.ping(number, view.me.name, member.name, view.digest.value(now), member.head.version, rumours)
+        return gossip.ping(
+            number, view.me.name, member.name, view.digest.value(now), member.head.version, view.round, rumours
+        )
 
     def waited(self, now: float, number: int) -> None:
         """It is time for another shot of a probe, or for more relays, or its wait is over."""
@@ -136,6 +168,11 @@ class Prober:
         elif not probe.rounds or self._unheard(probe):
             self._widen(now, probe)
         else:
+            self._lag.after_reading(now, lambda now: self._over(now, probe))
+
+    def _over(self, now: float, probe: Probe) -> None:
+        """Nobody waits any longer, and what has come was read."""
+        if self._open.get(probe.number) is probe:
             self._close(probe)
             self._failed(now, probe)
 

@@ -57,7 +57,8 @@ class Repair:
     def start(self, now: float) -> None:
         """Begin the exchanges without occasion, at a random moment of the first period."""
         view = self._view
-        view.timers.arm(PERIOD, now + period_s(view.settings, view.size) * (0.5 + view.rng.random()))
+        if view.settings.repair_interval_s:
+            view.timers.arm(PERIOD, now + period_s(view.settings, view.size) * (0.5 + view.rng.random()))
 
     def period(self, now: float) -> None:
         """It is time for an exchange with anybody."""

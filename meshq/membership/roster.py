@@ -5,9 +5,23 @@ Decides whom a probe or a rumour goes to next; each step costs the same however 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection
+from zlib import crc32
 
 from meshq.machine.rng import Rng
+
+
+def _picked(names: list[str], rng: Rng, count: int, but: Collection[str]) -> list[str]:
+    if len(names) <= 2 * (count + len(but)):
+        rest = [name for name in names if name not in but]
+        return rest if len(rest) <= count else rng.sample(rest, count)
+    picked: list[str] = []
+    while len(picked) < count:
+        name = names[rng.randrange(len(names))]
+        if name not in but and name not in picked:
+            picked.append(name)
+    return picked
 
 
 class Roster:
@@ -49,8 +63,8 @@ class Roster:
         self._move(len(self._names) - 1, at)
         self._names.pop()
 
-    def next(self) -> str | None:
-        """The name whose turn it is; None when there are none."""
+    def next(self, turn: int = 0) -> str | None:
+        """The name whose turn it is; None when there are none. The number of the round does not matter here."""
         names = self._names
         if not names:
             return None
@@ -66,16 +80,7 @@ class Roster:
 
     def pick(self, count: int, but: Collection[str]) -> list[str]:
         """Up to ``count`` different names at random, none of ``but`` (which is small)."""
-        names = self._names
-        if len(names) <= 2 * (count + len(but)):
-            rest = [name for name in names if name not in but]
-            return rest if len(rest) <= count else self._rng.sample(rest, count)
-        picked: list[str] = []
-        while len(picked) < count:
-            name = names[self._rng.randrange(len(names))]
-            if name not in but and name not in picked:
-                picked.append(name)
-        return picked
+        return _picked(self._names, self._rng, count, but)
 
     def _move(self, source: int, target: int) -> int:
         """Put the name at ``source`` to ``target``, whose name is on its way out; returns ``source``."""
@@ -84,3 +89,51 @@ class Roster:
             self._names[target] = name
             self._at[name] = target
         return source
+
+
+class EvenRoster:
+    """A sorted list of names by which the whole mesh spreads its probes: in each round everybody is probed once.
+
+    The member at place i probes the one at place i + 1 + hash(round) mod (N - 1). So nobody waits long for a first
+    probe while views and rounds agree; where they don't, it comes near to chance. Own design; a round number of the
+    mesh rather than a clock, as clocks differ.
+    """
+
+    __slots__ = ("_me", "_names", "_rng")
+
+    def __init__(self, rng: Rng, me: str) -> None:
+        self._rng = rng
+        self._me = me
+        self._names: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def fill(self, names: list[str], places: dict[str, int]) -> None:
+        """Start with ``names``; where each stands doesn't matter here."""
+        self._names = sorted(names)
+
+    def add(self, name: str) -> None:
+        """Put a name in, unless it is."""
+        at = bisect_left(self._names, name)
+        if at == len(self._names) or self._names[at] != name:
+            self._names.insert(at, name)
+
+    def remove(self, name: str) -> None:
+        """Take a name out, if it is in."""
+        at = bisect_left(self._names, name)
+        if at < len(self._names) and self._names[at] == name:
+            del self._names[at]
+
+    def next(self, turn: int = 0) -> str | None:
+        """The name whose turn it is in that round; None when there are none."""
+        others = len(self._names)
+        if not others:
+            return None
+        mine = bisect_left(self._names, self._me)
+        at = (mine + 1 + crc32(turn.to_bytes(4, "big")) % others) % (others + 1)
+        return self._names[at if at < mine else at - 1]
+
+    def pick(self, count: int, but: Collection[str]) -> list[str]:
+        """Up to ``count`` different names at random, none of ``but`` (which is small)."""
+        return _picked(self._names, self._rng, count, but)

@@ -20,6 +20,10 @@ class Bounds(NamedTuple):
     min_s: float
     max_s: float
 
+    def longer(self, by_s: float) -> Bounds:
+        """The same with more time."""
+        return Bounds(self.min_s + by_s, self.max_s + by_s)
+
 
 def bounds(config: MembershipConfig, members: int) -> Bounds:
     """For a mesh of ``members``: suspicion_mult * max(1, log10 N) * probe_interval_s, and its multiple.

@@ -9,6 +9,7 @@ suspectNode, deadNode, mergeState, refute.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final, TypeAlias
 
 from meshq.config import Config
@@ -23,7 +24,7 @@ from meshq.membership.digest import Digest, settle_s
 from meshq.membership.effects import EpochRaised, HeadChanged, MemberChanged, MemberForgotten
 from meshq.membership.health import Health
 from meshq.membership.member import Member, Precedence, State, member_of, precedence
-from meshq.membership.roster import Roster
+from meshq.membership.roster import EvenRoster, Roster
 from meshq.membership.rumours import Kind, Rumours, copies
 from meshq.membership.story import told
 from meshq.membership.suspicion import Suspicion, bounds, confirmations_wanted
@@ -53,7 +54,7 @@ class View:
         self.health = Health(self.settings.health_max)
         self.rumours = Rumours(self.settings.rumours_max, self.settings.refutation_share)
         self.digest = Digest()
-        self.roster = Roster(rng)
+        self.roster = EvenRoster(rng, config.name) if self.settings.even_probes else Roster(rng)
         self.suspicions: dict[str, Suspicion] = {}
         self.gone: dict[str, None] = {}
         """The dead and the left, in the order in which they went."""
@@ -61,6 +62,11 @@ class View:
         """Members to whom no datagrams come through: gossip to them goes over streams (``paths``)."""
         self.appeal: Callable[[float, Member, Claim], bool] = lambda *_: False
         """Whether a death has to wait for what the accused says to it (``appeals``)."""
+        self.grace_until = inf if self.settings.grace_s else 0.0
+        """Until then this node, which came lately, allows everybody a level: the slow have not told it yet."""
+        self.round = 0
+        """Of probes; the mesh counts together."""
+        self.round_heard = 0
         self._urgent = False
         """The next gossip is this node's own refutation."""
         self.announced = False
@@ -119,6 +125,12 @@ class View:
     def settle_s(self) -> float:
         """How long a change takes to be known everywhere."""
         return settle_s(self.settings, self.size)
+
+    def allowance_s(self, now: float, member: Member) -> float:
+        """How much longer than others this member has to answer and to refute: as it says, with a limit to it."""
+        settings = self.settings
+        grace_s = settings.grace_level_s if now < self.grace_until else 0.0
+        return min(max(member.lag_ms / 1000, grace_s), settings.lag_allowed_max_s)
 
     # Passing on.
 
@@ -328,7 +340,7 @@ class View:
         """Start or end the suspicion of a member."""
         key = ("suspicion", member.name)
         if member.state is State.SUSPECT:
-            limits = bounds(self.settings, self.size)
+            limits = bounds(self.settings, self.size).longer(self.allowance_s(now, member))
             wanted = confirmations_wanted(self.settings, self.size)
             suspicion = Suspicion(now, member.epoch, member.incarnation, by, wanted, limits)
             self.suspicions[member.name] = suspicion

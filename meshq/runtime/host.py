@@ -19,6 +19,7 @@ from meshq.config import Config
 from meshq.engine.engine import Engine
 from meshq.errors import Closed, Unreachable
 from meshq.machine.effects import (
+    OWN,
     Address,
     Close,
     Dial,
@@ -37,11 +38,13 @@ from meshq.machine.store import EMPTY, BatchRow
 from meshq.names import Epoch
 from meshq.runtime.addresses import (
     BACKLOG,
+    LOOPBACK,
     MESH_PORT,
     Admission,
     bind_host,
     bind_mesh,
     free_ports,
+    is_wildcard,
 )
 from meshq.runtime.alarm import Alarm
 from meshq.runtime.clock import WallWatch, monotonic, wall_ns
@@ -177,6 +180,7 @@ class Host:
             self._family = sockets.udp.family
             place = await find_place(sockets, self._advertise, self._config.seeds)
             self._bound = place.bound
+            self._own = (LOOPBACK if is_wildcard(sockets.address[0]) else sockets.address[0], sockets.address[1])
             self._door = DatagramDoor(admission, self._datagram)
             self.counters = HostCounters(self._door.counters)
             self._alarm = Alarm(self._loop, self._deadline, self._input_mark, self._tick)
@@ -415,7 +419,7 @@ class Host:
     # Effects
 
     def _send_datagram(self, effect: SendDatagram) -> None:
-        self._door.send(effect.to, effect.data)
+        self._door.send(self._own if effect.to == OWN else effect.to, effect.data)
 
     def _write(self, effect: Write) -> None:
         stream = self._streams.get(effect.stream)

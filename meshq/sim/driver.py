@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from meshq.machine.effects import (
+    OWN,
     Address,
     Close,
     Dial,
@@ -266,7 +267,8 @@ class Driver:
     # Effects.
 
     def _send(self, effect: SendDatagram) -> None:
-        self.host.wire.datagrams.send(self.host.address, effect.to, effect.data)
+        to = self.host.address if effect.to == OWN else effect.to
+        self.host.wire.datagrams.send(self.host.address, to, effect.data)
 
     def _dial(self, effect: Dial) -> None:
         assert effect.stream not in self.ends, f"{self.host.name} dials under {effect.stream}, which is in use"

@@ -15,7 +15,7 @@ from typing import Any, Final
 from meshq.config import Config
 from meshq.engine.links import CRASH_CONFIRM_S
 from meshq.errors import RemoteProtocolError
-from meshq.machine.effects import Address, Emit, ReplyPacket, Resolve, SendPacket, Stop, StreamPacket
+from meshq.machine.effects import OWN, Address, Emit, ReplyPacket, Resolve, SendPacket, Stop, StreamPacket
 from meshq.membership.effects import MemberChanged
 from meshq.membership.member import State
 from meshq.membership.membership import Membership
@@ -180,6 +180,7 @@ class Gossip:
         self._by_address: dict[Address, Node] = {}
         self._vias: dict[int, Address] = {}
         self._streams = 0
+        self._own: list[bytes] = []
         self._doubtful = ""
         self._do: dict[type[Any], Callable[[Node, Any], None]] = {
             SendPacket: self._send, StreamPacket: self._stream, ReplyPacket: self._reply,
@@ -288,8 +289,16 @@ class Gossip:
             do = self._do.get(type(effect))
             if do is not None:
                 do(node, effect)
+        if self._own:
+            self._to_itself(node)
         if node.machine is machine:
             node.wait()
+
+    def _to_itself(self, node: Node) -> None:
+        """What the node sends to its own socket comes after this turn, without a way in between."""
+        own, self._own = self._own, []
+        for packet in own:
+            node.datagram(packet, node.address)
 
     def _boot(self, name: str) -> Node:
         node = self.nodes[name]
@@ -302,6 +311,9 @@ class Gossip:
         return node
 
     def _send(self, node: Node, effect: SendPacket) -> None:
+        if effect.to == OWN:
+            self._own.append(effect.packet)
+            return
         self.counters.packets += 1
         self.counters.bytes += len(effect.packet) + SEALED_BYTES
         self.datagrams.send(node.address, effect.to, effect.packet)

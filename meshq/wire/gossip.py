@@ -1,6 +1,6 @@
 """The packets of membership: one CBOR array each, in a datagram (behind the prefix) or on a stream.
 
-    Ping     [1, number, source, target, digest, head, [rumour, ...], {}]   head: version known of the target's
+    Ping     [1, number, source, target, digest, head, round, [rumour, ...], {}]
     Ack      [2, number, source, digest, [rumour, ...], {}]
     PingReq  [3, number, source, target, wait_ms, [rumour, ...], {}]
     Nack     [4, number, source, {}]
@@ -11,6 +11,9 @@
     Ask      [9, number, source, buckets, {}]                               buckets: 64 hashes of 8 bytes
     Answer   [10, number, source, differing, last, [record, ...], {}]       differing: a bit for each bucket
     Rows     [11, source, [record, ...], {}]
+    Loop     [12, number, source, {}]
+    Doubt    [13, number, source, name, epoch ms, nonce, incarnation, {}]
+    Account  [14, number, source, [rumour, ...], {}]
 
 Rumours and records are laid out in ``wire.rumours``; those of an outgoing packet are given already encoded
 and are spliced in: a rumour is encoded once, however often it is sent. A Ping with a full-size digest is
@@ -53,23 +56,26 @@ from meshq.wire.rumours import (
 )
 
 __all__ = [
-    "BUCKETS", "NO_HEAD", "NO_OPTIONS", "Ack", "Answer", "Ask", "Claim", "Gossip", "Head", "Join", "Nack", "News",
-    "Packet", "Ping", "PingReq", "Record", "Refusal", "Rows", "Rumour", "Welcome", "ack", "answer", "ask", "decode",
-    "encode_claim", "encode_news", "encode_record", "gossip", "join", "nack", "ping", "ping_req", "refusal", "rows",
-    "welcome",
+    "BUCKETS", "NO_HEAD", "NO_OPTIONS", "ROUNDS", "Account", "Ack", "Answer", "Ask", "Claim", "Doubt", "Gossip",
+    "Head", "Join", "Loop", "Nack", "News", "Packet", "Ping", "PingReq", "Record", "Refusal", "Rows", "Rumour",
+    "Welcome", "account", "ack", "answer", "ask", "decode", "doubt", "encode_claim", "encode_news", "encode_record",
+    "gossip", "join", "loop", "nack", "ping", "ping_req", "refusal", "rows", "welcome",
 ]  # fmt: skip
 
 BUCKETS: Final = 64
+ROUNDS: Final = 1 << 32
+"""Rounds of probes are counted up to this, then from 0."""
 
 
 class Ping(NamedTuple):
-    """Are you there? ``head`` is the version of the target's head that the source knows."""
+    """Are you there? ``head``: the version of the target's head that the source knows; ``round``: of its probes."""
 
     number: int
     source: str
     target: str
     digest: int
     head: int
+    round: int
     rumours: list[Rumour]
 
 
@@ -165,7 +171,34 @@ class Rows(NamedTuple):
     records: list[Record]
 
 
-Packet: TypeAlias = Ping | Ack | PingReq | Nack | Gossip | Join | Welcome | Refusal | Ask | Answer | Rows
+class Loop(NamedTuple):
+    """From a node to itself: when it is read, what had come before it has been."""
+
+    number: int
+    source: str
+
+
+class Doubt(NamedTuple):
+    """Is ``name`` still suspect to you at this incarnation? Here its suspicion has run out."""
+
+    number: int
+    source: str
+    name: str
+    epoch: Epoch
+    incarnation: int
+
+
+class Account(NamedTuple):
+    """Answer to Doubt: a later account of that member, or nothing."""
+
+    number: int
+    source: str
+    rumours: list[Rumour]
+
+
+Packet: TypeAlias = (
+    Ping | Ack | PingReq | Nack | Gossip | Join | Welcome | Refusal | Ask | Answer | Rows | Loop | Doubt | Account
+)  # fmt: skip
 
 
 # Encoding. Small and by hand where a packet is built from parts that are bytes already.
@@ -178,11 +211,10 @@ def _list(items: Sequence[bytes]) -> bytes:
     return array(len(items)) + b"".join(items) + b"\xa0"
 
 
-def ping(number: int, source: str, target: str, digest: int, head: int, rumours: Sequence[bytes]) -> bytes:
+def ping(number: int, source: str, target: str, digest: int, head: int, round_: int, rumours: Sequence[bytes]) -> bytes:
     """A Ping, ready to send."""
-    return b"".join(
-        (b"\x88\x01", uint(number), name_bytes(source), name_bytes(target), uint(digest), uint(head), _list(rumours))
-    )
+    start = (b"\x89\x01", uint(number), name_bytes(source), name_bytes(target))
+    return b"".join((*start, uint(digest), uint(head), uint(round_), _list(rumours)))
 
 
 def ack(number: int, source: str, digest: int, rumours: Sequence[bytes]) -> bytes:
@@ -240,11 +272,27 @@ def rows(source: str, records: Sequence[bytes]) -> bytes:
     return b"".join((b"\x84\x0b", name_bytes(source), _list(records)))
 
 
+def loop(number: int, source: str) -> bytes:
+    """A Loop, ready to send."""
+    return b"".join((b"\x84\x0c", uint(number), name_bytes(source), b"\xa0"))
+
+
+def doubt(packet: Doubt) -> bytes:
+    """A Doubt, ready to send."""
+    number, source, name, epoch, incarnation = packet
+    return strict.encode((13, number, source, name, *epoch, incarnation, NO_OPTIONS))
+
+
+def account(number: int, source: str, rumours: Sequence[bytes]) -> bytes:
+    """An Account, ready to send."""
+    return b"".join((b"\x85\x0e", uint(number), name_bytes(source), _list(rumours)))
+
+
 # Decoding. Readers raise ValueError, ``decode`` turns it into RemoteProtocolError.
 
 
 def _read_ping(fields: list[Any]) -> Ping:
-    _, number, source, target, digest, head, rumours, options = fields
+    _, number, source, target, digest, head, round_, rumours, options = fields
     read_options(options)
     return Ping(
         read_whole(number),
@@ -252,6 +300,7 @@ def _read_ping(fields: list[Any]) -> Ping:
         read_node(target),
         read_whole(digest),
         read_whole(head),
+        read_whole(round_) % ROUNDS,
         read_rumours(rumours),
     )
 
@@ -329,11 +378,29 @@ def _read_rows(fields: list[Any]) -> Rows:
     return Rows(read_node(fields[1]), read_records(fields[2]))
 
 
+def _read_loop(fields: list[Any]) -> Loop:
+    read_options(fields[3])
+    return Loop(read_whole(fields[1]), read_node(fields[2]))
+
+
+def _read_doubt(fields: list[Any]) -> Doubt:
+    _, number, source, name, ms, nonce, incarnation, options = fields
+    read_options(options)
+    epoch = Epoch(read_whole(ms), read_whole(nonce))
+    return Doubt(read_whole(number), read_node(source), read_node(name), epoch, read_whole(incarnation))
+
+
+def _read_account(fields: list[Any]) -> Account:
+    _, number, source, rumours, options = fields
+    read_options(options)
+    return Account(read_whole(number), read_node(source), read_rumours(rumours))
+
+
 # The numbers are the wire's: never reuse one.
 _READERS: Final[dict[int, tuple[int, Callable[[list[Any]], Packet]]]] = {
-    1: (8, _read_ping), 2: (6, _read_ack), 3: (7, _read_ping_req), 4: (4, _read_nack), 5: (4, _read_gossip),
+    1: (9, _read_ping), 2: (6, _read_ack), 3: (7, _read_ping_req), 4: (4, _read_nack), 5: (4, _read_gossip),
     6: (11, _read_join), 7: (9, _read_welcome), 8: (7, _read_refusal), 9: (5, _read_ask), 10: (7, _read_answer),
-    11: (4, _read_rows),
+    11: (4, _read_rows), 12: (4, _read_loop), 13: (8, _read_doubt), 14: (5, _read_account),
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What gossip is about: records of members, claims about them, heads; as values and as CBOR.
 
-    record   [0..3, name, host, port, http, nsq, epoch ms, nonce, incarnation, version, zone, head, {}]
+    record   [0..3, name, host, port, http, nsq, epoch ms, nonce, incarnation, lag ms, version, zone, head, {}]
     claim    [4..6, name, epoch ms, nonce, incarnation, by, {}]             4 suspect, 5 dead, 6 left
     news     [7, name, epoch ms, nonce, head, {}]
     head     [version, interest version, interest hash, count, catalog hash]
@@ -51,7 +51,10 @@ NO_HEAD: Final = Head()
 
 
 class Record(NamedTuple):
-    """A member in full: as its owner announces it (state 0), or as a table holds it."""
+    """A member in full: as its owner announces it (state 0), or as a table holds it.
+
+    ``lag_ms`` is how late it says that it reads what is sent to it; 0 when it is in time.
+    """
 
     state: int
     name: str
@@ -61,6 +64,7 @@ class Record(NamedTuple):
     nsq_port: int
     epoch: Epoch
     incarnation: int
+    lag_ms: int
     version: str
     zone: str
     head: Head
@@ -221,16 +225,16 @@ def _head(value: Any) -> Head:
 
 
 def _record(value: Any) -> Record:
-    if type(value) is not list or len(value) != 13:
-        raise ValueError("a record has 13 fields")
-    state, name, host, port, http, nsq, ms, nonce, incarnation, version, zone, head, options = value
+    if type(value) is not list or len(value) != 14:
+        raise ValueError("a record has 14 fields")
+    state, name, host, port, http, nsq, ms, nonce, incarnation, lag_ms, version, zone, head, options = value
     if type(state) is not int or not 0 <= state <= LEFT:
         raise ValueError("a state is 0 to 3")
     if type(host) is not str or not read_port(port):
         raise ValueError("a member has a host and a port")
     return Record(
         state, read_node(name), _known_own_host(host), port, read_port(http), read_port(nsq),
-        Epoch(read_whole(ms), read_whole(nonce)), read_whole(incarnation),
+        Epoch(read_whole(ms), read_whole(nonce)), read_whole(incarnation), read_whole(lag_ms),
         read_text(version, VERSION_CHARACTERS_MAX), read_text(zone, ZONE_CHARACTERS_MAX),
         _head(head), read_options(options),
     )  # fmt: skip

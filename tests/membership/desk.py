@@ -81,3 +81,8 @@ class Desk:
             effects += self.machine.effects()
         self.now = until
         return effects
+
+
+def held(desk: Desk, name: str = "m1") -> State:
+    """How the machine holds a member now."""
+    return desk.machine.members[name].state

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from meshq.config import Config, MembershipConfig
-from meshq.machine.effects import Address, Emit, ReplyPacket, Resolve, SendPacket, Stop, StreamPacket
+from meshq.machine.effects import OWN, Address, Emit, ReplyPacket, Resolve, SendPacket, Stop, StreamPacket
 from meshq.machine.events import MemberFailed, MemberJoined, MemberLeft, MemberRecovered, MemberSuspected
 from meshq.membership.effects import MemberChanged
 from meshq.membership.member import State
@@ -269,6 +269,9 @@ class Mesh:
 
     def _send(self, node: Node, to: Address, packet: bytes) -> None:
         assert len(packet) <= PACKET_BYTES_MAX
+        if to == OWN:
+            self.after(0.0, self._arrive, node.address, packet, node.address, None)
+            return
         assert to in self._at, f"{node.name} sends to {to}, where nobody ever was"
         self.datagrams += 1
         self.bytes += len(packet)

@@ -157,7 +157,7 @@ def test_an_epoch_in_use_is_never_raised_the_node_stops() -> None:
     assert isinstance(stop.error, Fenced)
     assert desk.machine.me.epoch == EPOCH
     assert desk.machine.deadline() is None
-    desk.hear(gossip.ping(1, "m1", "home", 1, 0, []), member(1).address)
+    desk.hear(gossip.ping(1, "m1", "home", 1, 0, 0, []), member(1).address)
     assert desk.machine.effects() == []
 
 

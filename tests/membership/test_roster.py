@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from meshq.membership.roster import Roster
+from meshq.membership.probe import later
+from meshq.membership.roster import EvenRoster, Roster
 
 
 def full(count: int, seed: int = 1) -> Roster:
@@ -56,3 +57,47 @@ def test_a_pick_is_of_different_members_and_leaves_out_whom_it_should() -> None:
             picked = roster.pick(3, ("1",))
             assert len(set(picked)) == len(picked) == min(3, count - 1)
             assert "1" not in picked
+
+
+def even(count: int) -> list[EvenRoster]:
+    """The rosters of all members of a mesh."""
+    names = [f"n{number}" for number in range(count)]
+    rosters = [EvenRoster(Random(1), name) for name in names]
+    for roster in rosters:
+        roster.fill(names, {})
+        roster.remove(roster._me)
+    return rosters
+
+
+def test_even_probes_reach_everybody_once_in_every_round_and_nobody_probes_itself() -> None:
+    for count in (2, 3, 10, 57):
+        rosters = even(count)
+        for turn in (0, 1, 2, 1000, (1 << 32) - 1):
+            probed = {name: roster.next(turn) for name, roster in zip(map(str, range(count)), rosters, strict=True)}
+            assert len(set(probed.values())) == count
+            assert all(roster.next(turn) != roster._me for roster in rosters)
+
+
+def test_even_probes_go_to_all_members_in_time() -> None:
+    roster = even(10)[3]
+    assert {roster.next(turn) for turn in range(200)} == {f"n{number}" for number in range(10)} - {"n3"}
+
+
+def test_an_even_roster_takes_and_gives_up_names_in_any_order() -> None:
+    roster = EvenRoster(Random(1), "m")
+    assert roster.next(5) is None
+    for name in ("b", "x", "a", "b"):
+        roster.add(name)
+    roster.remove("nobody")
+    roster.remove("b")
+    assert len(roster) == 2
+    assert sorted(roster.pick(5, ())) == ["a", "x"]
+    assert roster.pick(1, ("a",)) == ["x"]
+
+
+def test_rounds_are_counted_on_from_0() -> None:
+    assert later(5, 4)
+    assert not later(4, 4)
+    assert not later(4, 5)
+    assert later(0, (1 << 32) - 1)
+    assert not later((1 << 32) - 1, 0)

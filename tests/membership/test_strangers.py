@@ -23,7 +23,7 @@ def test_a_ping_is_answered_plainly_and_never_at_greater_length(source: str, dig
     desk = Desk(others=3)
     desk.hear(gossip.gossip("m3", [member(9).row]), member(3).address)
     desk.machine.effects()
-    ping = gossip.ping(1, source, "home", digest, 0, [CLAIM])
+    ping = gossip.ping(1, source, "home", digest, 0, 0, [CLAIM])
     desk.hear(ping, STRANGER)
     [effect] = desk.machine.effects()
     assert isinstance(effect, SendPacket)
@@ -36,7 +36,7 @@ def test_a_ping_is_answered_plainly_and_never_at_greater_length(source: str, dig
 @pytest.mark.parametrize(
     "packet",
     [
-        gossip.ping(1, "m2", "somebody-else", 1, 0, [CLAIM]),
+        gossip.ping(1, "m2", "somebody-else", 1, 0, 0, [CLAIM]),
         gossip.ack(1, "m2", 1, [CLAIM]),
         gossip.ping_req(1, "m2", "m1", 500, [CLAIM]),
         gossip.nack(1, "m2"),
@@ -69,7 +69,7 @@ def test_nobody_is_pinged_for_a_member_unless_known() -> None:
 
 def test_an_answer_goes_to_the_address_known_though_the_port_was_translated() -> None:
     desk = Desk(others=3)
-    desk.hear(gossip.ping(1, "m2", "home", 1, 0, []), ("10.0.1.2", 61_000))
+    desk.hear(gossip.ping(1, "m2", "home", 1, 0, 0, []), ("10.0.1.2", 61_000))
     assert [to for to, _ in desk.sent()] == [member(2).address]
 
 
@@ -130,10 +130,10 @@ def test_a_member_is_known_at_another_host_once_it_answered_a_ping_from_there() 
         desk.tick()
         pings = [packet for _, packet in desk.sent() if isinstance(packet, gossip.Ping)]
     desk.hear(gossip.ack(pings[0].number + 1, "m1", 1, []), elsewhere)
-    desk.hear(gossip.ping(1, "m1", "home", 1 << 40, 0, []), elsewhere)
+    desk.hear(gossip.ping(1, "m1", "home", 1 << 40, 0, 0, []), elsewhere)
     assert [to for to, _ in desk.sent()] == [elsewhere]
     desk.hear(gossip.ack(pings[0].number, "m1", 1, []), elsewhere)
-    desk.hear(gossip.ping(2, "m1", "home", 1 << 40, 0, []), elsewhere)
+    desk.hear(gossip.ping(2, "m1", "home", 1 << 40, 0, 0, []), elsewhere)
     assert [to for to, _ in desk.sent()] == [member(1).address]
 
 
@@ -145,7 +145,7 @@ def test_an_answer_whose_number_relays_know_shows_no_host() -> None:
         asked = {packet.target: packet.number for _, packet in desk.sent() if isinstance(packet, gossip.PingReq)}
     [(name, number)] = asked.items()
     desk.hear(gossip.ack(number, name, 1, []), ("10.0.7.1", 4155))
-    desk.hear(gossip.ping(1, name, "home", 1 << 40, 0, []), ("10.0.7.1", 4155))
+    desk.hear(gossip.ping(1, name, "home", 1 << 40, 0, 0, []), ("10.0.7.1", 4155))
     assert [to for to, packet in desk.sent() if isinstance(packet, gossip.Ack)] == [("10.0.7.1", 4155)]
 
 

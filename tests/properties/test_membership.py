@@ -117,7 +117,7 @@ def test_a_datagram_of_a_stranger_is_answered_to_itself_and_no_longer_than_it_wa
 )
 def test_a_ping_of_a_stranger_is_answered_no_longer_than_it_was(number: int, name: str, digest: int, head: int) -> None:
     desk = Desk(others=3)
-    packet = gossip.ping(number, name, "home", digest, head, ())
+    packet = gossip.ping(number, name, "home", digest, head, 0, ())
     desk.hear(packet, ("192.0.2.9", 4155))
     [effect] = desk.machine.effects()
     assert isinstance(effect, SendPacket)
