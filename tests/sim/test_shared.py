@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshq.config import Config, membership_profile
 from meshq.sim.gossip import Gossip
 from meshq.sim.network import Weather
 from meshq.sim.shared import Shared, SharedList
@@ -47,13 +49,17 @@ def test_a_shared_list_is_a_list_and_leaves_its_base_alone(steps: list[tuple[str
     assert shared._base == base
 
 
-def test_a_mesh_with_shared_tables_takes_the_same_course() -> None:
-    hashes = []
+@pytest.mark.parametrize("profile", ["memberlist", "lan"])
+def test_a_mesh_with_shared_tables_takes_the_same_course(profile: str) -> None:
+    courses = []
     for share_from in (2, 1_000):
-        gossip = Gossip(5, 20, weather=Weather(latency_s=0.002, loss=0.05), share_from=share_from)
+        gossip = Gossip(
+            5, 20, weather=Weather(latency_s=0.002, loss=0.05), share_from=share_from,
+            config=lambda name: Config(name=name, membership=membership_profile(profile)),
+        )  # fmt: skip
         gossip.start_knowing_each_other()
         gossip.crash("m7", at_s=5.0)
-        gossip.start("m7", at_s=40.0)
-        gossip.world.run_until(60.0)
-        hashes.append((gossip.world.hash(), gossip.disagreement()))
-    assert hashes[0] == hashes[1]
+        gossip.start("m7", at_s=30.0)
+        gossip.world.run_until(40.0)
+        courses.append((gossip.world.hash(), gossip.disagreement()))
+    assert courses[0] == courses[1]
