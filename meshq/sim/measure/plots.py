@@ -57,12 +57,12 @@ class Page:
 
 
 def _panels(measured: Sequence[Measured]) -> list[tuple[Figure, list[Measured]]]:
-    """Each figure by name, with the rows that have it."""
+    """Each figure by name that has a goal in some row, with the rows that have it."""
     found: dict[str, tuple[Figure, list[Measured]]] = {}
     for each in measured:
         for figure in each.row.figures:
             found.setdefault(figure.name, (figure, []))[1].append(each)
-    return list(found.values())
+    return [panel for panel in found.values() if any(_read(each, panel[0].name, "")[0].judged for each in panel[1])]
 
 
 def _by_size(rows: Sequence[Measured]) -> list[Measured]:
@@ -108,7 +108,7 @@ def _points(axes: Any, name: str, rows: Sequence[Measured]) -> None:
         values = [(at, _read(each, name, profile)[1]) for at, each in enumerate(rows)]
         shown = [(value, at) for at, value in values if value is not None]
         if shown:
-            axes.plot(*zip(*shown, strict=True), "o", color=color, markersize=5, label=profile)
+            axes.plot(*zip(*shown, strict=True), "o", color=color, markersize=5, label=profile, clip_on=False)
     bounds = [(figure.most, at) for at, each in enumerate(rows) for figure in each.row.figures
               if figure.name == name and figure.most is not None]  # fmt: skip
     if bounds:
@@ -116,6 +116,7 @@ def _points(axes: Any, name: str, rows: Sequence[Measured]) -> None:
     axes.set_yticks(range(len(titles)), titles)
     axes.set_ylim(len(titles) - 0.5, -0.5)
     axes.set_xscale("symlog", linthresh=1.0)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 2 * max(1.0, axes.dataLim.x1))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
