@@ -48,6 +48,9 @@ def sentence(event: Event) -> str:
             return f"{event.to} took over {event.messages:,} messages of {event.topic} (of {event.origin})"
         case events.TakenOver():
             return f"took over {event.messages:,} messages of {event.topic} (of {event.origin}) from {event.giver}"
+        case events.KeysChanged():
+            also = f", and takes {event.others} too" if event.others else ""
+            return f"keys: this node seals with {event.in_use} now{also}"
         case events.Alone():
             return f"no seed answered within {event.after_s:g} s: serving alone, and still trying"
         case events.Trouble():

@@ -13,6 +13,23 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+KeyFile = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="The mesh's key file: who changes keys has one. [default: $MESHQ_KEY, $MESHQ_KEYS]",
+    ),
+]
+Name = Annotated[str, typer.Argument(metavar="KEY", help="Its name, as `meshq keys list` shows it; or plain.")]
+Nodes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--node",
+        metavar="HOST[:PORT]",
+        help="The node to speak to; may be repeated. [default: $MESHQ_NODE or localhost]",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 
 
@@ -32,3 +49,42 @@ def generate(
     from meshq.cli.rotation import generate as command
 
     command(file, plain=plain, as_json=json)
+
+
+@app.command("list")
+def list_(key: KeyFile = "", node: Nodes = None, json: Json = False) -> None:
+    """Which node has which keys, and which it seals with."""
+    from meshq.cli.rotation import list_ as command
+
+    command(key, node, as_json=json)
+
+
+@app.command()
+def add(
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="A key file with one key, - for standard input. None: a new key.")
+    ] = "",
+    key: KeyFile = "",
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """Give every node one more key: first step of a rotation. What is sealed with it is taken from now on."""
+    from meshq.cli.rotation import add as command
+
+    command(file, key, node, as_json=json)
+
+
+@app.command()
+def use(name: Name, key: KeyFile = "", node: Nodes = None, json: Json = False) -> None:
+    """Have every node seal with a key: second step. Refused unless all of them have it."""
+    from meshq.cli.rotation import use as command
+
+    command(name, key, node, as_json=json)
+
+
+@app.command()
+def remove(name: Name, key: KeyFile = "", node: Nodes = None, json: Json = False) -> None:
+    """Have every node forget a key, or plain: last step. Refused while one of them uses it."""
+    from meshq.cli.rotation import remove as command
+
+    command(name, key, node, as_json=json)

@@ -20,6 +20,7 @@ from meshq.client.batch import NO_WISHES, Headers, wishes
 from meshq.client.connection import Connection, Dial, Identity
 from meshq.client.dead_letters import DeadLetters
 from meshq.client.events import Events, EventStream
+from meshq.client.keys import Keys
 from meshq.client.publishing import TIMEOUT_S, Publisher
 from meshq.client.questions import MemberView, PeekView, Questions, TopicView, WhyView
 from meshq.client.receipts import Receipt
@@ -256,6 +257,11 @@ class Mesh:
     def dead_letters(self, topic: str, channel: str | None = None) -> DeadLetters:
         """What was not delivered again of the topic, or of one channel of it: to list, redrive or purge."""
         return DeadLetters(self, topic, channel)
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of the mesh: to list, add, use and remove."""
+        return Keys(self)
 
     async def members(self, *, timeout_s: float = TIMEOUT_S) -> list[MemberView]:
         """Every node that the node at the other end knows of, itself included."""

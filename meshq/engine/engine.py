@@ -40,6 +40,7 @@ from meshq.machine.effects import (
     Address,
     Effect,
     Emit,
+    KeepKeys,
     Load,
     LoadDue,
     ReplyPacket,
@@ -59,7 +60,7 @@ from meshq.routing import effects as routing_effects
 from meshq.routing.routing import Routing
 from meshq.wire import strict
 from meshq.wire.frames import Ask, Deliver, Hello
-from meshq.wire.keyring import WANTED, Secrecy
+from meshq.wire.keyring import WANTED, Keyring, Secrecy
 
 ROUNDS_MAX: Final = 100
 """How often the machines may answer each other within a turn; what is left waits for the next."""
@@ -131,7 +132,9 @@ class Engine:
         self._verbs = Verbs(self.routing, self._wall_ns)
         self._inside = Inside(config, self.membership, self.routing, self.broker, self.links)
         gatherers: dict[str, Gatherer] = {"peek": self._inside.gather_peek, "why": self._inside.gather_why}
-        self._questions = Questions(config, self._streams, self.links, self.membership, self._kinds(), gatherers)
+        self._questions = Questions(
+            config, self.keys, self._streams, self.links, self.membership, self._kinds(), gatherers
+        )
         unused = Unused(config.routing, self.membership, self.routing, self.broker)
         self._timed = (
             self.membership,
@@ -141,6 +144,7 @@ class Engine:
             self.links,
             self._post.hearsay,
             unused,
+            self.keys,
         )
         self._deadlines = tuple(machine.deadline for machine in (*self._timed, self._questions))
         self._introduce()
@@ -561,7 +565,7 @@ class Engine:
     def _greet(self, now: float, stream: Stream, hello: Hello) -> None:
         assert stream.session is not None
         self._greeting.check(hello)
-        if self.keys.want(hello.role, stream.session.key):
+        if self.keys.bars(hello.role, stream.session.key, stream.address[0]):
             raise RemoteProtocolError(WANTED, code="KEY")
         if stream.role is None:
             stream.session.welcome(self._greeting.welcome(hello, stream.address))
@@ -641,6 +645,7 @@ class Engine:
             "config": views.config,
             "ping": views.ping,
             **self._verbs.kinds,
+            **self.keys.kinds,
             "drain": self._drain_asked,
             "peek": self._inside.peek,
             "why": self._why_asked,
@@ -666,6 +671,21 @@ class Engine:
         self.links.on_up = self._questions.link_up
         self.links.on_call = self._post.call
         self._doors.on_ask = self._asked
+        self.keys.on_change = self._keys_changed
+        self.keys.on_cut = self._cut
+
+    def _keys_changed(self, ring: Keyring) -> None:
+        self._out.append(KeepKeys(ring.text()))
+        in_use, *others = (key.name for key in ring.keys)
+        self._emit(events.KeysChanged(in_use, ", ".join(others)))
+
+    def _cut(self, now: float) -> None:
+        """A key was removed: end what it had sealed."""
+        for stream in self._streams.all():
+            session = stream.session
+            peer = session.peer if session is not None else None
+            if session is not None and peer is not None and self.keys.bars(peer.role, session.key, stream.address[0]):
+                self._streams.end(now, stream, "KEY", "the key of this stream was removed")
 
     def _asked(self, now: float, stream: Stream, ask: Ask) -> None:
         self._questions.ask(now, stream, ask)

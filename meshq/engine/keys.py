@@ -1,15 +1,27 @@
-"""The keys of a node: the ring as it is now, and what seals by it.
+"""The keys of a node: the ring as it is now, what seals by it, and what may be done to it.
 
-Decides that a node without keys has nothing of all this: it sends and takes plain bytes, and loads no cipher.
+Decides that a node without keys has nothing of all this: it sends and takes plain bytes, and loads no cipher. A change
+is one of three verbs, kept in the key file at once; that all nodes make it in the right order is for whoever asks them
+all (``meshq.client.keys``). A key is told to a stream only that is sealed itself. Streams that a removed key had sealed
+end a second later: whoever has that key has nothing of them any more, and the answers on their way are through.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Final
+
 from meshq.config import Config
+from meshq.errors import ConfigError, RemoteProtocolError
 from meshq.link.guard import Guard
 from meshq.membership.addresses import loopback, numeric
-from meshq.wire.keyring import PLAIN, Keyring, Secrecy
+from meshq.wire.keyring import PLAIN, Keyring, Secrecy, read_key
 from meshq.wire.prefix import Datagrams, Prefix
+
+CUT_S: Final = 1.0
+"""How long streams outlive the key that sealed them."""
+CHANGES: Final = ("keys_add", "keys_use", "keys_remove")
+"""Questions that only a sealed stream may ask, or be asked over."""
 
 
 class Keys:
@@ -17,11 +29,23 @@ class Keys:
 
     def __init__(self, config: Config, secrecy: Secrecy | None) -> None:
         self._secrecy = secrecy
+        self.on_change: Callable[[Keyring], None]
+        """Told of every new ring: it is to be kept."""
+        self.on_cut: Callable[[float], None]
+        """Told when streams that are barred now are to end."""
+        self._cut_at: float | None = None
         self.datagrams: Datagrams = Prefix(config.label)
         if secrecy is not None:
             from meshq.wire.sealing import Sealing  # the ciphers: 83 ms and 9 MB, for who has a key
 
-            self.datagrams = Sealing(config.label, secrecy, senders_max=config.membership.senders_max)
+            self._sealing = Sealing(config.label, secrecy, senders_max=config.membership.senders_max)
+            self.datagrams = self._sealing
+        self.kinds: dict[str, Callable[[float, dict[str, Any]], Any]] = {
+            "keys": self.told,
+            "keys_add": self.add,
+            "keys_use": self.use,
+            "keys_remove": self.remove,
+        }
 
     @property
     def ring(self) -> Keyring | None:
@@ -46,10 +70,72 @@ class Keys:
 
         return AcceptorGuard(secrecy, takes_plain=secrecy.ring.takes_plain or is_local(host))
 
-    def want(self, role: str, key: str) -> bool:
-        """Whether a stream of that role had to be sealed and is not: of this host's streams only clients' need not."""
+    def bars(self, role: str, key: str, host: str) -> bool:
+        """Whether a stream whose peer at ``host`` has that role, sealed with ``key`` or not at all, may not be."""
         ring = self.ring
-        return ring is not None and not key and role != "client" and not ring.takes_plain
+        if ring is None or (not key and ring.takes_plain):
+            return False
+        return ring.find(key) is None if key else role != "client" or not is_local(host)
+
+    def allows(self, kind: str, role: str, key: str) -> bool:
+        """Whether a stream may carry such a question; between nodes that still speak in plain, any but a key itself."""
+        return kind not in CHANGES or bool(key) or (role == "node" and kind != "keys_add")
+
+    # what may be asked
+
+    def told(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The names of this node's keys, the one in use first; of the keys themselves nothing."""
+        return {"keys": [key.name for key in self.ring.keys] if self.ring is not None else []}
+
+    def add(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Take what is sealed with one more key. Raises ConfigError, as the others do: nothing has changed then."""
+        text = arguments.get("key")
+        if type(text) is not str:
+            raise RemoteProtocolError("key is a text", code="BAD_ARGUMENT")
+        return self._change(now, self._have().add(read_key(text)))
+
+    def use(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Seal what is sent with the key of that name."""
+        return self._change(now, self._have().use(_name(arguments)))
+
+    def remove(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Take nothing any more that the key of that name sealed; not the one in use."""
+        return self._change(now, self._have().remove(_name(arguments)))
+
+    # when
+
+    def tick(self, now: float) -> None:
+        """The streams of a key that was removed have had their time."""
+        if self._cut_at is not None and now >= self._cut_at:
+            self._cut_at = None
+            self.on_cut(now)
+
+    def deadline(self) -> float | None:
+        """When ``tick`` has something to do."""
+        return self._cut_at
+
+    def _have(self) -> Keyring:
+        if self.ring is None:
+            raise ConfigError("this node has no keys: start it with --key and a copy of the mesh's key file")
+        return self.ring
+
+    def _change(self, now: float, ring: Keyring) -> dict[str, Any]:
+        before, secrecy = self._have(), self._secrecy
+        assert secrecy is not None, "who has a ring has its entropy"
+        if ring != before:
+            self._secrecy = secrecy._replace(ring=ring)
+            self._sealing.change(ring)
+            self.on_change(ring)
+            if len(ring.keys) < len(before.keys):
+                self._cut_at = now + CUT_S
+        return self.told(now, {})
+
+
+def _name(arguments: dict[str, Any]) -> str:
+    name = arguments.get("key")
+    if type(name) is not str:
+        raise RemoteProtocolError("key is the name of one", code="BAD_ARGUMENT")
+    return name
 
 
 def is_local(host: str) -> bool:

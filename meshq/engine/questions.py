@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from meshq.config import Config
+from meshq.engine.keys import Keys
 from meshq.engine.links import Links
 from meshq.engine.streams import Stream, Streams
 from meshq.errors import MeshError, Overloaded
@@ -23,6 +24,7 @@ Gatherer: TypeAlias = Callable[[dict[str, Any], list[str], dict[str, Any]], Any]
 
 DEADLINE_MS_MAX: Final = 60_000
 FANS_MAX: Final = 256
+UNSEALED: Final = "keys are changed over a sealed connection only: use --key with a copy of the mesh's key file"
 
 
 class Fan:
@@ -48,6 +50,7 @@ class Questions:
     def __init__(
         self,
         config: Config,
+        keys: Keys,
         streams: Streams,
         links: Links,
         membership: Membership,
@@ -55,6 +58,7 @@ class Questions:
         gatherers: dict[str, Gatherer],
     ) -> None:
         self._config = config
+        self._keys = keys
         self._streams = streams
         self._links = links
         self._membership = membership
@@ -70,6 +74,9 @@ class Questions:
         if answerer is None:
             known = ", ".join(sorted(self._kinds))
             self._streams.send(stream, Answer(ask.number, "UNKNOWN", f"no question {ask.kind[:32]!r}; known: {known}"))
+            return
+        if not self._carries(stream, ask.kind):
+            self._streams.send(stream, Answer(ask.number, "KEY", UNSEALED))
             return
         mesh = ask.arguments.get("mesh") is True
         try:
@@ -128,8 +135,16 @@ class Questions:
         if not fan.missing:
             self._finish(number, fan)
 
+    def _carries(self, stream: Stream, kind: str) -> bool:
+        session = stream.session
+        return session is None or session.peer is None or self._keys.allows(kind, session.peer.role, session.key)
+
     def _put(self, number: int, fan: Fan, name: str) -> None:
         fan.asked[name] = None
+        link = self._links.get(name)
+        if link is not None and not self._carries(link.stream, fan.kind):
+            fan.refused[name] = None  # whoever asks is told that it did not answer, when the time is over
+            return
         self._links.send(name, Ask(number, fan.kind, fan.arguments, DEADLINE_MS_MAX))
 
     def _finish(self, number: int, fan: Fan) -> None:

@@ -154,6 +154,14 @@ class TakenOver:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysChanged:
+    """This node seals with the key ``in_use`` from now on, and takes what is sealed with ``others`` too."""
+
+    in_use: str
+    others: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alone:
     """No seed answered in time; the node serves on its own and keeps trying."""
 
@@ -192,6 +200,7 @@ Event: TypeAlias = (
     | Leaving
     | HandedOver
     | TakenOver
+    | KeysChanged
     | Alone
     | Trouble
     | Lost

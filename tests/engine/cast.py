@@ -121,6 +121,10 @@ class Talker:
         self.session.publish(request, topic, len(messages), bodies.encode(list(messages)), options)
         self.say()
 
+    def expect_up(self) -> None:
+        """Wait until the node has said hello."""
+        self._cast.until(lambda: self.session.up)
+
     def close(self) -> None:
         self._end.close()
 
