@@ -59,13 +59,12 @@ class Cipher:
 class Handshake:
     """One side of one handshake. ``secret`` is 32 bytes of chance that are used for nothing else."""
 
-    __slots__ = ("_chain", "_cipher", "_hash", "_point", "_secret")
+    __slots__ = ("_chain", "_cipher", "_hash", "_secret")
 
     def __init__(self, psk: bytes, prologue: bytes, secret: bytes) -> None:
         """``psk``: the key of both; ``prologue``: what both have said before, in plain."""
         self._hash = self._chain = sha256(PROTOCOL).digest()
-        self._secret = X25519PrivateKey.from_private_bytes(secret)
-        self._point = self._secret.public_key().public_bytes_raw()
+        self._secret = secret
         self._mix(prologue)
         self._chain, mixed, key = _hkdf(self._chain, psk, 3)
         self._mix(mixed)
@@ -73,17 +72,19 @@ class Handshake:
 
     def begin(self) -> bytes:
         """The dialler's message."""
-        self._take_point(self._point)
-        return self._point + self._seal()
+        own = X25519PrivateKey.from_private_bytes(self._secret).public_key().public_bytes_raw()
+        self._take_point(own)
+        return own + self._seal()
 
     def answer(self, message: bytes) -> tuple[bytes, Cipher, Cipher]:
         """The acceptor's message, and its ciphers to send and to receive with. Raises RemoteProtocolError."""
         theirs = message[:POINT_BYTES]
         self._take_point(theirs)
-        self._open(message[POINT_BYTES:])
-        self._take_point(self._point)
+        self._open(message[POINT_BYTES:])  # before any work with curves: strangers end here
+        own = X25519PrivateKey.from_private_bytes(self._secret).public_key().public_bytes_raw()
+        self._take_point(own)
         self._take_key(self._agree(theirs))
-        message = self._point + self._seal()
+        message = own + self._seal()
         dialler, acceptor = self._split()
         return message, acceptor, dialler
 
@@ -105,7 +106,8 @@ class Handshake:
 
     def _agree(self, point: bytes) -> bytes:
         try:
-            return self._secret.exchange(X25519PublicKey.from_public_bytes(point))
+            secret = X25519PrivateKey.from_private_bytes(self._secret)
+            return secret.exchange(X25519PublicKey.from_public_bytes(point))
         except ValueError:  # a point of low order
             raise RemoteProtocolError("no point to agree on a secret with", code="BAD_SEAL") from None
 
