@@ -110,7 +110,7 @@ class Verbs:
 def _names(arguments: dict[str, Any]) -> tuple[str, str]:
     topic, channel = arguments.get("topic", ""), arguments.get("channel", "")
     check_topic(topic)
-    if channel:
+    if channel != "":  # what is falsy and no text is no name either
         check_channel(channel)
     return topic, channel
 

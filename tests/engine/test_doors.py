@@ -253,6 +253,21 @@ def test_questions_are_answered_and_unknown_ones_named() -> None:
     assert answers[3].code == "NOT_FOUND"
 
 
+@pytest.mark.parametrize("kind", ["create", "delete", "configure", "pause", "resume", "empty"])
+def test_a_channel_that_is_no_text_is_refused_by_name_and_the_node_goes_on(kind: str) -> None:
+    cast = Cast(("n1",)).start()
+    client = cast.client("n1")
+    client.publish("t", b"x")
+    client.expect(Confirmed)
+    nothings: list[object] = [None, [], {}, 0, b"", False]
+    for number, nothing in enumerate(nothings):
+        client.session.ask(number, kind, {"topic": "t", "channel": nothing, "settings": {}}, 1_000)
+    client.say()
+    client.expect(Answer, len(nothings))
+    assert [answer.code for answer in client.all(Answer)] == ["BAD_CHANNEL"] * len(nothings)
+    assert cast.engine("n1").routing.topics() != []
+
+
 def test_a_question_to_the_mesh_names_those_that_did_not_answer() -> None:
     cast = Cast(("n1", "n2", "n3")).start()
     cast.fleet.hosts["n3"].pause()
