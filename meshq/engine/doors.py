@@ -112,7 +112,8 @@ class Doors:
         self._counts: dict[tuple[str, str], int] = {}
         self._publishes: dict[int, tuple[Door, int, int, int]] = {}
         self._barriers: dict[int, Subscription] = {}
-        self._early: list[tuple[Door, Subscribe]] = []
+        self._early: dict[tuple[int, Flow], tuple[Door, list[Subscribe | Capacity]]] = {}
+        """Subscriptions that wait for the catalog, by connection and flow: what is to be done for them, in order."""
         self._tokens = 0
         self.wall_ns = 0
         self.on_ask: Callable[[float, Stream, Ask], None]
@@ -154,6 +155,8 @@ class Doors:
 
     def closed(self, now: float, stream: Stream, reason: str) -> None:
         door = self._doors.pop(stream.number, None)
+        for early in [early for early in self._early if early[0] == stream.number]:
+            del self._early[early]
         for subscription in list(door.subscriptions.values()) if door else ():
             self._leave(now, subscription)
 
@@ -230,10 +233,10 @@ class Doors:
 
     def opened(self, now: float) -> None:
         """The node knows the mesh's catalog now: the subscriptions that waited for it begin."""
-        early, self._early = self._early, []
-        for door, frame in early:
-            if door.stream.number in self._doors:
-                self._subscribe(now, door, frame)
+        early, self._early = self._early, {}
+        for door, frames in early.values():
+            for frame in frames:
+                self._handlers[type(frame)](now, door, frame)
 
     def goodbye(self, now: float, code: str, text: str) -> None:
         """End every client connection."""
@@ -298,12 +301,13 @@ class Doors:
         return LEVELS.index(asked or self._broker.level(topic))
 
     def _subscribe(self, now: float, door: Door, frame: Subscribe) -> None:
-        if frame.flow in door.subscriptions:
+        early = (door.stream.number, frame.flow)
+        if frame.flow in door.subscriptions or early in self._early:
             raise RemoteProtocolError(f"subscription {frame.flow} exists", code="BAD_FRAME")
-        if self._refusing() == "STARTING" and len(self._early) < self._config.link.subscriptions_max:
-            self._early.append((door, frame))
-            return
         try:
+            if self._refusing() == "STARTING":
+                self._wait(early, door, frame)
+                return
             subscription = self._join(now, door, frame)
         except MeshError as exc:
             self._refuse(door, frame.flow, exc)
@@ -315,6 +319,15 @@ class Doors:
         self._tokens += 1
         self._barriers[self._tokens] = subscription
         self._routing.barrier(now, self._tokens, frame.topic, frame.channel, barrier_s)
+
+    def _wait(self, early: tuple[int, Flow], door: Door, frame: Subscribe) -> None:
+        if len(self._early) >= self._config.link.subscriptions_max:
+            raise Overloaded(
+                "the node is starting, and as many subscriptions wait for that as may: try again, or another node",
+                code="STARTING",
+                limit="subscriptions_max",
+            )
+        self._early[early] = (door, [frame])
 
     def _join(self, now: float, door: Door, frame: Subscribe) -> Subscription:
         limits = self._config.broker
@@ -388,12 +401,16 @@ class Doors:
         if subscription is not None:
             messages = min(frame.messages, self._config.broker.max_in_flight_max)
             self._broker.consumer_capacity(now, subscription.consumer, messages, frame.bytes)
+        elif waits := self._early.get((door.stream.number, frame.flow)):
+            waits[1][1:] = [frame]
 
     def _unsubscribe(self, now: float, door: Door, frame: Unsubscribe) -> None:
         subscription = self._of(door, frame.flow)
         if subscription is not None:
             self._leave(now, subscription)
-            self._streams.send(door.stream, Ended(frame.flow, "", ""))
+        elif self._early.pop((door.stream.number, frame.flow), None) is None:
+            return
+        self._streams.send(door.stream, Ended(frame.flow, "", ""))
 
     def _watch(self, now: float, door: Door, frame: Watch) -> None:
         door.watching = frame.on

@@ -19,7 +19,7 @@ from meshq.wire.frames import (
     Subscribed,
     encode,
 )
-from tests.engine.cast import Cast
+from tests.engine.cast import Cast, Talker
 
 
 def test_the_hello_tells_a_client_its_credit_and_where_else_to_go() -> None:
@@ -127,6 +127,54 @@ def test_a_subscription_that_waits_for_the_catalog_begins_when_it_is_there() -> 
     assert not client.all(Subscribed)
     cast.fleet.hosts["n1"].start()
     assert client.expect(Subscribed).asked == 2
+
+
+def starting(link: LinkConfig | None = None) -> tuple[Cast, Talker]:
+    """A node that waits for the catalog of another which has not started, and a client of it."""
+    cast = Cast(("n1", "n2"), link=link)
+    cast.fleet.hosts["n2"].start()
+    client = cast.client("n2", remote=True)
+    client.expect(Hello)
+    return cast, client
+
+
+def test_a_subscription_that_waits_for_the_catalog_twice_costs_the_connection_and_not_the_node() -> None:
+    cast, client = starting()
+    client.session.subscribe(1, "t", "c", 1, 1_000)
+    client.session.subscribe(1, "t", "c", 1, 1_000)
+    client.say()
+    assert client.expect(Goodbye).code == "BAD_FRAME"
+    cast.fleet.hosts["n1"].start()
+    cast.until(lambda: cast.engine("n2").ready)
+    assert cast.engine("n2").routing.known("t") is None
+
+
+def test_who_leaves_a_subscription_that_waits_for_the_catalog_has_left() -> None:
+    cast, client = starting()
+    client.session.subscribe(1, "t", "left", 1, 1_000)
+    client.session.subscribe(2, "t", "stays", 10, 1_000)
+    client.session.capacity(2, 1, 1_000)
+    client.session.unsubscribe(1)
+    client.say()
+    assert client.expect(Ended).flow == 1
+    cast.fleet.hosts["n1"].start()
+    assert client.expect(Subscribed).flow == 2
+    client.publish("t", b"1", b"2", b"3")
+    delivered = client.expect(Deliver)
+    assert (delivered.start, delivered.stop) == (1, 2)
+    assert cast.engine("n2").routing.channels("t") == ["stays"]
+
+
+def test_one_more_than_may_wait_for_the_catalog_is_refused_and_creates_nothing() -> None:
+    cast, client = starting(LinkConfig(subscriptions_max=1))
+    client.session.subscribe(1, "t", "one", 1, 1_000)
+    client.session.subscribe(2, "t", "more", 1, 1_000)
+    client.say()
+    refused = client.expect(Refused)
+    assert (refused.request, refused.code) == (2, "STARTING")
+    cast.fleet.hosts["n1"].start()
+    assert client.expect(Subscribed).flow == 1
+    assert cast.engine("n2").routing.channels("t") == ["one"]
 
 
 def test_a_client_that_goes_away_returns_what_it_held_at_once() -> None:
