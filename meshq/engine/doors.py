@@ -274,8 +274,7 @@ class Doors:
         level = self._level(frame.topic, frame.options.get("level", ""))
         traits = wishes.traits(now, frame.options, level, broker)
         bodies.check(frame.body, frame.messages, broker.message_bytes_max)
-        if frame.messages == 0:
-            raise InvalidMessage("no messages: give at least one", code="EMPTY")
+        publish_id = wishes.publish_id(frame.options) if frame.options else ""
         generation = known or self._routing.use_topic(now, frame.topic)
         self._broker.publish(
             now,
@@ -286,7 +285,7 @@ class Doors:
             frame.body,
             traits=traits,
             wall_ns=self.wall_ns,
-            publish_id=wishes.publish_id(frame.options) if frame.options else "",
+            publish_id=publish_id,
         )
 
     def _level(self, topic: str, asked: Any) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from meshq.config import BrokerConfig, LinkConfig
@@ -79,6 +81,15 @@ def test_what_cannot_be_published_is_refused_by_name_and_the_connection_goes_on(
     assert client.expect(Refused).code == code
     client.publish("t", b"fine", request=2)
     assert client.expect(Confirmed).request == 2
+
+
+@pytest.mark.parametrize("options", [{"id": 1}, {"key": 1}, {"ttl_ms": -1}, {"priority": 9}, {"channels": ["?"]}])
+def test_a_publish_that_is_refused_creates_no_topic(options: dict[str, Any]) -> None:
+    cast = Cast(("n1",)).start()
+    client = cast.client("n1")
+    client.publish("t", b"x", **options)
+    client.expect(Refused)
+    assert cast.engine("n1").routing.topics() == []
 
 
 @pytest.mark.parametrize("level", ["disk", "fsync", "mind"])
