@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from meshq.errors import RemoteProtocolError
 from meshq.machine.store import BATCH_OVERHEAD_BYTES
 from meshq.names import MEMORY
 from meshq.wire import bodies
@@ -118,3 +119,18 @@ class Batch(Payload):
     def memory_bytes(self) -> int:
         """What it costs to hold."""
         return len(self.body) + BATCH_OVERHEAD_BYTES
+
+
+class Broken(Batch):
+    """A batch of which nobody can tell the messages apart: its body, all of it, is that of others too.
+
+    It is never lent. When its turn comes it becomes a dead letter with the raw body.
+    """
+
+    __slots__ = ()
+
+    def size(self, start: int, stop: int) -> int:
+        raise RemoteProtocolError("a broken body", code="BAD_BODY")
+
+    def part(self, start: int, stop: int) -> bytes:
+        raise RemoteProtocolError("a broken body", code="BAD_BODY")

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from meshq.broker.batch import Batch, Payload, Traits
+from meshq.broker.batch import Batch, Broken, Payload, Traits
 from meshq.broker.cursor import Cursor
 from meshq.broker.log import Log
 from meshq.broker.turn import Turn
+from meshq.errors import RemoteProtocolError
 from meshq.machine.effects import Load, LoadDue
 from meshq.machine.store import BatchRow
 from meshq.names import DISK, MEMORY, LogId
@@ -110,8 +111,12 @@ class Loader:
         traits = self.traits(row) if stored else self.traits(row)._replace(level=MEMORY)
         payload = Payload(first, row.messages, row.body)
         for low, high in parts:
-            body = payload.part(low, high)
-            batch = Batch(low, high - low, body, turn.at(row.accepted_ns), row.accepted_ns, traits)
+            kind, body = Batch, row.body
+            try:
+                body = payload.part(low, high)
+            except RemoteProtocolError:  # a damaged store gave it back, or another node
+                kind = Broken
+            batch = kind(low, high - low, body, turn.at(row.accepted_ns), row.accepted_ns, traits)
             batch.stored = stored
             turn.counters.loaded += (high - low) * stored
             log.insert(batch)

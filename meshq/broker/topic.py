@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from meshq.broker.batch import Batch
+from meshq.broker.batch import Batch, Broken
 from meshq.broker.channel import Channel
 from meshq.broker.cursor import Cursor
 from meshq.broker.gathering import Gathering, Publishing
@@ -13,10 +13,12 @@ from meshq.broker.log import Log
 from meshq.broker.retention import Retention
 from meshq.broker.turn import Turn
 from meshq.broker.window import Windows
+from meshq.errors import RemoteProtocolError
 from meshq.machine.ranges import Ranges
 from meshq.machine.settings import TopicSettings
 from meshq.machine.store import ChannelKept, LogKept
 from meshq.names import DISK, FSYNC, MEMORY, ChannelKey, Epoch, LogId, is_ephemeral
+from meshq.wire import bodies
 
 
 class Accepted(NamedTuple):
@@ -236,14 +238,25 @@ class Topic:
     # a later life, and the end
 
     def unfinished(self) -> list[tuple[float, Publishing]]:
-        """What is in memory and not finished on every channel, to be published again, and when it was accepted."""
+        """What is in memory and not finished on every channel, to be published again, and when it was accepted.
+
+        Without what nobody can read: it would spoil what is published together with it.
+        """
         return [
             (batch.accepted_at, Publishing(0, stop - start, batch.part(start, stop), batch.accepted_ns, batch.traits))
             for log in self.logs.values()
             for batch in log.in_order()
-            if batch.open
+            if batch.open and self._readable(batch)
             for start, stop in _unfinished(log, batch)
         ]
+
+    def _readable(self, batch: Batch) -> bool:
+        try:
+            bodies.offsets(batch.body, batch.count())
+        except RemoteProtocolError:
+            self._turn.counters.broken_bodies += batch.count()
+            return False
+        return not isinstance(batch, Broken)
 
     def drop(self) -> None:
         """The topic ended, with every message."""

@@ -357,6 +357,44 @@ def test_what_the_origin_cannot_read_when_its_turn_comes_is_put_away_and_the_nex
     assert (headers["meshq-dead-reason"], headers["meshq-dead-messages"]) == ("broken", "2")
 
 
+def damaged(node: DeadNode) -> None:
+    """A bit of the store's file turned: in the first row the head of the third message says that it is longer."""
+    load = node.shelf.load
+
+    def loaded(ask: Load) -> list[BatchRow]:
+        first, *rest = load(ask)
+        return [first._replace(body=first.body[:19] + b"\x5a" + first.body[20:]), *rest]
+
+    node.shelf.load = loaded  # type: ignore[method-assign]
+
+
+def test_what_is_left_of_a_row_that_cannot_be_read_is_put_away_and_the_next_one_lent() -> None:
+    before = DeadNode()
+    before.publish(b"11111111", b"22222222", b"33333333", b"44444444")
+    before.publish(b"good")
+    before.consume("c", messages=1)
+    before.broker.finish(before.now, 1, [(before.hands[0].log, 1, 2)])
+    before.wait(1.0)
+    damaged(before)
+    node = before.restarted()
+    node.consume("c")
+    assert node.bodies() == [b"good"]
+    ((_, headers),) = node.letters()
+    assert (headers["meshq-dead-reason"], headers["meshq-dead-messages"]) == ("broken", "3")
+    assert node.broker.messages_left() == 2
+
+
+def test_what_cannot_be_read_is_left_out_of_a_topics_next_life() -> None:
+    before = DeadNode()
+    before.publish(b"11111111", b"22222222", b"33333333", b"44444444")
+    before.publish(b"good")
+    damaged(before)
+    node = before.restarted()
+    node.consume("c", messages=1)
+    later = node.broker.accepted_since("t", 1, -1e9)
+    assert [publishing.body for publishing in later] == [bodies.encode([b"good"])]
+
+
 def test_where_there_can_be_no_topic_messages_are_delivered_once_more_later() -> None:
     node = DeadNode(attempts_max=1, refuses=True)
     node.publish(b"poison")

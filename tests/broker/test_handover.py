@@ -495,6 +495,31 @@ def test_a_channel_has_its_place_in_one_life_only() -> None:
     assert len(b.broken) == 1
 
 
+@pytest.mark.parametrize("stores", ["mm", "ss"])
+def test_a_body_that_cannot_be_read_costs_its_messages_and_not_the_taker(stores: str) -> None:
+    mesh = Mesh(stores, "c")
+    a, b = mesh["a"], mesh["b"]
+    a.consume("c", messages=1)
+    a.publish(b"11111111", b"22222222", b"33333333", b"44444444")
+    a.finish()
+    write = mesh.write
+
+    def damaged(name: str, peer: str, frame: Frame) -> None:
+        if type(frame) is Part:
+            frame = frame._replace(body=frame.body[:10] + b"\x5a" + frame.body[11:])
+        elif type(frame) is Place:
+            frame = frame._replace(finished=[[1, 3]])
+        write(name, peer, frame)
+
+    mesh.write = damaged  # type: ignore[method-assign]
+    mesh.drain("a")
+    b.consume("c")
+    mesh.run()
+    assert b.broken == []
+    assert b.handed == []
+    assert b.broker.counters.broken_bodies == 2
+
+
 def test_a_giver_that_sends_on_while_the_store_says_nothing_is_declined_before_memory_is_full() -> None:
     mesh = Mesh("ss", "c", config=BrokerConfig(store_queue_bytes_max=10_000))
     a, b = mesh["a"], mesh["b"]
