@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Any, Final
 
 from meshq.errors import ConfigError
 from meshq.names import LEVELS
@@ -56,85 +56,85 @@ ZERO_ALLOWED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipConfig:
-    """SWIM with Lifeguard; the defaults are memberlist's LAN profile. ``membership_profile`` has others."""
+    """SWIM, and what meshq adds to it; the defaults are the profile ``lan``. ``membership_profile`` has others."""
 
     probe_interval_s: float = 1.0
     """One member is probed in each, whatever became of the probe before."""
-    probe_timeout_s: float = 0.5
+    probe_timeout_s: float = 0.3
     """Wait for a direct ack before asking relays; about three round trips on a bad day."""
-    probe_shots: int = 1
+    probe_shots: int = 3
     """Pings in that time, evenly apart, while no ack has come: with loss p a probe of one fails in p of all cases, of
     three in p^3."""
-    relay_timeout_s: float = 0.5
+    relay_timeout_s: float = 0.3
     """Wait for an ack through relays after that."""
     relays: int = 3
     """Members asked to ping for us (k of the paper)."""
-    relay_copies: int = 1
+    relay_copies: int = 2
     """Requests to each of them in that time, evenly apart, and of each nack at once."""
-    relay_shots: bool = False
+    relay_shots: bool = True
     """Whether a direct ping goes with each of these: two or three nodes have no relays that could do without."""
     nacks: bool = True
     """Whether a relay that hears nothing from the member says so (Lifeguard)."""
-    nacks_needed: int = 0
+    nacks_needed: int = 1
     """Nacks without which other relays are asked once more before the probe counts as failed: who says that it hears
     nothing shows that we hear. 1 is as good as 2."""
     stream_probe: bool = True
     """Whether a member that does not answer a ping is asked over a stream as well, while relays are."""
     buddy: bool = True
     """Whether a ping tells its target what is held against it (Lifeguard's buddy system)."""
-    suspicion_mult: int = 4
+    suspicion_mult: int = 0
     """Least suspicion: suspicion_mult * max(1, log10 N) * probe_interval_s ..."""
-    suspicion_spreads: float = 0.0
+    suspicion_spreads: float = 4.0
     """... and suspicion_spreads * D(N), the time in which gossip reaches everybody: what a suspicion is for is that it
     gets to the suspect and the refutation back ..."""
-    suspicion_rest_s: float = 0.0
+    suspicion_rest_s: float = 1.0
     """... and this much."""
-    suspicion_max_mult: int = 6
+    suspicion_max_mult: int = 1
     """Longest suspicion, without confirmations, as a multiple of the least."""
-    even_probes: bool = False
+    even_probes: bool = True
     """Whether the mesh spreads its probes, so that each member has one in every interval, or each node takes its own
     shuffled rounds."""
-    extra_probe_every: int = 0
+    extra_probe_every: int = 4
     """In one of so many rounds a node probes another member besides, at random: 0: never. Probes that are spread rest
     on views that agree."""
-    loop_interval_s: float = 0.0
+    loop_interval_s: float = 0.5
     """How often a node measures how late it reads, by a packet to its own socket; 0: never."""
     lag_threshold_s: float = 0.25
     """A node that reads or wakes so much late says so: 1, 3, 6 or 12 s, as a level in its own record."""
     lag_hold_s: float = 60.0
     """A level is held so long after it was last reached: shorter than the time between two bad spells it is lost."""
-    lag_allowed_max_s: float = 0.0
+    lag_allowed_max_s: float = 12.0
     """The most that a member is allowed for its level, in waits for answers and in its suspicion; 0: none, so nobody
     stays a member for ever by calling itself slow."""
-    read_barrier_s: float = 0.0
+    read_barrier_s: float = 12.0
     """The longest that a failed probe and a suspicion that has run out wait until what came before is read; 0: not at
     all. More than the lateness that is to be borne."""
-    peers_asked: int = 0
+    peers_asked: int = 2
     """Members asked, each time, before a suspicion that has run out becomes a death."""
     peer_tries: int = 6
     """Times that this is done; then the death stands."""
     peer_timeout_s: float = 0.3
     """Wait for the first answer; half as much again after each."""
-    grace_s: float = 0.0
+    grace_s: float = 6.0
     """So long after it came a node allows every member grace_level_s: who is slow has not told it yet."""
     grace_level_s: float = 3.0
-    health_max: int = 8
+    health_max: int = 1
     """Local health counts from 0 to health_max - 1 and stretches the probe interval and its waits."""
-    gossip_interval_s: float = 0.2
+    gossip_interval_s: float = 0.1
     """Rumours leave this often while there are any, besides those that ride on probes."""
     gossip_fanout: int = 3
     """Members told in each of them."""
     retransmit_mult: int = 4
     """Copies of a rumour per node: retransmit_mult * ceil(log10(N + 1))."""
-    refutation_share: float = 1.0
+    refutation_share: float = 1.5
     """So many times as many of a refutation: lost refutations are what kills the living."""
-    refutation_fanout: int = 3
+    refutation_fanout: int = 6
     """Members that hear of a node's own refutation at once."""
-    accused_copies: int = 0
+    accused_copies: int = 2
     """Packets in which an accused is told at once, by whose probe failed, besides the pings of the buddy system."""
     rumours_max: int = 4096
     """Rumours waiting to be passed on; beyond it the most often sent goes first."""
-    repair_interval_s: float = 30.0
+    repair_interval_s: float = 0.0
     """An exchange with a random member at least this often; differing digests start one sooner. 0: only these do."""
     rejoin_interval_s: float = 5.0
     """One of the dead, or a seed, is tried this often across the mesh: partitions heal by it."""
@@ -154,30 +154,59 @@ class MembershipConfig:
     """A join or repair over a stream that takes longer is given up."""
 
 
-PROFILES: Final = ("lan", "wan", "local", "memberlist", "swim")
+_MEMBERLIST: Final[dict[str, Any]] = {
+    "probe_timeout_s": 0.5,
+    "probe_shots": 1,
+    "relay_timeout_s": 0.5,
+    "relay_copies": 1,
+    "relay_shots": False,
+    "nacks_needed": 0,
+    "suspicion_mult": 4,
+    "suspicion_max_mult": 6,
+    "suspicion_spreads": 0.0,
+    "suspicion_rest_s": 0.0,
+    "health_max": 8,
+    "gossip_interval_s": 0.2,
+    "refutation_share": 1.0,
+    "refutation_fanout": 3,
+    "accused_copies": 0,
+    "even_probes": False,
+    "extra_probe_every": 0,
+    "loop_interval_s": 0.0,
+    "lag_allowed_max_s": 0.0,
+    "read_barrier_s": 0.0,
+    "peers_asked": 0,
+    "grace_s": 0.0,
+    "repair_interval_s": 30.0,
+}
+_PROFILES: Final[dict[str, dict[str, Any]]] = {
+    "lan": {},
+    "wan": {
+        "probe_interval_s": 2.0, "probe_timeout_s": 1.2, "relay_timeout_s": 1.2, "gossip_interval_s": 0.2,
+        "gossip_fanout": 4, "suspicion_spreads": 3.0, "suspicion_rest_s": 3.0, "lag_threshold_s": 0.5,
+        "peer_timeout_s": 0.8, "grace_s": 10.0, "exchange_timeout_s": 30.0,
+    },
+    "local": {
+        "probe_interval_s": 0.5, "probe_timeout_s": 0.2, "relay_timeout_s": 0.2, "suspicion_spreads": 3.0,
+        "peer_timeout_s": 0.2,
+    },
+    "memberlist": _MEMBERLIST,
+    "swim": {**_MEMBERLIST, "nacks": False, "buddy": False, "suspicion_max_mult": 1, "health_max": 1},
+}  # fmt: skip
+PROFILES: Final = tuple(_PROFILES)
 """Names of sets of membership settings: three to run with, two to compare with."""
 
 
 def membership_profile(name: str) -> MembershipConfig:
     """The membership settings of that name; ConfigError for one that is not in PROFILES.
 
-    ``lan`` is the default, ``wan`` for hosts far apart, ``local`` for nodes on one host. ``memberlist`` is the LAN
-    timing of hashicorp/memberlist with all of Lifeguard (config.go, DefaultLANConfig), ``swim`` the same without
-    Lifeguard: what the others are compared with.
+    ``lan`` is the default, ``wan`` for hosts far apart (round trips of up to half a second), ``local`` for nodes on one
+    host. ``memberlist`` is the LAN timing of hashicorp/memberlist with all of Lifeguard (config.go, DefaultLANConfig),
+    ``swim`` the same without Lifeguard: what the others are compared with.
     """
     if name not in PROFILES:
         raise ConfigError(f"no membership profile {name!r}: give one of {', '.join(PROFILES)}")
-    if name == "swim":
-        return MembershipConfig(nacks=False, buddy=False, suspicion_max_mult=1, health_max=1)
-    if name == "memberlist":
-        return MembershipConfig()
-    return MembershipConfig(
-        probe_timeout_s=0.3, probe_shots=3, relay_timeout_s=0.3, relay_copies=2, relay_shots=True, nacks_needed=1,
-        suspicion_mult=0, suspicion_max_mult=1, suspicion_spreads=4.0, suspicion_rest_s=1.0, health_max=1,
-        gossip_interval_s=0.1, refutation_share=1.5, refutation_fanout=6, accused_copies=2, even_probes=True,
-        extra_probe_every=4, loop_interval_s=0.5, lag_allowed_max_s=12.0, read_barrier_s=12.0, peers_asked=2,
-        grace_s=6.0, repair_interval_s=0.0,
-    )  # fmt: skip
+    return MembershipConfig(**_PROFILES[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

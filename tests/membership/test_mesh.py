@@ -310,7 +310,7 @@ def test_an_idle_mesh_is_quiet(seed: int) -> None:
     mesh.run(5)
     datagrams, size_bytes = mesh.datagrams, mesh.bytes
     mesh.run(60)
-    assert mesh.datagrams - datagrams <= 20 * 60 * 2.1
+    assert mesh.datagrams - datagrams <= 20 * 60 * 2.5 * 1.02
     assert (mesh.bytes - size_bytes) / 20 / 60 < 100
     assert sum(node.on.counters.mismatches for node in mesh.running) == 0
 
@@ -378,7 +378,11 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 
 
 def test_other_settings_are_obeyed() -> None:
-    mesh = Mesh(3, settings=MembershipConfig(probe_interval_s=0.2, probe_timeout_s=0.1, gossip_interval_s=0.05))
+    quick = MembershipConfig(
+        probe_interval_s=0.2, probe_timeout_s=0.05, relay_timeout_s=0.05, gossip_interval_s=0.05, suspicion_rest_s=0.2,
+        grace_s=0.5,
+    )  # fmt: skip
+    mesh = Mesh(3, settings=quick)
     mesh.full(5)
     mesh.run(1)
     mesh.crash("n1")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from meshq.config import MembershipConfig
+from meshq.config import membership_profile
 from meshq.machine.effects import ReplyPacket, SendPacket, StreamPacket
 from meshq.machine.events import MemberFailed, MemberSuspected
 from meshq.membership.member import State
@@ -23,7 +23,7 @@ from tests.membership.desk import EPOCH, Desk, member
     ("members", "expected_s"), [(1, 30), (32, 30), (33, 60), (128, 90), (1_000, 180), (10_000, 300)]
 )
 def test_exchanges_without_occasion_are_rarer_in_a_large_mesh(members: int, expected_s: float) -> None:
-    assert period_s(MembershipConfig(), members) == expected_s
+    assert period_s(membership_profile("memberlist"), members) == expected_s
 
 
 def acked(desk: Desk, digest: int) -> list[Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from meshq.config import MembershipConfig, membership_profile
+from meshq.config import membership_profile
 from meshq.membership.suspicion import Bounds, Suspicion, bounds, confirmations_wanted, timeout
 from meshq.names import Epoch
 
-LAN = MembershipConfig()
+LAN = membership_profile("memberlist")
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ def test_the_least_time_grows_with_the_logarithm_of_the_mesh(members: int, min_s
     ("members", "mult", "wanted"), [(2, 4, 0), (3, 4, 0), (4, 4, 2), (50, 4, 2), (50, 6, 4), (50, 2, 0), (5, 1, 0)]
 )
 def test_confirmations_are_wanted_where_there_are_members_to_give_them(members: int, mult: int, wanted: int) -> None:
-    assert confirmations_wanted(MembershipConfig(suspicion_mult=mult), members) == wanted
+    assert confirmations_wanted(replace(LAN, suspicion_mult=mult), members) == wanted
 
 
 @pytest.mark.parametrize(
