@@ -84,13 +84,13 @@ class Lag:
     def now_s(self, now: float) -> float:
         """How late this node reads at the moment; 0 below the threshold."""
         oldest = next(iter(self._out.values()), now)
-        late_s = max(self._read_s, now - oldest if self._comes_back(now) else 0.0)
+        late_s = max(self._read_s, now - oldest if self.comes_back(now) else 0.0)
         return late_s if late_s > self._view.settings.lag_threshold_s else 0.0
 
     def after_reading(self, now: float, then: Then) -> None:
         """Go on once everything that has come by now was read, at once where that can't be known."""
         limit_s = self._view.settings.read_barrier_s
-        if not limit_s or not self._comes_back(now) or len(self._waiting) >= WAITING_MAX:
+        if not limit_s or not self.comes_back(now) or len(self._waiting) >= WAITING_MAX:
             then(now)
             return
         if not self._waiting or self._waiting[-1][0] < now:
@@ -103,7 +103,7 @@ class Lag:
         """The own packets don't come back any more: go on without."""
         self._go_on(now, now - self._view.settings.read_barrier_s)
 
-    def _comes_back(self, now: float) -> bool:
+    def comes_back(self, now: float) -> bool:
         """Whether what is sent to the own socket is read there, however late."""
         limit_s = self._view.settings.read_barrier_s
         return now - self._read_at <= limit_s + self._view.settings.loop_interval_s

@@ -99,41 +99,57 @@ class EvenRoster:
     mesh rather than a clock, as clocks differ.
     """
 
-    __slots__ = ("_me", "_names", "_rng")
+    __slots__ = ("_me", "_names", "_rng", "_shared")
 
     def __init__(self, rng: Rng, me: str) -> None:
         self._rng = rng
         self._me = me
-        self._names: list[str] = []
+        self._names = [me]
+        """Sorted; this node is always among them."""
+        self._shared = False
+        """Whether others have the same list, which must be copied before it is changed."""
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._names) - 1
 
     def fill(self, names: list[str], places: dict[str, int]) -> None:
         """Start with ``names``; where each stands doesn't matter here."""
-        self._names = sorted(names)
+        self.share(sorted({*names, self._me}))
+        self._shared = False
+
+    def share(self, names: list[str]) -> None:
+        """Start with a sorted list that has this node in it; it is not changed."""
+        self._names, self._shared = names, True
 
     def add(self, name: str) -> None:
         """Put a name in, unless it is."""
-        at = bisect_left(self._names, name)
-        if at == len(self._names) or self._names[at] != name:
-            self._names.insert(at, name)
+        at, found = self._find(name)
+        if not found:
+            self._mine().insert(at, name)
 
     def remove(self, name: str) -> None:
         """Take a name out, if it is in."""
-        at = bisect_left(self._names, name)
-        if at < len(self._names) and self._names[at] == name:
-            del self._names[at]
+        at, found = self._find(name)
+        if found and name != self._me:
+            del self._mine()[at]
 
     def next(self, turn: int = 0) -> str | None:
         """The name whose turn it is in that round; None when there are none."""
-        others = len(self._names)
+        others = len(self)
         if not others:
             return None
-        mine = bisect_left(self._names, self._me)
-        at = (mine + 1 + crc32(turn.to_bytes(4, "big")) % others) % (others + 1)
-        return self._names[at if at < mine else at - 1]
+        mine, _ = self._find(self._me)
+        return self._names[(mine + 1 + crc32(turn.to_bytes(4, "big")) % others) % (others + 1)]
 
     def pick(self, count: int, but: Collection[str]) -> list[str]:
         """Up to ``count`` different names at random, none of ``but`` (which is small)."""
-        return _picked(self._names, self._rng, count, but)
+        return _picked(self._names, self._rng, count, (*but, self._me))
+
+    def _find(self, name: str) -> tuple[int, bool]:
+        at = bisect_left(self._names, name)
+        return at, at < len(self._names) and self._names[at] == name
+
+    def _mine(self) -> list[str]:
+        if self._shared:
+            self._names, self._shared = list(self._names), False
+        return self._names

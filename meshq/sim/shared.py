@@ -140,7 +140,7 @@ class Everybody:
         own.members = cast("dict[str, Member]", Shared(self.members))
         own.members[own.me.name] = own.me
         if isinstance(own.roster, EvenRoster):
-            own.roster.fill(self.sorted, {})  # which it copies: 80 KB of ten thousand, and cheap to take a name out of
+            own.roster.share(self.sorted)
         else:
             own.roster.fill(cast("list[str]", SharedList(self.names)), cast("dict[str, int]", Shared(self.places)))
         own.roster.remove(own.me.name)

@@ -83,6 +83,17 @@ def test_even_probes_go_to_all_members_in_time() -> None:
     assert {roster.next(turn) for turn in range(200)} == {f"n{number}" for number in range(10)} - {"n3"}
 
 
+def test_even_rosters_that_share_a_list_change_their_own_only() -> None:
+    names = [f"n{number}" for number in range(9)]
+    one, other = EvenRoster(Random(1), "n1"), EvenRoster(Random(1), "n2")
+    for roster in (one, other):
+        roster.share(names)
+    one.remove("n5")
+    one.remove("n1")
+    other.add("n9")
+    assert (len(one), len(other), len(names)) == (7, 9, 9)
+
+
 def test_an_even_roster_takes_and_gives_up_names_in_any_order() -> None:
     roster = EvenRoster(Random(1), "m")
     assert roster.next(5) is None

@@ -9,9 +9,11 @@ import sys
 import pytest
 
 from meshq.config import Config
+from meshq.engine.engine import Engine
 from meshq.machine import events
 from meshq.machine.effects import Stop
 from meshq.runtime.addresses import show_address
+from meshq.runtime.clock import monotonic
 from meshq.runtime.host import Host
 from meshq.runtime.streams import connect
 from tests.runtime.loops import Ear, play, until
@@ -100,5 +102,24 @@ def test_rubbish_costs_its_sender_only() -> None:
         await b.close()
         await a.close()
         assert (await a.stopped()).error is None
+
+    play(main())
+
+
+@pytest.mark.parametrize(
+    ("bind", "advertise"),
+    [("127.0.0.1", None), ("0.0.0.0", None), (None, None), ("127.0.0.1", "127.0.0.9")],
+)
+def test_a_node_reads_what_it_sends_to_itself_however_it_is_bound(bind: str | None, advertise: str | None) -> None:
+    """It has to, to know how late it reads; the address that it gives to others may not be its own."""
+
+    async def main() -> None:
+        a = Host(Config(name="a"), bind=bind, port=0, advertise=advertise)
+        await a.start()
+        await a.wait_ready()
+        assert isinstance(a.engine, Engine)
+        lag = a.engine.membership._lag
+        await until(lambda: lag.comes_back(monotonic()))
+        await a.close()
 
     play(main())
