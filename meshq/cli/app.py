@@ -62,6 +62,9 @@ Label = Annotated[
     str, typer.Option(metavar="LABEL", help="Meshes of different labels don't hear each other. [default: meshq]")
 ]
 Zone = Annotated[str, typer.Option(metavar="ZONE", help="Messages prefer consumers of the same zone.")]
+Profile = Annotated[
+    str, typer.Option(metavar="PROFILE", help="Timing of membership: lan, wan or local. [default: lan]")
+]
 Open = Annotated[bool, typer.Option("--open", help="Listen on public addresses too.")]
 Key = Annotated[
     str, typer.Option(metavar="FILE", help="The mesh's key file (`meshq keys generate`): nobody joins without it.")
@@ -102,6 +105,7 @@ def join(
     advertise: Advertise = "",
     label: Label = "",
     zone: Zone = "",
+    profile: Profile = "",
     open_: Open = False,
     key: Key = "",
     data: Data = "",
@@ -120,7 +124,7 @@ def join(
     from meshq.cli.join import join as command
 
     flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, key, drain_timeout)
-    flags |= _store_flags(data, memory, memory_max, level)
+    flags |= {"profile": profile} | _store_flags(data, memory, memory_max, level)
     raise typer.Exit(command(flags, config, json_lines=json))
 
 
@@ -135,6 +139,7 @@ def config(
     advertise: Advertise = "",
     label: Label = "",
     zone: Zone = "",
+    profile: Profile = "",
     open_: Open = False,
     key: Key = "",
     data: Data = "",
@@ -152,7 +157,7 @@ def config(
     from meshq.cli.views import config as command
 
     flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, key, drain_timeout)
-    flags |= _store_flags(data, memory, memory_max, level)
+    flags |= {"profile": profile} | _store_flags(data, memory, memory_max, level)
     command(flags, config, as_json=json)
 
 

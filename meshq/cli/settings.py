@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
-from meshq.config import BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig
+from meshq.config import BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig, membership_profile
 from meshq.errors import ConfigError
 
 ENVIRONMENT_PREFIX: Final = "MESHQ_"
@@ -28,6 +28,7 @@ _NODE: Final[dict[str, Any]] = {
     "name": "",
     "label": "meshq",
     "zone": "",
+    "profile": "lan",
     "bind": "",
     "port": 4155,
     "http_port": 4151,
@@ -86,13 +87,15 @@ class Settings:
         return replace(kind(), **given)
 
 
-def defaults() -> dict[str, Any]:
-    """The default of every setting by its name."""
+def defaults(profile: str = "lan") -> dict[str, Any]:
+    """The default of every setting by its name; the membership's are those of a profile."""
     found = dict(_NODE)
     for group, kind in GROUPS.items():
         for field in fields(kind):
             assert field.default is not MISSING, f"{group}.{field.name} has no default"
             found[f"{group}.{field.name}"] = field.default
+    chosen = membership_profile(profile)
+    found |= {f"membership.{field.name}": getattr(chosen, field.name) for field in fields(chosen)}
     return found
 
 
@@ -105,18 +108,19 @@ def resolve(
     unknown name in the file; unknown ``MESHQ_*`` variables are somebody else's.
     """
     by_file = _flatten(file, file_name)
-    values: dict[str, Value] = {}
-    for name, default in defaults().items():
+
+    def value(name: str, default: Any) -> Value:
         variable = ENVIRONMENT_PREFIX + name.replace(".", "_").upper()
         if flags.get(name) not in (None, (), [], ""):
-            values[name] = Value(_from_flag(flags[name]), "flag")
-        elif environment.get(variable, "") != "":
-            values[name] = Value(_from_text(environment[variable], default, variable), variable)
-        elif name in by_file:
-            values[name] = Value(_from_file(by_file[name], default, f"{name} in {file_name}"), file_name)
-        else:
-            values[name] = Value(default, DEFAULT)
-    return Settings(values)
+            return Value(_from_flag(flags[name]), "flag")
+        if environment.get(variable, "") != "":
+            return Value(_from_text(environment[variable], default, variable), variable)
+        if name in by_file:
+            return Value(_from_file(by_file[name], default, f"{name} in {file_name}"), file_name)
+        return Value(default, DEFAULT)
+
+    profile = value("profile", _NODE["profile"])
+    return Settings({name: value(name, default) for name, default in defaults(profile.value).items()})
 
 
 def _flatten(file: Mapping[str, Any], file_name: str) -> dict[str, Any]:

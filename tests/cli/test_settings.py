@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from meshq.cli import run
 from meshq.cli.exits import WRONG_USE
 from meshq.cli.settings import Value, defaults, resolve
+from meshq.config import membership_profile
 from meshq.errors import ConfigError
 
 
@@ -92,3 +95,13 @@ def test_a_whole_number_in_the_file_may_stand_for_a_number() -> None:
 def test_an_address_of_a_node_that_is_none_is_wrong_use(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["members", "--node", text]) == WRONG_USE
     assert "is no address" in capsys.readouterr().err
+
+
+def test_a_profile_of_membership_gives_the_defaults_and_whatever_is_set_beside_it_holds() -> None:
+    settings = resolve({"profile": "wan"}, {"MESHQ_MEMBERSHIP_RELAYS": "5"}, {})
+    wan = membership_profile("wan")
+    assert settings["membership.probe_interval_s"] == wan.probe_interval_s
+    assert not settings.given("membership.probe_interval_s")
+    assert settings.config().membership == replace(wan, relays=5)
+    with pytest.raises(ConfigError, match="lan, wan, local"):
+        resolve({}, {"MESHQ_PROFILE": "moon"}, {})
