@@ -100,11 +100,11 @@ class MembershipConfig:
     loop_interval_s: float = 0.5
     """How often a node measures how late it reads, by a packet to its own socket; 0: never."""
     lag_threshold_s: float = 0.25
-    """A node that reads or wakes so much late says so: 1, 3, 6 or 12 s, as a level in its own record."""
+    """A node that reads or wakes so much late says so: a lag of 1, 3, 6 or 12 s in its own record."""
     lag_hold_s: float = 60.0
-    """A level is held so long after it was last reached: shorter than the time between two bad spells it is lost."""
+    """That is held so long after it was last reached: held for less than the time between two bad spells it is lost."""
     lag_allowed_max_s: float = 12.0
-    """The most that a member is allowed for its level, in waits for answers and in its suspicion; 0: none, so nobody
+    """The most that a member is allowed for its lag, in waits for answers and in its suspicion; 0: none, so nobody
     stays a member for ever by calling itself slow."""
     read_barrier_s: float = 12.0
     """The longest that a failed probe and a suspicion that has run out wait until what came before is read; 0: not at
@@ -116,8 +116,8 @@ class MembershipConfig:
     peer_timeout_s: float = 0.3
     """Wait for the first answer; half as much again after each."""
     grace_s: float = 6.0
-    """So long after it came a node allows every member grace_level_s: who is slow has not told it yet."""
-    grace_level_s: float = 3.0
+    """So long after it came a node allows every member grace_lag_s: who is slow has not told it yet."""
+    grace_lag_s: float = 3.0
     health_max: int = 1
     """Local health counts from 0 to health_max - 1 and stretches the probe interval and its waits."""
     gossip_interval_s: float = 0.1

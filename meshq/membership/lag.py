@@ -1,6 +1,6 @@
 """How late this node reads what is sent to it, and what it makes of that.
 
-Decides the level that the node declares in its own record, so that the others allow it that much more time, and when
+Decides the lag that the node declares in its own record, so that the others allow it that much more time, and when
 something that depends on having read everything may go on: a packet to the own socket, sent now, is read after all that
 came before it. So late reading accuses nobody, and costs nothing where nothing is late. Twice a second such a packet
 measures how late it is read; a timer that is served late tells the same.
@@ -24,7 +24,7 @@ from meshq.wire import gossip
 
 LOOP: Final[TimerKey] = ("loop", 0)
 BARRIER: Final[TimerKey] = ("barrier", 0)
-LEVELS_S: Final = (1.0, 3.0, 6.0, 12.0)
+STEPS_S: Final = (1.0, 3.0, 6.0, 12.0)
 """What is declared: few steps, as each change is a rumour to everybody."""
 OUT_MAX: Final = 256
 """Own packets that are not read yet; beyond it the oldest counts as lost."""
@@ -45,7 +45,7 @@ class Lag:
         """When the last of them was read; -inf: none ever."""
         self._read_s = 0.0
         """How late that was."""
-        self._evidence_at = [-inf] * len(LEVELS_S)
+        self._evidence_at = [-inf] * len(STEPS_S)
 
     def start(self, now: float) -> None:
         """Begin to measure, at a random moment of the first interval."""
@@ -77,8 +77,8 @@ class Lag:
         if not settings.loop_interval_s:
             return
         if by_s > settings.lag_threshold_s:
-            level = next((at for at, level_s in enumerate(LEVELS_S) if by_s <= level_s), len(LEVELS_S) - 1)
-            self._evidence_at[level] = now
+            step = next((at for at, step_s in enumerate(STEPS_S) if by_s <= step_s), len(STEPS_S) - 1)
+            self._evidence_at[step] = now
         self._declare(now)
 
     def now_s(self, now: float) -> float:
@@ -129,8 +129,8 @@ class Lag:
     def _declare(self, now: float) -> None:
         view = self._view
         held_s = view.settings.lag_hold_s
-        level_s = max((s for s, at in zip(LEVELS_S, self._evidence_at, strict=True) if now - at < held_s), default=0.0)
-        if round(level_s * 1000) == view.me.lag_ms or view.me.state is not State.ALIVE or view.over:
+        step_s = max((s for s, at in zip(STEPS_S, self._evidence_at, strict=True) if now - at < held_s), default=0.0)
+        if round(step_s * 1000) == view.me.lag_ms or view.me.state is not State.ALIVE or view.over:
             return
         raised = view.me.incarnation + 1 if view.announced else view.me.incarnation
-        view.renew(now, Kind.REFUTATION, incarnation=raised, lag_ms=round(level_s * 1000))
+        view.renew(now, Kind.REFUTATION, incarnation=raised, lag_ms=round(step_s * 1000))

@@ -63,7 +63,7 @@ class View:
         self.appeal: Callable[[float, Member, Claim], bool] = lambda *_: False
         """Whether a death has to wait for what the accused says to it (``appeals``)."""
         self.grace_until = inf if self.settings.grace_s else 0.0
-        """Until then this node, which came lately, allows everybody a level: the slow have not told it yet."""
+        """Until then this node, which came lately, allows everybody a lag: the slow have not told it yet."""
         self.round = 0
         """Of probes; the mesh counts together."""
         self.round_heard = 0
@@ -129,7 +129,7 @@ class View:
     def allowance_s(self, now: float, member: Member) -> float:
         """How much longer than others this member has to answer and to refute: as it says, with a limit to it."""
         settings = self.settings
-        grace_s = settings.grace_level_s if now < self.grace_until else 0.0
+        grace_s = settings.grace_lag_s if now < self.grace_until else 0.0
         return min(max(member.lag_ms / 1000, grace_s), settings.lag_allowed_max_s)
 
     # Passing on.

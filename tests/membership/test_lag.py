@@ -49,7 +49,7 @@ class Reader(Desk):
 @pytest.mark.parametrize(
     ("late_s", "lag_ms"), [(0.0, 0), (0.2, 0), (0.3, 1000), (1.0, 1000), (2.5, 3000), (5.0, 6000), (11.0, 12_000)]
 )
-def test_late_reading_is_declared_once_as_a_level(late_s: float, lag_ms: int) -> None:
+def test_late_reading_is_declared_once_as_a_lag(late_s: float, lag_ms: int) -> None:
     desk = Reader(others=5, settings=LAN)
     desk.pass_time(2.0)
     desk.late_s = late_s
@@ -58,7 +58,7 @@ def test_late_reading_is_declared_once_as_a_level(late_s: float, lag_ms: int) ->
     assert desk.machine.me.incarnation <= 4
 
 
-def test_a_level_is_held_for_a_minute_after_the_last_evidence_of_it() -> None:
+def test_a_lag_is_held_for_a_minute_after_the_last_evidence_of_it() -> None:
     desk = Reader(others=5, settings=LAN)
     desk.pass_time(2.0)
     desk.late_s = 2.5
@@ -128,7 +128,7 @@ def test_probes_wait_longer_for_who_calls_itself_slow() -> None:
     assert held(desk) is State.ALIVE
 
 
-def test_a_refutation_carries_the_level() -> None:
+def test_a_refutation_carries_the_lag() -> None:
     desk = Reader(others=5, settings=LAN)
     desk.pass_time(2.0)
     desk.late_s = 2.0
@@ -140,7 +140,7 @@ def test_a_refutation_carries_the_level() -> None:
     assert (desk.machine.me.incarnation, 3000) in [(r.incarnation, getattr(r, "lag_ms", 0)) for r in rumours]
 
 
-def test_a_newcomer_allows_everybody_a_level_for_its_first_seconds_and_memberlist_nothing() -> None:
+def test_a_newcomer_allows_everybody_a_lag_for_its_first_seconds_and_memberlist_nothing() -> None:
     desk = Desk(others=9, settings="lan")
     assert desk.machine._view.allowance_s(desk.now, member(1)) == 3.0
     desk.run(1.5)
