@@ -33,7 +33,7 @@ claims = st.builds(Claim, st.integers(1, 3), nodes, epochs, whole, nodes)
 news = st.builds(News, nodes, epochs, heads)
 rumours = st.one_of(records.map(encode_record), claims.map(encode_claim), news.map(encode_news))
 gossips = st.one_of(
-    st.builds(gossip.ping, whole, nodes, nodes, whole, whole, st.lists(rumours, max_size=4)),
+    st.builds(gossip.ping, whole, nodes, nodes, whole, whole, whole, st.lists(rumours, max_size=4)),
     st.builds(gossip.ack, whole, nodes, whole, st.lists(rumours, max_size=4)),
     st.builds(gossip.ping_req, whole, nodes, nodes, whole, st.lists(rumours, max_size=4)),
     st.builds(gossip.nack, whole, nodes),
