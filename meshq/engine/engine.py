@@ -585,8 +585,8 @@ class Engine:
         if now < self._catalog_at:
             return
         members = self.membership.alive()
+        self._catalog_at = now + CATALOG_RETRY_S if members else 0.0  # without members the next one asks
         if members:
-            self._catalog_at = now + CATALOG_RETRY_S
             self.routing.want_catalog(now, members[round(now) % len(members)].address)
 
     def _check_drain(self, now: float) -> None:

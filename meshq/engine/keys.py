@@ -14,12 +14,15 @@ from typing import Any, Final
 from meshq.config import Config
 from meshq.errors import ConfigError, RemoteProtocolError
 from meshq.link.guard import Guard
+from meshq.machine.effects import Address
 from meshq.membership.addresses import loopback, numeric
 from meshq.wire.keyring import PLAIN, Keyring, Secrecy, read_key
 from meshq.wire.prefix import Datagrams, Prefix
 
 CUT_S: Final = 1.0
 """How long streams outlive the key that sealed them."""
+REFUSALS_MAX: Final = 1024
+"""Addresses at which a key was refused; of further ones the oldest is forgotten: it begins with the key in use."""
 CHANGES: Final = ("keys_add", "keys_use", "keys_remove")
 """Questions that only a sealed stream may ask, or be asked over."""
 
@@ -34,6 +37,7 @@ class Keys:
         self.on_cut: Callable[[float], None]
         """Told when streams that are barred now are to end."""
         self._cut_at: float | None = None
+        self._refusals: dict[Address, int] = {}
         self.datagrams: Datagrams = Prefix(config.label)
         if secrecy is not None:
             from meshq.wire.sealing import Sealing  # the ciphers: 18 ms and 9 MB, for who has a key
@@ -52,14 +56,28 @@ class Keys:
         """The keys, the one in use first."""
         return self._secrecy.ring if self._secrecy is not None else None
 
-    def dialling(self) -> Guard | None:
-        """What seals a stream that this node dials: the key in use."""
+    def dialling(self, to: Address) -> Guard | None:
+        """What seals a stream that this node dials: the key in use, or after a refusal there the next of the ring.
+
+        A node that was away while others began to use a key can so be reached, and given it.
+        """
         secrecy = self._secrecy
-        if secrecy is None or secrecy.ring.in_use == PLAIN:
+        if secrecy is None:
+            return None
+        keys = secrecy.ring.keys
+        key = keys[self._refusals.get(to, 0) % len(keys)]
+        if key == PLAIN:
             return None
         from meshq.link.secure import DiallerGuard
 
-        return DiallerGuard(secrecy.ring.in_use, secrecy.entropy)
+        return DiallerGuard(key, secrecy.entropy)
+
+    def turned_away(self, to: Address) -> None:
+        """Who was dialled there wants another key."""
+        refusals = self._refusals.pop(to, 0)
+        if len(self._refusals) >= REFUSALS_MAX:
+            del self._refusals[next(iter(self._refusals))]
+        self._refusals[to] = refusals + 1
 
     def accepting(self, host: str) -> Guard | None:
         """What opens a stream that came from ``host``: any key; plain streams are taken from this host."""
@@ -125,6 +143,7 @@ class Keys:
         if ring != before:
             self._secrecy = secrecy._replace(ring=ring)
             self._sealing.change(ring)
+            self._refusals.clear()
             self.on_change(ring)
             if len(ring.keys) < len(before.keys):
                 self._cut_at = now + CUT_S

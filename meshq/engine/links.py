@@ -47,6 +47,7 @@ from meshq.wire.frames import (
     Taken,
     Withdraw,
 )
+from meshq.wire.keyring import KEYS_MAX
 
 BROKER_FRAMES: Final = frozenset((Ready, Grant, Deliver, Recall, Recalled, Fin, FinAck, Req, Return, Audit))
 HANDOVER_FRAMES: Final = frozenset((Offer, Part, Place, Cede, Taken, Declined, Withdraw))
@@ -209,7 +210,10 @@ class Links:
             if self._failures[stream.name] == CALLS_BEFORE_ASKING:
                 self.on_call(now, stream.name)
             self._look_closer(now, stream.name, reason)
-            self._redial(now, stream.name)
+            if stream.session is not None and stream.session.turned_away and self._failures[stream.name] < KEYS_MAX:
+                self._dial(now, stream.name)  # with the next key
+            else:
+                self._redial(now, stream.name)
 
     def gone(self, now: float, name: str) -> None:
         """The member is held dead, or has left: a verdict acts on leases by closing the link."""

@@ -89,7 +89,7 @@ class Streams:
 
     def open(self, now: float, stream: Stream, hello: Hello) -> None:
         """Say ``hello`` on a stream whose dial succeeded."""
-        stream.session = Session(self._config, now, hello, self._keys.dialling())
+        stream.session = Session(self._config, now, hello, self._keys.dialling(stream.address))
         self.touch(stream)
 
     def send(self, stream: Stream, frame: Frame) -> None:
@@ -174,5 +174,7 @@ class Streams:
         self._timers.cancel(stream.number)
         if not stream.over:
             stream.over = True
+            if stream.dialled and stream.session is not None and stream.session.turned_away:
+                self._keys.turned_away(stream.address)
             if stream.role is not None:
                 stream.role.closed(now, stream, reason)

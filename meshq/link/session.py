@@ -27,7 +27,7 @@ class Session:
 
     __slots__ = (
         "_config", "_framing", "_greeted", "_guard", "_out", "_pings", "ended", "heard_at", "opened_at", "peer",
-        "said_at",
+        "said_at", "turned_away",
     )  # fmt: skip
 
     def __init__(self, config: LinkConfig, now: float, hello: Hello | None = None, guard: Guard | None = None) -> None:
@@ -40,6 +40,8 @@ class Session:
         self._greeted = False
         self.peer: Hello | None = None
         self.ended = False
+        self.turned_away = False
+        """Whether the peer wants another key, or one at all."""
         self.opened_at = self.heard_at = self.said_at = now
         if hello is not None:
             self._greet(hello)
@@ -139,6 +141,7 @@ class Session:
         self.send(hello)
 
     def _check_order(self, frame: Frame) -> None:
+        self.turned_away = type(frame) is Goodbye and frame.code == "KEY"
         if type(frame) is Hello:
             if self.peer is not None:
                 raise RemoteProtocolError("a second Hello", code="BAD_FRAME")

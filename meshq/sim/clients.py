@@ -18,6 +18,7 @@ from meshq.sim.fleet import Fleet
 from meshq.sim.ledger import Ledger
 from meshq.sim.world import Alarm
 from meshq.wire.frames import Answer, Frame, Goodbye, Hello
+from meshq.wire.keyring import Secrecy, read_keyring
 
 RETRY_S: Final = (0.1, 0.6)
 
@@ -37,6 +38,8 @@ class Client:
         self._ledger = ledger
         self._rng = fleet.world.rng("client", name)
         self._ip = f"10.200.{self._rng.randrange(250)}.{self._rng.randrange(1, 250)}" if remote else ""
+        self.sealed = remote
+        """Whether it uses the key of its node, if that has one; on the same host it need not."""
         self.roaming = roaming
         self._config = LinkConfig()
         self._alarm = Alarm(fleet.world, self._tick)
@@ -125,8 +128,18 @@ class Client:
 
     def _open(self) -> None:
         epoch = Epoch(int(self._world.now * 1000) + 1, self.connections)
-        self._session = ClientSession(self._config, self._world.now, label="meshq", name=self.name, epoch=epoch)
+        self._session = ClientSession(
+            self._config, self._world.now, label="meshq", name=self.name, epoch=epoch, secrecy=self._secrecy()
+        )
         self._flush_now()
+
+    def _secrecy(self) -> Secrecy | None:
+        keys = self._fleet.hosts[self.node].keys
+        if not keys or not self.sealed:
+            return None
+        return Secrecy(
+            read_keyring(keys, self.node), self._world.rng("client entropy", self.name, self.connections).randbytes
+        )
 
     def _retry(self) -> None:
         self._world.after(self._rng.uniform(*RETRY_S), self._connect)

@@ -22,10 +22,12 @@ from meshq.sim.fleet import Fleet
 from meshq.sim.ledger import Ledger, Message
 from meshq.sim.losses import Losses
 from meshq.sim.network import LAN, Weather
+from meshq.sim.operator import Operator
 from meshq.sim.publisher import Publisher, PublisherHabits
 from meshq.sim.start import Machine, Start
 from meshq.sim.world import World
 from meshq.wire.frames import Audit, Frame
+from meshq.wire.keyring import SECRET_BYTES, Key, Keyring
 
 STOP_AT_FINDINGS: int = 5
 
@@ -51,6 +53,8 @@ class Settings:
     """Other nodes that each node is told of."""
     level: Level = "disk"
     """What publishes are confirmed at; ``memory``: nodes have no store."""
+    sealed: bool = False
+    """Whether the nodes have a key."""
 
 
 class Stage:
@@ -95,8 +99,9 @@ class Stage:
         """Hosts that run under the name of another, and that name."""
         self.fleet = Fleet(seed, self._build, weather=settings.weather, stores=settings.level != "memory")
         self.losses = Losses(self.fleet)
+        keys = Keyring([Key(self.rng("key").randbytes(SECRET_BYTES))]).text() if settings.sealed else ""
         for name in self.names:
-            self.fleet.add(name)
+            self.fleet.add(name).keys = keys
 
     @property
     def world(self) -> World:
@@ -158,6 +163,12 @@ class Stage:
         self.memory_bytes = memory_bytes or self.memory_bytes
         for host in self.fleet.hosts.values():
             host.stores = self.fleet.stores
+
+    def operator(self, node: str) -> Operator:
+        """One who changes the keys of the mesh."""
+        operator = Operator(self.fleet, self.ledger, f"a{len(self.admins) + 1}", node)
+        self.admins.append(operator)
+        return operator
 
     def admin(self, node: str, *, name: str = "") -> Admin:
         """One more administrator."""

@@ -57,7 +57,7 @@ class SimulatedSurroundings:
         """The host of the process that asks. Its address is the host's, whatever else was asked for."""
         process = PROCESS.get()
         host = process.host if process is not None else self._own_host(config.name)
-        if keys is not None:
+        if keys is not None and not host.keys:
             host.keys = keys.ring.text()
         return EmbeddedHost(host, config, self._begin, on_event)
 

@@ -110,6 +110,16 @@ def test_a_node_that_was_away_while_the_key_went_is_told_on_both_sides_and_comes
     cast.until(lambda: cast.engine("n1").membership.members["n3"].state.name == "ALIVE")
 
 
+def test_a_node_that_missed_a_key_which_others_use_already_is_reached_and_given_it() -> None:
+    cast = Cast(NAMES, keys=dict.fromkeys(NAMES, Keyring([ONE]))).start()
+    for name in ("n1", "n2"):
+        own, now = cast.engine(name).keys, cast.fleet.hosts[name].now
+        own.add(now, {"key": TWO.text()})
+        own.use(now, {"key": TWO.name})
+    boss = operator(cast, ONE)
+    assert keys(ask(cast, boss, "keys_add", key=TWO.text()))["n3"] == [ONE.name, TWO.name]
+
+
 def test_a_mesh_without_keys_gets_one_while_it_lives() -> None:
     cast = Cast(NAMES).start()
     for name in NAMES:  # one after the other is started again with a key file
