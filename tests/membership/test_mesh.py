@@ -189,6 +189,59 @@ def test_a_paused_node_comes_back(pause_s: float, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("count", [2, 6, 20])
+def test_a_node_paused_for_longer_than_its_suspicion_is_back_within_two_seconds_and_nobody_hears_twice(
+    count: int, seed: int
+) -> None:
+    mesh = formed(seed, count)
+    others = [node for node in mesh.running if node.name != "n1"]
+    mesh.run(5)
+    began = mesh.now
+    mesh.pause("n1", 40.0)
+    mesh.run(39.9)
+    assert all(node.on.members["n1"].state is State.DEAD for node in others)
+    mesh.run(0.1)
+    took_s = mesh.run_until(lambda: all(node.on.members["n1"].state is State.ALIVE for node in others), 10)
+    assert took_s <= 2.0
+    mesh.run(30)
+    for node in mesh.running:
+        told = [type(event) for at, event in node.events if at > began and type(event) in (MemberFailed, MemberJoined)]
+        assert told == ([] if node.name == "n1" else [MemberFailed, MemberJoined]), node.name
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_address_at_which_another_name_starts_is_that_ones(seed: int) -> None:
+    """As when a container gets the address of one that ended: nobody takes the newcomer for the old one."""
+    mesh = formed(seed, 5)
+    mesh.crash("n2")
+    mesh.run(0.3)
+    newcomer = mesh.start("new", ("n0",), host=mesh.nodes["n2"].address[0])
+    mesh.run_until(mesh.agreed, 30)
+    for node in mesh.running:
+        assert not node.on.members["n2"].live
+        assert len(node.told(MemberFailed, "n2")) <= 1
+        assert not node.told(MemberFailed, "new")
+    assert newcomer.on.me.address == mesh.nodes["n2"].address
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_seed_by_name_is_looked_up_again_at_each_attempt_and_as_a_member(seed: int) -> None:
+    """The name leads to a host that is gone, then to a mesh of two; then to one that these don't know."""
+    mesh = Mesh(seed)
+    mesh.names["mesh"] = [("10.0.99.9", 0)]
+    first = mesh.start("n0")
+    mesh.start("n1", ("n0",))
+    stranger = mesh.start("n2")
+    late = mesh.start("n3", ("mesh",))
+    mesh.run(5)
+    assert late.on.alone
+    mesh.names["mesh"] = [(first.address[0], 0)]
+    mesh.run_until(lambda: late.on.joined and len(late.on.alive()) == 2, 30)
+    mesh.names["mesh"] = [(stranger.address[0], 0)]
+    mesh.run_until(mesh.agreed, 120)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_one_way_loss_does_not_kill(seed: int) -> None:
     """n1 hears n0, n0 does not hear n1, on no kind of path; relays tell that both live."""
     mesh = formed(seed, 6)
