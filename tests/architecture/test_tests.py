@@ -16,6 +16,7 @@ SLEEPERS: dict[str, str] = {
     "tests/conformance/stages.py": "stops its own process: a stage is told for how long",
     "tests/client/test_connection.py": "stops its own loop; gives what must not happen time to happen",
     "tests/client/test_publishing.py": "gives what must not happen time to happen; keeps calls in turns of their own",
+    "tests/endtoend/netns.py": "a fault of the network lasts for as long as it is asked to",
     "tests/node/test_node.py": "a handler that blocks its loop, and handlers that take a moment, are what it is about",
     "tests/client/test_storm.py": "handlers that take a random time: what they race against is the test's subject",
     "tests/sim/test_inside.py": "virtual time, as in tests/sim/test_mesh.py",
