@@ -14,6 +14,7 @@ from meshq.sim.checkers.attempts import NoAttempts
 from meshq.sim.checkers.calm import NobodyAccused
 from meshq.sim.checkers.fencing import OneOfAName
 from meshq.sim.checkers.handed import HandedOnce
+from meshq.sim.checkers.living import NobodyBuried
 from meshq.sim.checkers.noticed import Noticed
 from meshq.sim.checkers.prompt import Prompt
 from meshq.sim.checkers.timeouts import NoTimeouts
@@ -51,7 +52,7 @@ def late_finish(stage: Stage) -> list[Fault]:
     ]
 
 
-@scenario("flapping-link", active_s=12.0, more=(NoAttempts,))
+@scenario("flapping-link", active_s=12.0, more=(NoAttempts, NobodyBuried))
 def flapping_link(stage: Stage) -> list[Fault]:
     """The link between an origin and a consumer's node is cut each 100 ms under load. Breaks counting a lost link
     as an attempt: a limit of five attempts would give up messages that nobody ever saw. Nothing here may count as

@@ -1,5 +1,6 @@
 """Nobody is declared dead out of hand: when a node tells that a member failed, some node has held it suspect for the
-least time of a suspicion, or had told that it failed before.
+least time of a suspicion, or had told that it failed before. A start whose process has crashed or ended may be declared
+dead at once: its links broke, and nobody listens where it was.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from typing import Any
 
 from meshq.machine import events
 from meshq.membership.suspicion import bounds
+from meshq.names import Epoch
 from meshq.sim.checkers.base import Checker
 from meshq.sim.host import Host
 from meshq.sim.stage import Stage
+from meshq.sim.start import Change
 
 
 class Patience(Checker):
@@ -21,6 +24,8 @@ class Patience(Checker):
         self._least_s = bounds(stage.settings.membership, 1).min_s
         self._since: dict[tuple[str, str], float] = {}
         self._failed: dict[tuple[str, str], None] = {}
+        self._ended: dict[tuple[str, Epoch], None] = {}
+        stage.fleet.on_change.append(self._changed)
 
     def event(self, host: Host, event: Any) -> None:
         kind = type(event)
@@ -33,8 +38,16 @@ class Patience(Checker):
             self._check(host, event)
             self._failed[event.name, host.name] = None
 
+    def _changed(self, host: Host, change: Change) -> None:
+        if change in ("crashed", "stopped"):
+            self._ended[self.stage.twins.get(host.name, host.name), host.epoch] = None
+
     def _check(self, host: Host, event: events.MemberFailed) -> None:
         now = self.stage.world.now
+        observer = self.stage.engine(host.name)
+        member = observer.membership.members.get(event.name) if observer is not None else None
+        if member is not None and (event.name, member.epoch) in self._ended:
+            return
         waited_s = max((now - at_s for (name, _), at_s in self._since.items() if name == event.name), default=0.0)
         if waited_s < self._least_s - 1e-6 and not any(name == event.name for name, _ in self._failed):
             self.find(f"{host.name} tells {event}, suspected for {waited_s:.3f} s; at least {self._least_s:.3f} s")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from meshq.engine.links import Links
 from meshq.membership import member, view
+from meshq.membership.appeals import Appeals
 from meshq.membership.digest import Digest
 from meshq.membership.joining import Joining
 from meshq.membership.membership import Membership
@@ -227,3 +229,36 @@ def the_dead_are_remembered_for_ever(right: Code, strike: Strike) -> Code:
             strike()
 
     return remember
+
+
+@bug(Membership, "crashed", "process-crash")
+def a_refused_dial_proves_nothing(right: Code, strike: Strike) -> Code:
+    """A process whose links broke, and where nobody listens any more, is waited for like a silent host."""
+
+    def crashed(machine: Membership, now: float, name: str, epoch: Any, since: float) -> None:
+        strike()
+
+    return crashed
+
+
+@bug(Links, "_check_crash", "flapping-link", "process-crash")
+def a_broken_link_is_a_death(right: Code, strike: Strike) -> Code:
+    """A link that ends without a goodbye is a death, without a dial that is refused."""
+
+    def check_crash(links: Links, now: float, link: Any) -> None:
+        strike()
+        links._membership.crashed(now, link.name, link.epoch, now)
+
+    return check_crash
+
+
+@bug(Appeals, "waits", "slander")
+def a_death_is_believed_on_hearsay(right: Code, strike: Strike) -> Code:
+    """A rumour that a member is dead closes a link over which it just sent something, without a question."""
+
+    def waits(appeals: Appeals, now: float, accused: Any, death: Any) -> bool:
+        if right(appeals, now, accused, death):
+            strike()
+        return False
+
+    return waits
