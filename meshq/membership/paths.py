@@ -25,6 +25,8 @@ HOSTS_MAX: Final = 4
 """Other hosts of one member; the one seen longest ago goes first."""
 STREAMED_MAX: Final = 4
 """Probes of one member in a row that only a stream answered: then no datagrams come through to it."""
+SAY_AFTER_S: Final = 5.0
+"""Where one is cut off the others often are: so long the line waits for them."""
 SAY_EVERY_S: Final = 30.0
 NAMED_MAX: Final = 3
 """Members named in the line; the rest is counted."""
@@ -121,7 +123,7 @@ class Paths:
         else:
             del view.blocked[name]
         if SAY not in view.timers:
-            view.timers.arm(SAY, max(now, self._said_at + SAY_EVERY_S))
+            view.timers.arm(SAY, max(now + SAY_AFTER_S, self._said_at + SAY_EVERY_S))
 
     def _named(self) -> str:
         blocked = list(self._view.blocked)
