@@ -76,6 +76,7 @@ class Mesh:
         self.names: dict[str, list[Address]] = {}
         self.cut: dict[tuple[str, str], None] = {}
         """Pairs of hosts of which the first doesn't reach the second."""
+        self._leaves_by: dict[str, str] = {}
         self.hash = blake2b(digest_size=8)
         self.datagrams = 0
         self.bytes = 0
@@ -138,6 +139,11 @@ class Mesh:
                 self.cut[host, there] = None
                 if not one_way:
                     self.cut[there, host] = None
+
+    def reroute(self, name: str, host: str) -> None:
+        """Packets of this node come from another address of its host from now on, at which it is reached as well."""
+        self._leaves_by[name] = host
+        self._at[host, PORT] = self.nodes[name]
 
     def heal(self) -> None:
         """Everybody reaches everybody again."""
@@ -276,7 +282,8 @@ class Mesh:
         self.datagrams += 1
         self.bytes += len(packet)
         if self.rng.random() >= self.loss and (node.address[0], to[0]) not in self.cut:
-            self.after(self.rng.uniform(0.001, 0.003), self._arrive, to, packet, node.address, None)
+            source = (self._leaves_by.get(node.name, node.address[0]), PORT)
+            self.after(self.rng.uniform(0.001, 0.003), self._arrive, to, packet, source, None)
 
     def _stream(self, node: Node, to: Address, packet: bytes, trips: int) -> None:
         assert len(packet) < STREAM_BYTES_MAX
@@ -285,7 +292,7 @@ class Mesh:
         self._count += 1
         self._streams[self._count] = node.address
         # The source port of a stream is not the mesh port.
-        source = (node.address[0], 40_000)
+        source = (self._leaves_by.get(node.name, node.address[0]), 40_000)
         self.after(0.002 * trips, self._arrive, to, packet, source, self._count)
 
     def _arrive(self, to: Address, packet: bytes, source: Address, via: int | None) -> None:

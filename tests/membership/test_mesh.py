@@ -167,6 +167,23 @@ def test_a_leave_is_known_as_one_and_soon(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("count", [2, 8])
+def test_a_node_whose_packets_leave_by_another_address_of_its_host_is_heard_like_any_other(
+    count: int, seed: int
+) -> None:
+    """A route has changed since they joined."""
+    mesh = formed(seed, count)
+    mesh.reroute("n0", "10.9.9.1")
+    mesh.reroute("n1", "10.9.9.2")
+    mesh.run(2.0 * count)  # until each has probed each
+    mesh.leave("n1")
+    assert mesh.run_until(mesh.agreed, 5) < 2
+    for node in mesh.running:
+        assert node.told(MemberLeft, "n1")
+        assert not node.told(MemberSuspected)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_left_node_comes_back_by_a_new_start(seed: int) -> None:
     mesh = formed(seed, 4)
     mesh.leave("n3")
