@@ -25,6 +25,8 @@ HOSTS_MAX: Final = 4
 """Other hosts of one member; the one seen longest ago goes first."""
 STREAMED_MAX: Final = 4
 """Probes of one member in a row that only a stream answered: then no datagrams come through to it."""
+STREAMED_ALL_MAX: Final = 6
+"""Probes of anybody in a row that only a stream answered: then it is so for every member of whom one was."""
 SAY_AFTER_S: Final = 5.0
 """Where one is cut off the others often are: so long the line waits for them."""
 SAY_EVERY_S: Final = 30.0
@@ -56,6 +58,8 @@ class Paths:
     def __init__(self, view: View) -> None:
         self._view = view
         self._paths: dict[str, Path] = {}
+        self._streamed = 0
+        """Probes in a row, of anybody, that only a stream answered."""
         self._said_at = -inf
         self._said = False
         """Whether people were told last that datagrams don't come through to somebody."""
@@ -67,14 +71,15 @@ class Paths:
 
     def leads_to(self, member: Member, host: str) -> bool:
         """Whether a packet in the member's name that comes from ``host`` is its own."""
-        plain = plain_host(host)
-        if member.address[0] in (host, plain):
+        if member.address[0] == host:
             return True
-        path = self.find(member)
-        return path is not None and plain in path.hosts
+        plain, path = plain_host(host), self.find(member)
+        return member.address[0] == plain or (path is not None and plain in path.hosts)
 
     def shown(self, member: Member, host: str) -> None:
         """The member proved that it is at ``host``: over a stream, or by an answer that nobody else could give."""
+        if host == member.address[0]:
+            return
         host = plain_host(host)
         if host and host != member.address[0]:
             path = self._of(member)
@@ -91,13 +96,15 @@ class Paths:
             return
         if via is not None:
             path.streamed += 1
+            self._streamed += 1
         else:
-            path.streamed = 0
+            path.streamed = self._streamed = 0
             if not probe.rounds:  # no relay knows the number yet: whoever has it got it at the member's address
                 self.shown(member, host)
                 took_s = now - probe.sent_at
                 path.rtt_s = took_s if path.rtt_s is None else path.rtt_s + _NEW_SHARE * (took_s - path.rtt_s)
-        self._judge(now, member.name, blocked=path.streamed >= STREAMED_MAX)
+        all_blocked = path.streamed > 0 and self._streamed >= STREAMED_ALL_MAX
+        self._judge(now, member.name, blocked=all_blocked or path.streamed >= STREAMED_MAX)
 
     def say(self, now: float) -> None:
         """Tell people how it stands with datagrams, if that is news."""

@@ -81,3 +81,15 @@ def test_one_member_without_datagrams_is_named_and_the_others_are_not() -> None:
     assert agreed(cast, NAMES[:3])
     assert not told(cast, events.Trouble, "n2")
     assert "come through to n3:" in told(cast, events.Trouble, "n1")[0].text
+
+
+def test_in_a_larger_mesh_without_datagrams_news_of_one_is_soon_news_of_all() -> None:
+    names = tuple(f"n{number}" for number in range(1, 17))
+    cast = Cast(names).start()
+    cast.fleet.spell(NO_DATAGRAMS)
+    cast.run(40.0)
+    assert all(cast.engine(name).membership.blocked(other) for name in names for other in names if other != name)
+    epoch = cast.engine("n7").epoch
+    cast.fleet.crash("n7")
+    cast.fleet.restart("n7")
+    cast.until(lambda: cast.engine("n7").epoch > epoch and agreed(cast, names), within_s=5.0)
