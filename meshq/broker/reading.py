@@ -73,7 +73,7 @@ class Reading:
         for row in rows:
             if not deferred:
                 log.turn.counters.absent += log.absent(self._at, min(row.first, stop))
-            self._cut(row)
+            self._cut(row, stop)
             self._at = max(self._at, min(stop, row.first + row.messages))
         if not rows:
             if not deferred:
@@ -109,14 +109,15 @@ class Reading:
 
     def _take(self, batch: Batch) -> None:
         if batch.open:
-            self._add(batch, batch.accepted_ns, batch.traits)
+            self._add(batch, batch.stop, batch.accepted_ns, batch.traits)
 
-    def _cut(self, row: BatchRow) -> None:
+    def _cut(self, row: BatchRow, stop: int) -> None:
+        """What was asked for of the row: the store joins batches, and the next of them may be in memory."""
         payload = Payload(row.first, row.messages, row.body)
-        self._add(payload, row.accepted_ns, self._log.turn.loader.traits(row))
+        self._add(payload, min(stop, payload.stop), row.accepted_ns, self._log.turn.loader.traits(row))
 
-    def _add(self, payload: Payload, accepted_ns: int, traits: Traits) -> None:
-        low, high = max(self._at, payload.first), payload.stop
+    def _add(self, payload: Payload, high: int, accepted_ns: int, traits: Traits) -> None:
+        low = max(self._at, payload.first)
         wanted = list(self._wanted(low, high))
         if not wanted or (not self._log.cursors and accepted_ns < self._log.abandoned_ns):
             return
@@ -124,7 +125,7 @@ class Reading:
         try:
             body = payload.part(low, high)
         except RemoteProtocolError:  # nobody can take it apart: the consumers' node will say so
-            low, high, body = payload.first, payload.stop, payload.body
+            body = payload.body
         self._pieces.append(Piece(low, high - low, body, accepted_ns, traits))
 
     def _wanted(self, low: int, high: int) -> Ranges:

@@ -21,6 +21,7 @@ from meshq.names import DISK, Epoch, LogId
 from meshq.sim.shelf import Shelf
 from meshq.wire import bodies
 from meshq.wire.frames import LENGTH_BYTES, Frame, decode, encode_parts
+from tests.runtime.store.keeper import SqlKeeper
 
 WALL_NS = 1_700_000_000_000_000_000
 ROOM_BYTES = 256 * 1024
@@ -29,12 +30,12 @@ ROOM_BYTES = 256 * 1024
 class Node:
     """A broker, its store, and what its consumers were handed."""
 
-    def __init__(self, mesh: Mesh, name: str, number: int, *, store: bool, config: BrokerConfig) -> None:
+    def __init__(self, mesh: Mesh, name: str, number: int, shelf: Shelf | None, config: BrokerConfig) -> None:
         self.mesh = mesh
         self.name = name
         self.number = number
         self.config = config
-        self.shelf = Shelf() if store else None
+        self.shelf = shelf
         self.starts = 0
         self.handed: list[tuple[str, int, bytes]] = []
         """Channel, number, body: every hand-over to a consumer, over all starts."""
@@ -176,7 +177,7 @@ class Mesh:
     """Nodes ``a``, ``b`` and so on, each linked with each."""
 
     def __init__(self, stores: str, *channels: str, config: BrokerConfig | None = None) -> None:
-        """``stores``: for each node s (with a store) or m (in memory)."""
+        """``stores``: for each node s (with a store), f (with SQLite's file) or m (in memory)."""
         self.now = 10.0
         self.channels = channels
         self.nodes: dict[str, Node] = {}
@@ -187,7 +188,8 @@ class Mesh:
         self.dead: dict[tuple[str, str], None] = {}
         for number, kind in enumerate(stores):
             name = "abc"[number]
-            self.nodes[name] = Node(self, name, number, store=kind == "s", config=config or BrokerConfig())
+            shelf: Any = {"s": Shelf, "f": SqlKeeper}.get(kind, lambda: None)()
+            self.nodes[name] = Node(self, name, number, shelf, config or BrokerConfig())
         for name in self.nodes:
             for other in self.nodes:
                 if name < other:

@@ -25,7 +25,7 @@ def messages(start: int, stop: int) -> list[bytes]:
     return [b"%d" % number for number in range(start, stop)]
 
 
-@pytest.mark.parametrize("stores", ["ss", "mm", "ms"])
+@pytest.mark.parametrize("stores", ["ss", "mm", "ms", "ff"])
 def test_a_backlog_goes_to_the_peer_and_is_delivered_there(stores: str) -> None:
     mesh = Mesh(stores, "c")
     a, b = mesh["a"], mesh["b"]
@@ -408,6 +408,24 @@ def test_what_lies_in_the_store_only_is_handed_over_without_coming_into_memory()
         b.finish()
         mesh.run()
     assert [body.rstrip(b".") for body in bodies_of(b, "c")] == messages(0, 3000)
+
+
+def test_a_row_of_which_a_part_is_in_memory_is_handed_over_once() -> None:
+    mesh = Mesh("fs", config=BrokerConfig(memory_bytes_max=15_000, batch_messages_max=10))
+    a, b = mesh["a"], mesh["b"]
+    sent: list[tuple[int, int]] = []
+
+    def watch(name: str, peer: str, frame: Frame) -> bool:
+        if type(frame) is Part:
+            sent.append((frame.first, frame.first + frame.messages))
+        return True
+
+    mesh.watch = watch
+    a.publish(*[b"%04d" % number * 250 for number in range(20)])
+    mesh.drain("a", 5.0)
+    assert sent == [(1, 11), (11, 21)]
+    assert b.broken == []
+    assert (a.left(), b.left()) == (0, 20)
 
 
 def test_no_more_is_on_its_way_than_the_limit_says() -> None:
