@@ -14,6 +14,7 @@ from meshq.errors import RemoteProtocolError
 from meshq.machine import events
 from meshq.machine.effects import Emit
 from meshq.machine.ranges import Ranges
+from meshq.machine.settings import TIME_S_MAX
 from meshq.machine.store import (
     BATCH_OVERHEAD_BYTES,
     BatchRow,
@@ -210,13 +211,15 @@ class Taker:
             return None
         (take.deferred if frame.due_ms else take.ready).add(first, stop)
         return BatchRow(take.topic, take.log, first, frame.messages, frame.body, frame.accepted_ns,
-                        self._due_ns(frame.due_ms), self._due_ns(frame.expires_ms), options)  # fmt: skip
+                        self._due_ns(frame.due_ms), self._wall_ns(frame.expires_ms, TIME_S_MAX), options)  # fmt: skip
 
     def _due_ns(self, in_ms: int) -> int:
-        """The wall time so many milliseconds from now; of 0: none."""
+        return self._wall_ns(in_ms, self._turn.config.broker.delay_max_s)
+
+    def _wall_ns(self, in_ms: int, most_s: float) -> int:
+        """The wall time so many milliseconds from now, at most so many seconds; of 0: none."""
         turn = self._turn
-        in_s = min(in_ms / 1000, turn.config.broker.delay_max_s)
-        return turn.wall_ns(turn.now + in_s) if in_ms else 0
+        return turn.wall_ns(turn.now + min(in_ms / 1000, most_s)) if in_ms else 0
 
     def place(self, peer: Peer, frame: Place) -> None:
         """Where a channel is in the log."""

@@ -363,6 +363,18 @@ def test_what_is_deferred_keyed_or_for_some_channels_stays_so(stores: str) -> No
     assert bodies_of(b, "c")[3:] == [b"later"]
 
 
+def test_a_time_to_live_longer_than_any_delay_stays_so() -> None:
+    mesh = Mesh("ss", "c", config=BrokerConfig(delay_max_s=60.0))
+    a, b = mesh["a"], mesh["b"]
+    a.publish(b"one", traits=Traits(expires=mesh.now + 3_600.0))
+    mesh.drain("a")
+    assert (a.left(), b.left()) == (0, 1)
+    mesh.pass_(90.0)
+    b.consume("c")
+    mesh.run()
+    assert bodies_of(b, "c") == [b"one"]
+
+
 @pytest.mark.parametrize("stores", ["ss", "mm"])
 def test_attempts_errors_and_delays_go_along(stores: str) -> None:
     mesh = Mesh(stores, "c")
