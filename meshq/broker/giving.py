@@ -50,8 +50,8 @@ class Gift:
     """One log on its way to one peer."""
 
     __slots__ = (
-        "bytes", "ceded", "heard_at", "log", "number", "parts", "peer", "reading", "settle_until", "snapshot", "topic",
-        "transfer", "willing",
+        "bytes", "ceded", "heard_at", "log", "next", "number", "parts", "peer", "reading", "settle_until", "snapshot",
+        "topic", "transfer", "willing",
     )  # fmt: skip
 
     def __init__(self, transfer: int, topic: Topic, log: Log, peer: Peer, now: float) -> None:
@@ -73,6 +73,8 @@ class Gift:
         self.snapshot: dict[ChannelKey, Ranges] = {}
         """What the places said was finished."""
         self.ceded = False
+        self.next = 0
+        """The number that the log's next message had then."""
 
     def next_number(self) -> int:
         """The number of one more frame."""
@@ -244,6 +246,7 @@ class Giver:
             gift.heard_at = self._turn.now
         gift.parts.append((number, 0))
         gift.ceded = True
+        gift.next = gift.log.next
 
     def _place(self, gift: Gift, standing: Standing) -> Place:
         now = self._turn.now
@@ -330,16 +333,21 @@ class Giver:
     # afterwards
 
     def _forget(self, gift: Gift) -> None:
-        """The taker has the log. What was finished since its places were told, the taker hears as any origin does."""
+        """The taker has the log. What was finished since its places were told, the taker hears as any origin does. A
+        dead letter that was written since stays here, with another number."""
         del self._gifts[gift.transfer]
+        self._intake.close_batches()
         turn, log, topic, name = self._turn, gift.log, gift.topic, gift.peer.name
-        messages = log.messages
+        before = log.messages
         since = [
             (cursor.channel.key, span)
             for cursor in log.cursors
             for span in _since(cursor.finished, gift.snapshot.get(cursor.channel.key))
         ]
-        topic.give(log)
+        later = topic.give(log, gift.next)
+        for publishing in later:
+            self._intake.keep(topic, publishing)
+        messages = before - sum(publishing.messages for publishing in later)
         turn.moved[topic.name, log.id] = name
         self._broken_off.pop((topic.name, log.id), None)
         turn.counters.handed_over += messages

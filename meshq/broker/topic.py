@@ -162,8 +162,10 @@ class Topic:
             self._loader.recovered(log)
         return log
 
-    def give(self, log: Log) -> None:
-        """Another node holds the log now: it is forgotten here. What is written to it after all has later numbers."""
+    def give(self, log: Log, ceded: int) -> list[Publishing]:
+        """Another node holds the log now, up to the number ``ceded``: it is forgotten here. What is written to it
+        after all has later numbers; what was written meanwhile is returned, to be published again."""
+        later = [publishing for _, publishing in self._unfinished(log, ceded)]
         self._windows.forget(log)
         self.forget_log(log)
         if log.current:
@@ -174,6 +176,7 @@ class Topic:
                 self.log = again
             for channel in self.channels.values():
                 channel.join_log(again, 0.0, exact=True)
+        return later
 
     def _earlier(self, kept: LogKept) -> Log:
         """A log that this start does not write."""
@@ -242,11 +245,14 @@ class Topic:
 
         Without what nobody can read: it would spoil what is published together with it.
         """
+        return [one for log in self.logs.values() for one in self._unfinished(log, log.first)]
+
+    def _unfinished(self, log: Log, since: int) -> list[tuple[float, Publishing]]:
+        """The same of one log, of batches from ``since`` on."""
         return [
             (batch.accepted_at, Publishing(0, stop - start, batch.part(start, stop), batch.accepted_ns, batch.traits))
-            for log in self.logs.values()
             for batch in log.in_order()
-            if batch.open and self._readable(batch)
+            if batch.first >= since and batch.open and self._readable(batch)
             for start, stop in _unfinished(log, batch)
         ]
 

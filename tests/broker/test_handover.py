@@ -459,6 +459,30 @@ def test_no_more_is_on_its_way_than_the_limit_says() -> None:
     assert 10_000 <= parts <= 13_000
 
 
+@pytest.mark.parametrize("stores", ["ss", "mm"])
+def test_what_is_written_between_the_last_word_and_its_answer_stays_with_the_giver(stores: str) -> None:
+    mesh = Mesh(stores, "c")
+    a, b = mesh["a"], mesh["b"]
+    a.publish(b"one")
+
+    def watch(name: str, peer: str, frame: Frame) -> bool:
+        if type(frame) is Cede:
+            a.publish(b"letter")
+        return True
+
+    mesh.watch = watch
+    mesh.drain("a")
+    assert (a.left(), b.left()) == (1, 1)
+    assert a.broker.counters.handed_over == 1
+    mesh.watch = None
+    b.consume("c")
+    mesh.run()
+    assert sorted(bodies_of(b, "c")) == [b"letter", b"one"]
+    b.finish()
+    mesh.pass_(1.0)
+    assert (a.left(), b.left()) == (0, 0)
+
+
 def test_a_log_can_be_handed_on() -> None:
     mesh = Mesh("sss", "c")
     a, b, c = mesh["a"], mesh["b"], mesh["c"]
