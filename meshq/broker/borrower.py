@@ -242,10 +242,12 @@ class Borrower:
         return messages
 
     def count_dead(self) -> None:
-        """The process that held the marked messages ended: an attempt each."""
+        """The process that held the marked messages ended: an attempt each, of those that are still this node's."""
         marks, self.marks = self.marks, []
         self.marks_epoch = None
         for cursor, start, stop in marks:
+            if self.channel.cursors.get(cursor.log.id) is not cursor:
+                continue  # its log was handed over
             self.channel.turn.counters.died += cursor.count_dead(start, stop)
 
     # views

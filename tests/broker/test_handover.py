@@ -483,6 +483,21 @@ def test_what_is_written_between_the_last_word_and_its_answer_stays_with_the_giv
     assert (a.left(), b.left()) == (0, 0)
 
 
+def test_a_death_that_is_heard_of_after_the_log_has_moved_buries_nothing() -> None:
+    mesh = Mesh("mmm", "c")
+    a, b, c = mesh["a"], mesh["b"], mesh["c"]
+    a.broker.configured(mesh.now, "t", "c", {"attempts_max": 1})
+    b.consume("c")
+    a.publish(b"one")
+    mesh.run()
+    b.kill()
+    mesh.drain("a", 3.0, "c")
+    assert (a.left(), c.left()) == (0, 1)
+    a.broker.peer_died(mesh.now, "b", b.epoch)
+    a.turn()
+    assert a.broker.counters.died == 0
+
+
 def test_a_log_can_be_handed_on() -> None:
     mesh = Mesh("sss", "c")
     a, b, c = mesh["a"], mesh["b"], mesh["c"]
