@@ -277,8 +277,7 @@ class Cursor:
             following = batch.following
             if following is None and not self.log.away_messages:
                 self.batch = None
-                if self.log.sleeping_messages:
-                    self.at = self.log.next
+                self.at = self.log.next  # what lies between is asleep, or gone
             else:
                 self.batch = None
                 self.reach(following)

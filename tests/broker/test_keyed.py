@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from meshq.broker.batch import Traits
 from meshq.broker.effects import Hand
 from meshq.machine.effects import Load, Store
@@ -9,6 +11,7 @@ from meshq.names import DISK, LANES, Epoch
 from meshq.sim.shelf import Shelf
 from meshq.wire import bodies
 from tests.broker.test_origin import WALL_NS, Node
+from tests.broker.test_retention import Shelved
 
 
 def publish(node: Node, *messages: bytes, key: str = "", lane: int = 0) -> None:
@@ -163,3 +166,19 @@ def test_after_a_restart_what_was_accepted_before_it_comes_first_within_its_key(
     came = turn(node, shelf)
     assert sorted(came) == [b"1", b"2", b"3", b"4", b"other"]
     assert [one for one in came if one != b"other"] == [b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("finished", [1, 2, 3])
+def test_a_key_is_not_held_up_by_what_an_earlier_start_has_in_flight(finished: int) -> None:
+    before = Shelved()
+    before.begin("c")
+    before.publish(b"1", b"2", b"3")
+    before.consume("c")
+    before.broker.finish(before.now, 1, [(before.hands[0].log, finished, finished + 1)])
+    before.turn()
+    before.wait(1.0)
+    node = before.again("c")
+    node.consume("c")
+    assert len(node.bodies()) == 2
+    publish(node, b"keyed", key="k")
+    assert node.bodies()[2:] == [b"keyed"]
