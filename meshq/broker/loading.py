@@ -3,7 +3,7 @@
 Decides when it is asked for. What is ahead of a cursor: when the cursor has come to it, or is about to, and somebody
 wants messages. What is deferred: all that is due within the next minute, some time before; and what an earlier start
 deferred by a clock that was far ahead. How much at once depends on how much room there is. Rows become batches of
-exactly the numbers that are not in memory.
+exactly the numbers that are not in memory; what the store can't read any more is counted, and finished.
 """
 
 from __future__ import annotations
@@ -104,6 +104,9 @@ class Loader:
     def place(self, log: Log, row: BatchRow, *, stored: bool = True) -> None:
         """Make batches of what is not in memory of the row, and still wanted. Not ``stored``: it is nowhere else."""
         first, stop = row.first, row.first + row.messages
+        if not row.body:
+            self._turn.counters.absent += log.unreadable(first, stop)
+            return
         parts = log.away.within(first, stop) + log.sleeping.within(first, stop)
         if not parts:
             return

@@ -263,10 +263,21 @@ class Log:
 
     def absent(self, start: int, stop: int) -> int:
         """The store turned out not to have these: they count as finished. Returns how many that were."""
+        return self._absent(self.away, start, stop)
+
+    def unreadable(self, start: int, stop: int) -> int:
+        """The same of what the store can't read, asleep or not."""
+        return self._absent(self.away, start, stop) + self._absent(self.sleeping, start, stop)
+
+    def _absent(self, kept: Ranges, start: int, stop: int) -> int:
         lost = 0
-        for low, high in self.away.within(start, stop):
+        for low, high in kept.within(start, stop):
             lost += high - low
-            self.away_messages -= self.away.discard(low, high)
+            kept.discard(low, high)
+            if kept is self.away:
+                self.away_messages -= high - low
+            else:
+                self.sleeping_messages -= high - low
             self._gone(low, high)
             for cursor in self.cursors:
                 cursor.finish(low, high)

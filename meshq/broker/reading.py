@@ -113,6 +113,9 @@ class Reading:
 
     def _cut(self, row: BatchRow, stop: int) -> None:
         """What was asked for of the row: the store joins batches, and the next of them may be in memory."""
+        if not row.body:
+            self._log.turn.counters.absent += self._log.unreadable(row.first, row.first + row.messages)
+            return
         payload = Payload(row.first, row.messages, row.body)
         self._add(payload, min(stop, payload.stop), row.accepted_ns, self._log.turn.loader.traits(row))
 

@@ -23,7 +23,10 @@ batch, wherever bytes of batches are counted: those of small messages are mostly
 
 
 class BatchRow(NamedTuple):
-    """Messages ``first`` and following of a log, one body. Neighbours alike in all but body may become one row."""
+    """Messages ``first`` and following of a log, one body. Neighbours alike in all but body may become one row.
+
+    In an answer an empty body says that they can't be read any more: they are lost.
+    """
 
     topic: str
     log: LogId

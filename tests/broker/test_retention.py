@@ -10,6 +10,7 @@ from meshq.broker.broker import Broker
 from meshq.broker.effects import Hand
 from meshq.config import BrokerConfig, Config
 from meshq.machine.effects import Load, LoadDue, Store
+from meshq.machine.store import BatchRow
 from meshq.names import DISK, MEMORY, Epoch
 from meshq.sim.shelf import Shelf
 from meshq.wire import bodies
@@ -126,6 +127,24 @@ def test_an_earliest_channel_gets_what_is_retained_and_a_latest_one_does_not() -
     node.publish(b"new")
     assert node.use_up("earliest", 2) == [b"0", b"1", b"2", b"3", b"new"]
     assert node.use_up("latest", 3) == node.use_up("plain", 4) == [b"new"]
+
+
+def test_a_deferred_batch_that_cannot_be_read_is_counted_as_lost_and_ends() -> None:
+    node = Shelved()
+    node.begin("c")
+    node.publish(b"later", delay_s=120.0)
+    node.publish(b"much later", delay_s=150.0)
+    load_due = node.shelf.load_due
+
+    def damaged(ask: LoadDue) -> list[BatchRow]:
+        return [row._replace(body=b"") if row.first == 1 else row for row in load_due(ask)]
+
+    node.shelf.load_due = damaged  # type: ignore[method-assign]
+    node.consume("c")
+    node.wait(200.0)
+    assert node.bodies() == [b"much later"]
+    assert node.broker.counters.absent == 1
+    assert node.broker.messages_left() == 1
 
 
 def test_what_is_retained_takes_no_memory_when_there_is_a_store() -> None:

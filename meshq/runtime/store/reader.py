@@ -1,7 +1,7 @@
 """The reader's thread: brings back what lies in the file only.
 
-Decides how much one answer holds. A row that can't be read is left out: whoever asked counts it as lost. When the
-file can't be read at all the answer is None, and it is asked again.
+Decides how much one answer holds. A row that can't be read is there without its body, or left out: whoever asked counts
+it as lost. When the file can't be read at all the answer is None, and it is asked again.
 """
 
 from __future__ import annotations
@@ -100,16 +100,15 @@ class Reader:
     def _due(self, ask: Any) -> Iterator[BatchRow]:
         names = {number: name for name, number in list(self._logs.items())}
         rows = self._connection.execute(
-            "SELECT id, log, due_ns, size FROM batch WHERE due_ns > 0 AND due_ns >= ? AND due_ns < ? "
-            "ORDER BY due_ns, id",
+            "SELECT id, log, due_ns FROM batch WHERE due_ns > 0 AND due_ns >= ? AND due_ns < ? ORDER BY due_ns, id",
             (ask.after_ns, ask.until_ns),
         )
         size_bytes = last_ns = 0
-        for row, number, due_ns, body_bytes in rows:
+        for row, number, due_ns in rows:
             if last_ns and size_bytes >= ask.size_bytes and due_ns > last_ns:
                 break
             for batch in self._row(row, *names[number]) if number in names else ():
-                size_bytes += body_bytes + BATCH_OVERHEAD_BYTES
+                size_bytes += batch.memory_bytes()  # as whoever asked counts, to see whether that was all
                 last_ns = due_ns
                 yield batch
         rows.close()
@@ -126,5 +125,18 @@ class Reader:
             if isinstance(exc, sqlite3.DatabaseError) and not self._damage.seen(exc):
                 raise
             log.error("a batch of %s can't be read and is lost: %s", topic, exc)
+            yield from self._lost(number, topic, name)
             return
         yield BatchRow(topic, name, first, stop - first, body, accepted_ns, due_ns, expires_ns, said)
+
+    def _lost(self, number: int, topic: str, name: LogId) -> Iterator[BatchRow]:
+        """Which messages the row held, if at least that can be read."""
+        try:
+            found = self._connection.execute(
+                "SELECT first, stop, accepted_ns, due_ns FROM batch WHERE id = ?", (number,)
+            ).fetchone()
+        except sqlite3.DatabaseError:
+            return
+        if found is not None:
+            first, stop, accepted_ns, due_ns = found
+            yield BatchRow(topic, name, first, stop - first, b"", accepted_ns, due_ns, 0)

@@ -20,19 +20,19 @@ class SqlKeeper:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp())
-        self._connection = open_writer(self._folder / "meshq.db")
-        self._tables = Tables(self._connection)
+        self.connection = open_writer(self._folder / "meshq.db")
+        self._tables = Tables(self.connection)
         path = self._folder / "meshq.db"
         self._reader = Reader(open_reader(path), self._tables.logs, lambda *_: None, Damage(path))
 
     def __del__(self) -> None:
-        self._connection.close()
+        self.connection.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def apply(self, rows: list[Row]) -> None:
-        self._connection.execute("BEGIN")
+        self.connection.execute("BEGIN")
         self._tables.apply(rows)
-        self._connection.execute("COMMIT")
+        self.connection.execute("COMMIT")
         self._tables.committed()
 
     def load(self, ask: Load) -> list[BatchRow]:
@@ -42,4 +42,4 @@ class SqlKeeper:
         return self._reader.answer(ask)
 
     def recovered(self) -> Recovered:
-        return recover(self._connection)
+        return recover(self.connection)

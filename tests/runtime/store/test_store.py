@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from meshq.errors import ConfigError
+from meshq.machine.effects import LoadDue
 from meshq.machine.store import Backlog, Born, Put
 from meshq.runtime.store.folder import DATABASE, default_folder
 from meshq.runtime.store.opening import known_name
 from meshq.runtime.store.store import SqliteStore
+from tests.runtime.store.keeper import SqlKeeper
 from tests.runtime.store.rows import LOG, batch, epoch_ms, finished, gone, numbers, opened
 
 
@@ -98,6 +100,17 @@ def test_a_broken_page_costs_the_batches_on_it_and_the_file_is_set_aside(tmp_pat
     assert before == (tmp_path / f"{DATABASE}.damaged-1").read_bytes()
     with opened(tmp_path) as asker:
         assert asker.recovered.lost == 0
+
+
+def test_a_deferred_row_that_cannot_be_read_is_answered_without_its_body(tmp_path: Path) -> None:
+    keeper = SqlKeeper()
+    rows = [batch(first)._replace(due_ns=first, options={"key": str(first)}) for first in (1, 11)]
+    keeper.apply(list(rows))
+    keeper.connection.execute("UPDATE batch SET options = x'ff' WHERE first = 1")
+    assert keeper.load_due(LoadDue(1, 0, 100, 1 << 20)) == [
+        rows[0]._replace(body=b"", options={}),
+        rows[1],
+    ]
 
 
 def test_what_is_no_database_at_all_is_set_aside_and_counted_never_overwritten(tmp_path: Path) -> None:
