@@ -1,13 +1,14 @@
 """Publish ids: a second publish with an id that was used a short while ago adds nothing, and is confirmed as the first.
 
 Decides what is the same (topic, its life, and id: one origin knows its own only), how long an id is known (the topic's
-window from the first publish on), and which goes when there are too many (the oldest). A second publish waits for the
-first's own confirmation while that is under way. An id is kept with the batch it stands for, in the same
-turn's rows, unless the messages are in memory only: then it ends with them.
+window from the first publish on), and which goes when there are too many (those whose window is over, then the
+oldest). A second publish waits for the first's own confirmation while that is under way. An id is kept with the batch
+it stands for, in the same turn's rows, unless the messages are in memory only: then it ends with them.
 """
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from meshq.broker.effects import Confirmed, Unkept
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from meshq.broker.turn import Turn
 
 KIND: Final = "publish"
+SPARE: Final = 64
 SWEEP_S: Final = 1.0
 """Ids whose window is over are forgotten this often."""
 
@@ -47,11 +49,13 @@ class Known:
 class PublishIds:
     """The ids that this origin knows, oldest first."""
 
-    __slots__ = ("_known", "_turn", "pending")
+    __slots__ = ("_ends", "_known", "_turn", "pending")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._known: dict[str, Known] = {}
+        self._ends: list[tuple[float, int, Known]] = []
+        """A heap by the ends of their windows, which differ from topic to topic; with some that were forgotten."""
         self.pending: dict[int, Known] = {}
         """Those that wait for their confirmation, by token."""
 
@@ -87,10 +91,20 @@ class PublishIds:
         key = _key(topic, publish_id)
         if key in self._known:
             self._forget(self._known[key])
-        self._known[key] = self.pending[token] = Known(key, token, count, turn.now + window_s)
+        known = self.pending[token] = Known(key, token, count, turn.now + window_s)
+        self._remember(known)
+        if len(self._known) > limits.dedupe_ids_max:
+            self._forget_ended()
         while len(self._known) > limits.dedupe_ids_max:
             turn.counters.ids_forgotten += 1
             self._forget(next(iter(self._known.values())))
+
+    def _remember(self, known: Known) -> None:
+        self._known[known.key] = known
+        heappush(self._ends, (known.until, self._turn.next_serial(), known))
+        if len(self._ends) > 2 * len(self._known) + SPARE:
+            self._ends = [end for end in self._ends if self._known.get(end[2].key) is end[2]]
+            heapify(self._ends)
 
     def numbered(self, accepted: list[Accepted]) -> None:
         """At the end of the turn: its publishes are in their logs."""
@@ -120,20 +134,22 @@ class PublishIds:
         return [Unkept(token, effect.why) for token in waiting]
 
     def rang(self) -> None:
-        """Time passed: forget the oldest, as far as their windows are over."""
-        turn = self._turn
-        for known in list(self._known.values()):
-            if known.until > turn.now:
-                break
-            self._forget(known)
+        """Time passed: forget those whose windows are over."""
+        self._forget_ended()
         if self._known:
-            turn.timers.arm(self, turn.now + SWEEP_S)
+            self._turn.timers.arm(self, self._turn.now + SWEEP_S)
+
+    def _forget_ended(self) -> None:
+        while self._ends and self._ends[0][0] <= self._turn.now:
+            known = heappop(self._ends)[2]
+            if self._known.get(known.key) is known:
+                self._forget(known)
 
     def recover(self, puts: list[Put]) -> None:
         """What an earlier start kept."""
         found = sorted(filter(None, map(self._read, puts)), key=_until)
         for known in found:
-            self._known[known.key] = known
+            self._remember(known)
         if found:
             self._turn.timers.arm(self, self._turn.now + SWEEP_S)
 

@@ -14,13 +14,13 @@ from meshq.wire import bodies
 from tests.broker.test_origin import WALL_NS, Node
 
 
-def publish(node: Node, publish_id: str, *messages: bytes, level: int = DISK) -> int:
+def publish(node: Node, publish_id: str, *messages: bytes, level: int = DISK, topic: str = "t") -> int:
     node.token += 1
     traits = Traits(level=level)
     node.broker.publish(
         node.now,
         node.token,
-        "t",
+        topic,
         1,
         len(messages),
         bodies.encode(list(messages)),
@@ -109,6 +109,22 @@ def test_the_oldest_id_is_forgotten_above_the_limit_and_counted() -> None:
         publish(node, name, b"1", level=MEMORY)
     assert [duplicate for _, _, duplicate in answers(node)] == [False] * 4
     assert node.broker.counters.ids_forgotten == 2
+
+
+def test_an_id_within_a_long_window_stays_while_later_ones_of_short_windows_go() -> None:
+    node = Node(dedupe_ids_max=10, dedupe_window_s=1.0)
+    node.broker.topic_born(node.now, "long", 1)
+    node.broker.configured(node.now, "long", "", {"dedupe_window_s": 3_600.0})
+    publish(node, "first", b"1", level=MEMORY, topic="long")
+    for number in range(9):
+        publish(node, f"short-{number}", b"1", level=MEMORY)
+    node.now += 30.0  # no tick: the driver was late
+    publish(node, "new", b"1", level=MEMORY)
+    publish(node, "first", b"1", level=MEMORY, topic="long")
+    assert node.broker.counters.duplicates == 1
+    assert node.broker.counters.ids_forgotten == 0
+    node.wait(2.0)
+    assert len(node.broker._turn.ids._known) == 1
 
 
 def test_an_id_for_another_number_of_messages_is_refused() -> None:
