@@ -258,7 +258,8 @@ class Exchange:
         borrower = peer.borrowers.get(frame.flow)  # type: ignore[arg-type]
         if borrower is not None:
             error = error_of(frame.options)
-            borrower.req(frame.log, frame.start, frame.stop, frame.delay_ms / 1000, frame.reason, error)
+            delay_s = min(frame.delay_ms / 1000, self._turn.config.broker.requeue_delay_max_s)
+            borrower.req(frame.log, frame.start, frame.stop, delay_s, frame.reason, error)
 
     def _return(self, peer: Peer, frame: Return) -> None:
         borrower = peer.borrowers.get(frame.flow)  # type: ignore[arg-type]

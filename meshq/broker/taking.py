@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 TAKING: Final = "taking"
 """The kind under which a store remembers a log of which not everything has come."""
+NUMBERS_END: Final = 1 << 63
+"""A store has no room for numbers from here on, though a frame has."""
 
 
 class Take:
@@ -123,6 +125,9 @@ class Taker:
         if (peer.name, frame.transfer) in self._takes:
             self._turn.accuse(peer.name, f"offered {frame.transfer} twice")
             return
+        if max(frame.next, frame.log.epoch_ms, frame.log.generation, frame.log.lane) >= NUMBERS_END:
+            self._turn.accuse(peer.name, f"offered a log with numbers that no store has room for: {frame.log}")
+            return
         found = self._held(frame)
         why = self._unwilling(frame, found)
         if why is not None:
@@ -153,7 +158,8 @@ class Taker:
         same = any((take.topic, take.log) == (frame.topic, frame.log) for take in self._takes.values())
         if same or len(self._takes) >= config.takeovers_max:
             return "BUSY", "this node takes over as much as it may (takeovers_max), or this very log"
-        if found is None and topic.messages + frame.messages > config.topic_messages_max:
+        coming = sum(take.offered for take in self._takes.values() if take.topic == frame.topic and not take.has)
+        if found is None and topic.messages + coming + frame.messages > config.topic_messages_max:
             return "FULL", "topic_messages_max"
         return None if found is not None else self._full(frame)
 
@@ -206,7 +212,7 @@ class Taker:
         first, stop = frame.first, frame.first + frame.messages
         if take.has or not 0 < first < stop <= take.next or len(frame.body) < 2 * frame.messages:
             return None
-        options = _options(frame.options)
+        options = _options(frame.options) if frame.accepted_ns < NUMBERS_END else None
         if options is None or take.ready.within(first, stop) or take.deferred.within(first, stop):
             return None
         (take.deferred if frame.due_ms else take.ready).add(first, stop)
@@ -226,7 +232,7 @@ class Taker:
         take = self._takes.get((peer.name, frame.transfer))
         if take is None:
             return
-        if not take.follows(frame.number):
+        if not take.follows(frame.number) or not _storable(frame):
             self._accuse(take, f"place {frame.number} of {take.topic} is not what comes next")
             return
         topic = self._registry.topics.get(take.topic)
@@ -442,6 +448,12 @@ def _noted(value: bytes) -> tuple[str, LogId] | None:
         return topic, LogId(*log)
     except (RemoteProtocolError, TypeError, ValueError):
         return None
+
+
+def _storable(frame: Place) -> bool:
+    stops = [stop for _, stop in frame.finished]
+    stops += [number for _, stop, attempts, *_ in frame.tried for number in (stop, attempts)]
+    return max(frame.born, frame.since_ns, *stops) < NUMBERS_END
 
 
 def _options(said: dict[str, Any]) -> dict[str, Any] | None:

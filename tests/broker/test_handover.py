@@ -11,8 +11,9 @@ from meshq.broker.batch import Traits
 from meshq.broker.taking import TAKING
 from meshq.config import BrokerConfig
 from meshq.machine import events
+from meshq.names import ChannelKey, LogId
 from meshq.wire import bodies
-from meshq.wire.frames import Cede, Declined, Frame, Offer, Part, Place, Taken
+from meshq.wire.frames import Cede, Declined, Frame, Offer, Part, Place, Req, Taken
 from tests.broker.handover import Mesh, Node, log_of
 
 
@@ -607,6 +608,60 @@ def test_a_giver_that_sends_on_while_the_store_says_nothing_is_declined_before_m
     b.kill()
     b.start()
     assert b.left() == 0
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [Offer(7, "t", LogId("a", 1 << 63, 0, 1, 0), 100, 3, 600, "disk")],
+        [Offer(7, "t", LogId("a", 1, 0, 1, 0), 1 << 63, 3, 600, "disk")],
+        [
+            Offer(7, "t", LogId("a", 1, 0, 1, 0), 100, 3, 600, "disk"),
+            Part(7, 1, 1, 1, 1 << 63, 0, 0, bodies.encode([b"1"])),
+        ],
+        [
+            Offer(7, "t", LogId("a", 1, 0, 1, 0), 100, 3, 600, "disk"),
+            Place(7, 1, "c", 1, 1, 1 << 63, [], []),
+        ],
+        [
+            Offer(7, "t", LogId("a", 1, 0, 1, 0), 100, 3, 600, "disk"),
+            Place(7, 1, "c", 1, 1, 0, [[1, 1 << 63]], []),
+        ],
+    ],
+)
+def test_numbers_that_no_store_has_room_for_are_not_taken(frames: list[Frame]) -> None:
+    mesh = Mesh("ms", "c")
+    b = mesh["b"]
+    for frame in frames:
+        b.broker.frame(mesh.now, "a", frame)
+        b.turn()
+    assert len(b.broken) == 1
+    assert b.left() == 0
+    assert b.shelf is not None
+    assert b.shelf.logs == {}
+
+
+def test_a_topic_takes_no_more_messages_than_it_may_have_from_all_together() -> None:
+    mesh = Mesh("mm", "c", config=BrokerConfig(topic_messages_max=5))
+    b = mesh["b"]
+    offers = [Offer(number, "t", LogId("a", number, 0, 1, 0), 4, 3, 600, "memory") for number in (1, 2)]
+    for offer in offers:
+        b.broker.frame(mesh.now, "a", offer)
+    answers = [frame for frame in b.broker.pull(mesh.now, "a", 1 << 20) if isinstance(frame, (Taken, Declined))]
+    assert answers == [Taken(1, 0), Declined(2, "FULL", "topic_messages_max")]
+
+
+def test_a_delay_that_a_peer_asks_for_is_bounded() -> None:
+    mesh = Mesh("fm", "c", config=BrokerConfig(requeue_delay_max_s=20.0))
+    a, b = mesh["a"], mesh["b"]
+    b.consume("c")
+    a.publish(b"one")
+    mesh.run()
+    (hand,) = b.held
+    mesh.write("b", "a", Req(ChannelKey("t", "c", 1), hand.log, 1, 2, 10**16, "requeue", {}))
+    mesh.run()
+    mesh.pass_(21.0)
+    assert bodies_of(b, "c") == [b"one", b"one"]
 
 
 def test_a_damaged_note_of_a_log_on_its_way_does_not_keep_a_node_from_starting() -> None:
