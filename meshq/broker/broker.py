@@ -170,7 +170,7 @@ class Broker:
     def loaded(self, now: float, token: int, rows: list[BatchRow] | None) -> None:
         """What a Load or LoadDue asked for; None when the store could not read now."""
         self._turn.now = now
-        if not self._giver.loaded(token, rows):
+        if not (self._giver.loaded(token, rows) or self._existence.legacies.loaded(token, rows)):
             self._loader.loaded(token, rows)
 
     def store_health(self, now: float, text: str) -> None:
@@ -192,7 +192,8 @@ class Broker:
         self._existence.topic_ended(topic, generation)
 
     def accepted_since(self, topic: str, generation: int, at: float) -> list[Publishing]:
-        """Unfinished messages of that life of the topic, accepted here after ``at``."""
+        """Unfinished messages of that life of the topic, which ends now, accepted here after ``at``. More may follow
+        as CarryOver: those that the store alone has."""
         self._intake.close_batches()
         return self._existence.accepted_since(topic, generation, at)
 
@@ -427,6 +428,8 @@ class Broker:
             finishing, turn.finishing = turn.finishing, {}
             for source in finishing:
                 source.flush()
+        if self._existence.legacies:
+            self._existence.legacies.run()
         self._intake.store()
         for peer in self._registry.peers.values():
             if peer.outbox:
@@ -469,7 +472,8 @@ class Broker:
 
     def messages_left(self) -> int:
         """Own messages that some channel has not finished, or that wait for a first channel."""
-        return sum(topic.messages + topic.gathering.messages for topic in self._registry.topics.values())
+        here = sum(topic.messages + topic.gathering.messages for topic in self._registry.topics.values())
+        return here + self._existence.legacies.messages
 
     def why(self, topic: str, channel: str) -> Why:
         """Why the channel's next message is not delivered."""

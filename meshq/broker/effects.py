@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from meshq.broker.gathering import Publishing
 from meshq.machine.effects import Emit, Load, LoadDue, Store
 from meshq.names import LogId
 from meshq.wire.frames import Frame
@@ -57,6 +58,13 @@ class DeadLetters(NamedTuple):
     topic: str
 
 
+class CarryOver(NamedTuple):
+    """These were accepted after the end of an earlier life of ``topic``: they are its next use."""
+
+    topic: str
+    publishings: list[Publishing]
+
+
 class WantLink(NamedTuple):
     """Messages, or finished marks, wait for ``peer`` and there is no session. Said again while so."""
 
@@ -84,6 +92,7 @@ BrokerEffect: TypeAlias = (
     | Confirmed
     | Unkept
     | DeadLetters
+    | CarryOver
     | WantLink
     | BreakSession
     | ConsumerEnded

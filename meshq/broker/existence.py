@@ -8,6 +8,7 @@ one, so its log goes on counting where the last one stopped.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final
 
 from meshq.broker import settings
@@ -15,6 +16,7 @@ from meshq.broker.channel import Channel
 from meshq.broker.effects import ConsumerEnded
 from meshq.broker.gathering import Publishing
 from meshq.broker.intake import Intake
+from meshq.broker.legacy import Legacies, Legacy
 from meshq.broker.registry import Registry
 from meshq.broker.topic import Topic
 from meshq.broker.window import Windows
@@ -40,6 +42,7 @@ class Existence:
         "_registry",
         "_windows",
         "epoch",
+        "legacies",
     )
 
     def __init__(self, registry: Registry, intake: Intake, windows: Windows, epoch: Epoch) -> None:
@@ -51,8 +54,9 @@ class Existence:
         self._ended: dict[str, int] = {}
         self._interest: dict[tuple[str, str], tuple[tuple[str, int], ...]] = {}
         self._recovering = False
-        self._outlived: dict[tuple[str, int], list[tuple[float, Publishing]]] = {}
+        self._outlived: dict[tuple[str, int], tuple[list[tuple[float, Publishing]], list[Legacy]]] = {}
         """What lives of topics had that a publish to the next one ended, until routing says when they were over."""
+        self.legacies = Legacies(registry.turn, intake)
         self._numbered = 1
         """No ephemeral log counts from below this: no number is used twice."""
 
@@ -66,17 +70,21 @@ class Existence:
             raise ChannelDeleted(f"topic {name} was deleted meanwhile: publish again to start it anew")
         if found is not None:
             self._intake.close_batches()
-            self._outlived[name, found.generation] = found.unfinished()
+            self._outlived[name, found.generation] = (found.unfinished(), found.leave())
         self.topic_born(name, generation)
         return self._registry.topics[name]
 
     def accepted_since(self, name: str, generation: int, at: float) -> list[Publishing]:
-        """Unfinished messages of that life of the topic that were accepted after ``at``."""
+        """Unfinished messages of that life of the topic, which is about to end, that were accepted after ``at``.
+
+        Those that the store alone has follow as ``CarryOver``.
+        """
         found = self._registry.topics.get(name)
         if found is not None and found.generation == generation:
-            there = found.unfinished()
+            there, legacies = found.unfinished(), found.leave()
         else:
-            there = self._outlived.pop((name, generation), [])
+            there, legacies = self._outlived.pop((name, generation), ([], []))
+        self.legacies.add(legacies, at)
         return [publishing for accepted_at, publishing in there if accepted_at > at]
 
     def topic_born(self, name: str, generation: int) -> None:
@@ -126,9 +134,11 @@ class Existence:
             self._ended[name] = max(generation, self._ended.pop(name, 0))
             if len(self._ended) > ENDED_MAX:
                 del self._ended[next(iter(self._ended))]
+        self.legacies.topic_ended(name, generation)
         topic = self._registry.topics.get(name)
         if topic is None or topic.generation > generation:
-            self._outlived.pop((name, generation), None)
+            _, legacies = self._outlived.pop((name, generation), ([], []))
+            self.legacies.add(legacies, inf)
             return
         if not topic.channels:
             self._registry.turn.counters.dropped += topic.messages

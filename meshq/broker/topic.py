@@ -8,6 +8,7 @@ from meshq.broker.batch import Batch, Broken
 from meshq.broker.channel import Channel
 from meshq.broker.cursor import Cursor
 from meshq.broker.gathering import Gathering, Publishing
+from meshq.broker.legacy import Legacy, legacies_of
 from meshq.broker.loading import Loader
 from meshq.broker.log import Log
 from meshq.broker.retention import Retention
@@ -247,12 +248,22 @@ class Topic:
         """
         return [one for log in self.logs.values() for one in self._unfinished(log, log.first)]
 
+    def leave(self) -> list[Legacy]:
+        """Before the topic ends: logs of which the store alone has something are taken out, and not forgotten there."""
+        self.retention.end()
+        left = {log: legacies for log in self.logs.values() if (legacies := legacies_of(log))}
+        for log in left:
+            self._windows.forget(log)
+            log.written = False
+            self.forget_log(log)
+        return [legacy for legacies in left.values() for legacy in legacies]
+
     def _unfinished(self, log: Log, since: int) -> list[tuple[float, Publishing]]:
         """The same of one log, of batches from ``since`` on."""
         return [
             (batch.accepted_at, Publishing(0, stop - start, batch.part(start, stop), batch.accepted_ns, batch.traits))
-            for batch in log.in_order()
-            if batch.first >= since and batch.open and self._readable(batch)
+            for batch in (*log.in_order(), *log.falling.values())
+            if batch.first >= since and (batch.open or batch.first in log.falling) and self._readable(batch)
             for start, stop in _unfinished(log, batch)
         ]
 

@@ -428,6 +428,8 @@ class Engine:
                 self._doors.unkept(effect)
             case broker_effects.DeadLetters(topic):
                 self._bury(topic)
+            case broker_effects.CarryOver(topic, publishings):
+                self._carry_over(topic, publishings)
             case Store() | Load() | LoadDue():
                 self._out.append(effect)
             case Emit(event):

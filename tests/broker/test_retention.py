@@ -7,7 +7,7 @@ from typing import Any
 
 from meshq.broker.batch import Traits
 from meshq.broker.broker import Broker
-from meshq.broker.effects import Hand
+from meshq.broker.effects import CarryOver, Hand
 from meshq.config import BrokerConfig, Config
 from meshq.machine.effects import Load, LoadDue, Store
 from meshq.machine.store import BatchRow
@@ -54,6 +54,8 @@ class Shelved(Kept):
                         self.broker.loaded(self.now, token, self.shelf.load_due(effect))
                     case Hand():
                         self.hands.append(effect)
+                    case CarryOver(topic, publishings):
+                        self.broker.carry_over(self.now, topic, 2, publishings)
             self.broker.check()
 
     def wait(self, seconds: float) -> None:

@@ -369,8 +369,9 @@ def test_a_node_that_is_asked_to_drain_answers_before_it_says_goodbye() -> None:
         assert client.expect(Goodbye).code == "LEAVING"
 
 
-def test_what_is_accepted_after_a_delete_beyond_a_partition_opens_the_topic_anew() -> None:
-    cast = Cast(("n1", "n2")).start()
+@pytest.mark.parametrize("where", ["memory", "asleep", "restarted"])
+def test_what_is_accepted_after_a_delete_beyond_a_partition_opens_the_topic_anew(where: str) -> None:
+    cast = Cast(("n1", "n2"), stores=where != "memory").start()
     deleter, publisher = cast.client("n1"), cast.client("n2")
     publisher.publish("t", b"before")
     publisher.expect(Confirmed)
@@ -380,12 +381,17 @@ def test_what_is_accepted_after_a_delete_beyond_a_partition_opens_the_topic_anew
     deleter.say()
     assert deleter.expect(Answer).code == ""
     cast.run(2.0)
-    publisher.publish("t", b"after", b"later", request=2)
+    publisher.publish("t", b"after", b"later", request=2, **({"delay_ms": 120_000} if where == "asleep" else {}))
     publisher.expect(Confirmed, 2)
+    if where == "restarted":
+        cast.run(0.1)
+        cast.fleet.crash("n2", host=False)
+        cast.fleet.restart("n2")
     mend()
     cast.until(lambda: (cast.engine("n1").routing.known("t") or 0) == 2, within_s=30.0)
     deleter.session.subscribe(1, "t", "c", 10, 1_000)
     deleter.say()
+    cast.until(lambda: bool(deleter.all(Deliver)), within_s=150.0)
     delivered = deleter.expect(Deliver)
     assert (delivered.log.generation, bodies.decode(delivered.body)) == (2, [b"after", b"later"])
 
