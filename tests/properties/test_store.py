@@ -46,6 +46,16 @@ def test_a_start_finds_what_the_rows_say(store: Callable[[], Keeper], rng: Rando
     check_all(author, keeper)
 
 
+@given(rng=chance)
+def test_what_a_transaction_that_was_undone_was_to_keep_or_end_the_next_one_does(rng: Random) -> None:
+    author, keeper = Author(rng), SqlKeeper()
+    written(author, keeper)
+    rows = author.rows(author.rng.randint(1, 8))
+    keeper.fail(rows)
+    keeper.apply(rows)
+    check_all(author, keeper)
+
+
 def check_all(author: Author, keeper: Keeper) -> None:
     found = keeper.recovered().logs
     kept = {(log.topic, log.log): log for log in found}

@@ -37,7 +37,8 @@ class Tables:
         self._connection = connection
         self.logs: dict[LogKey, int] = {}
         self._places: dict[tuple[int, str, int], int] = {}
-        self._fresh: list[tuple[dict[Any, int], Any]] = []
+        self._undo: list[tuple[dict[Any, int], Any, int | None]] = []
+        """What this transaction changed of the two: the number there was, None if there was none."""
         self._next: int = 1 + max(
             connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0] for table in ("log", "place")
         )
@@ -71,13 +72,16 @@ class Tables:
 
     def committed(self) -> None:
         """The transaction holds."""
-        self._fresh.clear()
+        self._undo.clear()
 
     def rolled_back(self) -> None:
-        """The transaction was undone: numbers given out in it are not in the file."""
-        for names, name in self._fresh:
-            names.pop(name, None)
-        self._fresh.clear()
+        """The transaction was undone: numbers given out in it are not in the file, and those that ended in it are."""
+        for names, name, number in reversed(self._undo):
+            if number is None:
+                names.pop(name, None)
+            else:
+                names[name] = number
+        self._undo.clear()
 
     def log(self, topic: str, log: LogId) -> int:
         """The number of a log, which is entered if it is new."""
@@ -92,7 +96,13 @@ class Tables:
         number = self._next
         names[name] = number
         self._next += 1
-        self._fresh.append((names, name))
+        self._undo.append((names, name, None))
+        return number
+
+    def _end(self, names: dict[Any, int], name: Any) -> int | None:
+        number = names.pop(name, None)
+        if number is not None:
+            self._undo.append((names, name, number))
         return number
 
     def _place(self, row: Any) -> int | None:
@@ -162,23 +172,24 @@ class Tables:
 
     def _over(self, rows: list[Over]) -> None:
         for row in rows:
-            place = self._place(row)
-            if place is not None:
-                self._forget_place(place)
-                self._places.pop((self.logs[row.topic, row.log], row.channel, row.generation), None)
+            log = self.logs.get((row.topic, row.log))
+            if log is not None:
+                self._forget_place((log, row.channel, row.generation))
 
     def _log_over(self, rows: list[LogOver]) -> None:
         for row in rows:
-            log = self.logs.pop((row.topic, row.log), None)
+            log = self._end(self.logs, (row.topic, row.log))
             if log is not None:
                 for key in [key for key in self._places if key[0] == log]:
-                    self._forget_place(self._places.pop(key))
+                    self._forget_place(key)
                 self._connection.execute("DELETE FROM batch WHERE log = ?", (log,))
                 self._connection.execute("DELETE FROM log WHERE id = ?", (log,))
 
-    def _forget_place(self, place: int) -> None:
-        for table, column in (("finished", "place"), ("tried", "place"), ("place", "id")):
-            self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (place,))
+    def _forget_place(self, key: tuple[int, str, int]) -> None:
+        place = self._end(self._places, key)
+        if place is not None:
+            for table, column in (("finished", "place"), ("tried", "place"), ("place", "id")):
+                self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (place,))
 
     def _put(self, rows: list[Put]) -> None:
         latest = {(row.kind, row.key): row for row in rows}

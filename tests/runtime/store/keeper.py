@@ -35,6 +35,13 @@ class SqlKeeper:
         self.connection.execute("COMMIT")
         self._tables.committed()
 
+    def fail(self, rows: list[Row]) -> None:
+        """The disk does not take them."""
+        self._connection.execute("BEGIN")
+        self._tables.apply(rows)
+        self._tables.rolled_back()
+        self._connection.execute("ROLLBACK")
+
     def load(self, ask: Load) -> list[BatchRow]:
         return self._reader.answer(ask)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from meshq.machine.effects import Store
-from meshq.machine.store import Born, Finished, Gone, Put, Row, Tried
+from meshq.machine.store import Born, Finished, Gone, LogOver, Put, Row, Tried
 from meshq.runtime.store.late import CONDENSE_ROWS, Late, condensed
 from meshq.runtime.store.writer import Answer
 from tests.runtime.store.rows import LOG, batch, finished, gone, numbers, opened
@@ -49,6 +50,30 @@ def test_room_that_finished_messages_leave_is_enough_to_go_on(small_disk: Path) 
         asker.write(gone(1, first))
         asker.until(lambda: bool(asker.health) and asker.health[-1] == "")
         assert asker.keep(batch(first, 128)) == ""
+
+
+def test_a_log_that_ends_in_the_transaction_that_meets_the_full_disk_ends_when_there_is_room(small_disk: Path) -> None:
+    after = LOG._replace(generation=2)
+    with opened(small_disk / "data") as asker:
+        assert (
+            asker.keep(Born("orders", LOG, "billing", 1, 1), *(batch(first, 100) for first in range(1, 2000, 100)))
+            == ""
+        )
+        ballast = small_disk / "ballast"
+        fill(ballast)
+        next_life = [batch(first, 100, log=after) for first in range(1, 20_000, 100)]
+        assert "full" in asker.keep(LogOver("orders", LOG), *next_life)
+        ballast.unlink()
+        asker.until(lambda: bool(asker.health) and asker.health[-1] == "")
+        assert asker.keep(batch(1, 128, log=after)) == ""
+    with opened(small_disk / "data") as asker:
+        assert [log.log for log in asker.recovered.logs] == [after]
+
+
+def fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"." * 65_536)
 
 
 def test_what_waits_for_the_disk_stays_small_and_means_the_same() -> None:
