@@ -5,7 +5,7 @@ Decides which words and times are taken. What a start means for messages is the 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Final, TypeAlias
 
@@ -28,12 +28,15 @@ def setting(start: Start) -> str | int:
     if isinstance(start, datetime):
         if start.tzinfo is None:
             raise ConfigError(f"start {start.isoformat()} has no time zone: give one, as in datetime.now(UTC)")
-        start = (start - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+        return _checked(round((start - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)), start)
     if not isfinite(start):
         raise ConfigError(f"start is a time, not {start}")
-    ms = int(start) if start >= MS_FROM else round(start * 1000)
+    return _checked(int(start) if start >= MS_FROM else round(start * 1000), start)
+
+
+def _checked(ms: int, start: float | datetime) -> int:
     if not CHANNEL["start"].allows(ms):
-        raise ConfigError(f"start {start} is no time since 1970")
+        raise ConfigError(f"start {start} is no time between 1970 and 2262")
     return ms
 
 

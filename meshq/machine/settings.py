@@ -24,6 +24,8 @@ COUNT_MAX: Final = 1 << 50
 """The largest limit in messages or bytes."""
 ATTEMPTS_MAX: Final = 65_535
 """NSQ counts in 16 bits."""
+TIME_MS_MAX: Final = ((1 << 63) - 1) // 1_000_000
+"""The latest time in ms since 1970 that counts: in nanoseconds, as stores keep it, it has 64 bits (the year 2262)."""
 TIME_S_MAX: Final = 10 * 365 * 86_400
 """The longest time to live, window or retention."""
 
@@ -109,8 +111,8 @@ _SECONDS: Final = Setting(f"seconds, at most {TIME_S_MAX}; 0 for none", _seconds
 _LEVEL: Final = Setting(", ".join(LEVELS[:-1]) + f" or {LEVELS[-1]}", _one_of(*LEVELS))
 _FULL: Final = Setting(f"{REFUSE} or {DROP_OLDEST}", _one_of(REFUSE, DROP_OLDEST))
 _START: Final = Setting(
-    f"{EARLIEST}, {LATEST} or a time in ms since 1970",
-    lambda value: _one_of(EARLIEST, LATEST)(value) or _whole(COUNT_MAX)(value),
+    f"{EARLIEST}, {LATEST} or a time in ms since 1970, before the year 2262",
+    lambda value: _one_of(EARLIEST, LATEST)(value) or _whole(TIME_MS_MAX)(value),
 )
 _EMPTIED: Final = Setting("a time in ns since 1970", _whole((1 << 63) - 1), verb="empty")
 

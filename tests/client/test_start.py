@@ -39,6 +39,15 @@ def test_what_is_no_start_is_refused_with_what_would_be(said: Any) -> None:
         setting(said)
 
 
+@pytest.mark.parametrize("year", [2263, 2999, 6000])
+def test_a_time_that_no_store_could_keep_is_refused(year: int) -> None:
+    there = datetime(year, 1, 1, tzinfo=UTC)
+    for said in (there, there.isoformat(), there.timestamp() * 1000):
+        with pytest.raises(ConfigError, match="between 1970 and 2262"):
+            setting(said)
+    assert setting(datetime(2262, 1, 1, tzinfo=UTC)) == 9_214_646_400_000
+
+
 def test_on_the_command_line_a_time_may_be_ago() -> None:
     now_ms = datetime.now(UTC).timestamp() * 1000
     assert abs(int(setting(read_start("-90m") or "")) - (now_ms - 5_400_000)) < 60_000

@@ -50,6 +50,7 @@ def test_what_is_given_is_what_the_object_says() -> None:
         ("topic", "attempts_max", 65_536),
         ("channel", "start", "yesterday"),
         ("channel", "start", -1),
+        ("channel", "start", 10_000_000_000_000),
         ("channel", "bytes_max", [1]),
     ],
 )
