@@ -2,8 +2,8 @@
 
 Decides what becomes one transaction (whatever queued during the one before, up to a bound), whether it is synced, and
 what happens when it can't be written: batches are given up and their Stores answered so until there is room again,
-every other row is kept and tried again until the disk takes it. SQLite before 3.51.3 can damage a file when two
-connections checkpoint.
+every other row is kept and tried again until the disk takes it. Only a row that no disk could take is dropped, aloud.
+SQLite before 3.51.3 can damage a file when two connections checkpoint.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
 
 from meshq.machine.effects import Store
-from meshq.machine.store import BatchRow
+from meshq.machine.store import BatchRow, Row
 from meshq.runtime.store.damage import Damage
 from meshq.runtime.store.late import Late
 from meshq.runtime.store.reserve import Reserve
@@ -30,6 +30,11 @@ COMMIT_PAGES: Final = 4
 """What a transaction writes beside its bodies: the last pages of tables and indexes, each of them whole."""
 RETRY_S: Final = 0.25
 IDLE_S: Final = 1.0
+UNKEEPABLE: Final = (
+    OverflowError, TypeError, ValueError,
+    sqlite3.InterfaceError, sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError,
+)  # fmt: skip
+"""What a row meets that SQLite has no room for (a number of more than 64 bits), whatever the disk is like."""
 
 log = logging.getLogger("meshq.store")
 
@@ -86,7 +91,7 @@ class Writer:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        if not self._reserve.there_is_room(self._connection):
+        if not self._there_is_room():
             self._in_trouble(f"the disk has less than {self._reserve.size_bytes >> 10} KiB left")
         while not self._over:
             stores = self._take()
@@ -94,6 +99,8 @@ class Writer:
                 self._write(stores)
             elif self._written_bytes:
                 self._checkpoint()
+        if self._late:
+            self._write([])  # what failed a moment ago may not fail again
         self._checkpoint()
         self._connection.close()
 
@@ -125,7 +132,7 @@ class Writer:
             stores = []
         try:
             self._commit(stores)
-        except (sqlite3.Error, OverflowError) as exc:  # the second: a number that SQLite has no room for
+        except Exception as exc:  # whatever it is: publishers wait for this thread
             self._failed(stores, exc)
             return
         answers = [Answer(token, "") for token in self._late.take()]
@@ -134,7 +141,7 @@ class Writer:
             self._answered(answers)
         if self._written_bytes >= self._checkpoint_bytes or self._trouble:
             self._checkpoint()
-        if self._trouble and self._reserve.there_is_room(self._connection):
+        if self._trouble and self._there_is_room():
             log.warning("the store can be written to again")
             self._trouble = ""
             self._health("")
@@ -175,15 +182,44 @@ class Writer:
             log.error("could not roll back: %s", exc)
 
     def _failed(self, stores: list[Store], error: Exception) -> None:
-        self._in_trouble(self._damage.seen(error) or str(error))
+        unexpected = not isinstance(error, (sqlite3.Error, OverflowError))
+        why = self._damage.seen(error) or str(error) or type(error).__name__
+        self._in_trouble(why, error if unexpected else None)
         self._refuse(stores)
+        if isinstance(error, UNKEEPABLE):
+            self._sift()
+            return
         self._reserve.give_up()
         self._checkpoint()  # what lies in the write-ahead log fits into the file now, which leaves room in the log
         self._closing.wait(RETRY_S)
 
-    def _in_trouble(self, why: str) -> None:
+    def _sift(self) -> None:
+        """Drop what no disk could take of the rows that are tried again: one of them would keep all others waiting."""
+        kept: list[Row] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for row in self._late.rows:
+                try:
+                    self.tables.apply([row])
+                    kept.append(row)
+                except UNKEEPABLE as exc:
+                    log.error("dropped, since no disk could take it: %s %s (%s)", type(row).__name__, row[:2], exc)
+            self._late.rows = kept
+        except Exception as exc:  # the disk again: another time
+            log.warning("could not look for the row: %s", exc)
+        finally:
+            self._roll_back()
+
+    def _there_is_room(self) -> bool:
+        try:
+            return self._reserve.there_is_room(self._connection)
+        except sqlite3.Error as exc:
+            log.warning("could not look for room: %s", exc)
+            return False
+
+    def _in_trouble(self, why: str, error: Exception | None = None) -> None:
         if why != self._trouble:
-            log.error("the store can't be written to: %s", why)
+            log.error("the store can't be written to: %s", why, exc_info=error)
             self._trouble = why
             self._health(why)
 

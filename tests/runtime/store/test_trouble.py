@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from meshq.machine.effects import Store
-from meshq.machine.store import Born, Finished, Gone, LogOver, Put, Row, Tried
+from meshq.machine.store import BatchRow, Born, Finished, Gone, LogOver, Put, Row, Tried
 from meshq.runtime.store.late import CONDENSE_ROWS, Late, condensed
 from meshq.runtime.store.writer import Answer
 from tests.runtime.store.rows import LOG, batch, finished, gone, numbers, opened
@@ -68,6 +70,42 @@ def test_a_log_that_ends_in_the_transaction_that_meets_the_full_disk_ends_when_t
         assert asker.keep(batch(1, 128, log=after)) == ""
     with opened(small_disk / "data") as asker:
         assert [log.log for log in asker.recovered.logs] == [after]
+
+
+TOO_FAR_NS = 1 << 63
+UNKEEPABLE: dict[str, Row] = {
+    "a birth": Born("orders", LOG, "audit", 1, 1, TOO_FAR_NS),
+    "a try": Tried("orders", LOG, "billing", 1, 1, 2, 1, TOO_FAR_NS),
+    "a finish": Finished("orders", LOG, "billing", 1, 1, TOO_FAR_NS),
+    "a batch": batch(11)._replace(accepted_ns=TOO_FAR_NS),
+    "a batch's options": batch(11)._replace(options={"key": object()}),
+    "a text": Put("note", "\ud800", b""),
+    "a value": Put("note", "a", object()),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("wrong", UNKEEPABLE.values(), ids=UNKEEPABLE.keys())
+def test_a_row_that_no_disk_could_take_is_dropped_aloud_and_keeps_nothing_else_back(wrong: Row, tmp_path: Path) -> None:
+    with opened(tmp_path) as asker:
+        assert asker.keep(Born("orders", LOG, "billing", 1, 1), batch(1)) == ""
+        refused = asker.keep(finished(1, 3), wrong)
+        assert bool(refused) == isinstance(wrong, BatchRow), "a batch is refused, as any that is not kept"
+        asker.until(lambda: len(asker.health) > 1)
+        assert asker.health[0]
+        assert asker.health[1:] == [""]
+        assert asker.keep(batch(21), sync=True) == ""
+    with opened(tmp_path) as asker:
+        (log,) = asker.recovered.logs
+        assert log.ready == [(1, 11), (21, 31)]
+        assert [(channel.channel, channel.finished) for channel in log.channels] == [("billing", [(1, 3)])]
+
+
+def test_a_row_that_no_disk_could_take_costs_nothing_else_when_the_store_is_closed_at_once(tmp_path: Path) -> None:
+    with opened(tmp_path) as asker:
+        assert asker.keep(Born("orders", LOG, "billing", 1, 1), batch(1)) == ""
+        asker.write(UNKEEPABLE["a birth"], finished(1, 3))
+    with opened(tmp_path) as asker:
+        assert [channel.finished for channel in asker.recovered.logs[0].channels] == [[(1, 3)]]
 
 
 def fill(ballast: Path) -> None:
