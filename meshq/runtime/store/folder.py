@@ -56,17 +56,22 @@ class Folder:
         return self.path / DATABASE
 
     def sync(self) -> None:
-        """Have the names of its files survive a power loss, where the system can be asked to."""
-        if sys.platform != "win32":
-            folder = os.open(self.path, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        """Have the names of its files survive a power loss."""
+        sync_folder(self.path)
 
     def close(self) -> None:
         """Give the directory back."""
         self._lock.close()
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names of a directory's files survive a power loss, where the system can be asked to."""
+    if sys.platform != "win32":
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _lock(file: IO[str]) -> bool:

@@ -1,12 +1,11 @@
 """What a start finds in the file.
 
-Decides what a damaged file means: it is set aside under another name, never written to again; what can be read of it
-goes into a new file, the rest is counted. Bodies are not read here: a start costs what its index costs.
+Decides when a file counts as damaged, and is salvaged before it is opened. Bodies are not read here: a start costs
+what its index costs.
 """
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -17,24 +16,25 @@ from meshq.machine.ranges import Ranges
 from meshq.machine.store import ChannelKept, LogKept, Put, Recovered, Tried
 from meshq.names import LogId
 from meshq.runtime.store.damage import Damage, is_damage
+from meshq.runtime.store.salvage import copied, finish, salvage
 from meshq.runtime.store.schema import look, open_writer
 from meshq.wire import strict
-
-log = logging.getLogger("meshq.store")
 
 
 def open_store(path: Path) -> tuple[sqlite3.Connection, Recovered]:
     """The connection that writes, and what is in the file. Raises ConfigError when neither can be had."""
     damage = Damage(path)
     try:
-        if damage.noted:
-            return _salvage(path, damage, "an earlier run found it so")
+        finish(path, damage)
+        lost = salvage(path, damage, "an earlier run found it so") if damage.noted else 0
         try:
-            return _open(path)
+            connection, recovered = _open(path)
         except sqlite3.DatabaseError as exc:
             if not is_damage(exc):
                 raise
-            return _salvage(path, damage, str(exc))
+            lost = salvage(path, damage, str(exc))
+            connection, recovered = _open(path)
+        return connection, recovered._replace(lost=lost)
     except (sqlite3.Error, OSError) as exc:
         raise ConfigError(f"{path}: {exc}; free the file or its disk, or give another --data") from exc
 
@@ -50,6 +50,7 @@ def _open(path: Path) -> tuple[sqlite3.Connection, Recovered]:
 
 def known_name(path: Path) -> str:
     """The name under which a node ran last with that file; empty when nobody knows. Opens nothing for long."""
+    path = path if path.exists() else copied(path)
     if not path.exists():
         return ""
     try:
@@ -125,87 +126,3 @@ def _channels(connection: sqlite3.Connection, names: dict[int, tuple[str, LogId]
             done = list(finished.get(place, ()))
             found.append((log_number, ChannelKept(channel, generation, number, since_ns, done, rows)))
     return found
-
-
-# a damaged file
-
-
-def _salvage(path: Path, damage: Damage, why: str) -> tuple[sqlite3.Connection, Recovered]:
-    aside = _set_aside(path)
-    log.error("%s is damaged (%s): set aside as %s", path, why, aside.name)
-    connection = open_writer(path)
-    source = look(aside)
-    try:
-        connection.execute("BEGIN")
-        lost = _copy(source, connection)
-        connection.execute("COMMIT")
-    finally:
-        source.close()
-    damage.dealt_with()
-    log.error(
-        "what could be read of %s is in %s again; rows of batches that could not: %d", aside.name, path.name, lost
-    )
-    return connection, recover(connection)._replace(lost=lost)
-
-
-def _set_aside(path: Path) -> Path:
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    for ending in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + ending)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + ending))
-    return aside
-
-
-def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
-    """Copy row by row what can be read; returns how many batches could not, at least."""
-    for table in ("log", "place", "finished", "tried", "put"):
-        _copy_table(source, target, table)
-    last = _last(source)
-    at = lost = 0
-    while last is None or at < last:
-        try:
-            row = source.execute("SELECT * FROM batch WHERE id >= ? ORDER BY id LIMIT 1", (at + 1,)).fetchone()
-        except sqlite3.DatabaseError:
-            lost += 1
-            at += 1
-            if last is None:
-                break
-            continue
-        if row is None:
-            break
-        at = row[0]
-        if _readable(row):
-            target.execute(f"INSERT INTO batch VALUES ({', '.join('?' * len(row))})", row)
-        else:
-            lost += 1
-    return lost
-
-
-def _copy_table(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:
-    try:
-        for row in source.execute(f"SELECT * FROM {table}"):
-            target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-    except sqlite3.DatabaseError as exc:
-        log.error("part of table %s could not be read: %s", table, exc)
-
-
-def _last(source: sqlite3.Connection) -> int | None:
-    """The highest number of a batch; None when nobody can tell."""
-    for query in ("SELECT max(id) FROM batch", "SELECT max(rowid) FROM batch INDEXED BY batch_span"):
-        try:
-            return int(source.execute(query).fetchone()[0] or 0)
-        except sqlite3.DatabaseError:
-            continue
-    return None
-
-
-def _readable(row: tuple[Any, ...]) -> bool:
-    if type(row[-1]) is not bytes or len(row[-1]) != row[7]:
-        return False
-    try:
-        return row[8] is None or isinstance(strict.decode(row[8]), dict)
-    except RemoteProtocolError:
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from meshq.errors import ConfigError
 from meshq.machine.effects import LoadDue
 from meshq.machine.store import Backlog, Born, Put
 from meshq.runtime.store.folder import DATABASE, default_folder
-from meshq.runtime.store.opening import known_name
+from meshq.runtime.store.opening import known_name, open_store
 from meshq.runtime.store.store import SqliteStore
 from tests.runtime.store.keeper import SqlKeeper
 from tests.runtime.store.rows import LOG, batch, epoch_ms, finished, gone, numbers, opened
@@ -122,6 +123,70 @@ def test_what_is_no_database_at_all_is_set_aside_and_counted_never_overwritten(t
             assert asker.recovered.lost >= 1
             assert asker.keep(batch(1)) == ""
         assert (tmp_path / f"{DATABASE}.damaged-{number}").read_bytes().startswith(f"no database {number}".encode())
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def damaged(folder: Path, *, noted: bool) -> bytes:
+    """A store of 3,000 messages with an index that nobody can read; what its file holds."""
+    with opened(folder) as asker:
+        for first in range(1, 3_000, 100):
+            assert asker.keep(batch(first, 100)) == ""
+    path = folder / DATABASE
+    connection = sqlite3.connect(path)
+    ((page,),) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'batch_span'").fetchall()
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 32_768)
+        file.write(b"\xff" * 32_768)
+    if noted:
+        (folder / f"{DATABASE}.is-damaged").touch()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_salvage_that_finds_no_room_loses_nothing(small_disk: Path, noted: bool) -> None:
+    folder = small_disk / "data"
+    before = damaged(folder, noted=noted)
+    (folder / f"{DATABASE}.reserve").unlink()
+    disk, ballast = os.statvfs(small_disk), small_disk / "ballast"
+    ballast.write_bytes(b"." * (disk.f_bavail * disk.f_frsize - 300_000))
+    with pytest.raises(ConfigError, match="full"):
+        SqliteStore(folder)
+    ballast.unlink()
+    with opened(folder) as asker:
+        assert len(numbers(asker.load())) == 3_000
+    assert (folder / f"{DATABASE}.damaged-1").read_bytes() == before
+
+
+@pytest.mark.parametrize("renames", range(4))
+def test_a_start_that_is_killed_while_it_salvages_leaves_all_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    before = damaged(tmp_path, noted=True)
+    (tmp_path / f"{DATABASE}-wal").touch()
+    rename, left = Path.rename, [None] * renames
+
+    def rename_or_die(path: Path, to: Path) -> Path:
+        if not left:
+            raise Killed
+        left.pop()
+        return rename(path, to)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", rename_or_die)
+        with pytest.raises(Killed):
+            open_store(tmp_path / DATABASE)
+    with opened(tmp_path) as asker:
+        assert len(numbers(asker.load())) == 3_000
+        assert asker.keep(batch(3_001)) == ""
+    with opened(tmp_path) as asker:
+        assert len(numbers(asker.load())) == 3_010
+    assert [path.name for path in tmp_path.glob("*.damaged-?")] == [f"{DATABASE}.damaged-1"]
+    assert (tmp_path / f"{DATABASE}.damaged-1").read_bytes() == before
+    assert not [*tmp_path.glob("*salvag*"), *tmp_path.glob("*.is-damaged")]
 
 
 def test_the_default_directory_is_the_users_and_the_ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
