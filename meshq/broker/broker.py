@@ -173,11 +173,11 @@ class Broker:
         if not (self._giver.loaded(token, rows) or self._existence.legacies.loaded(token, rows)):
             self._loader.loaded(token, rows)
 
-    def store_health(self, now: float, text: str) -> None:
-        """What is wrong with the store; empty when it works again."""
+    def store_health(self, now: float, text: str, *, full: bool = False) -> None:
+        """What is wrong with the store; empty when it works again. ``full``: it has no room."""
         self._turn.now = now
         self._intake.trouble = text
-        self._retentions.disk(full=bool(text))
+        self._retentions.disk(full=full)
 
     # what exists, as routing says
 

@@ -254,12 +254,12 @@ class Engine:
         self._now = now
         self.broker.loaded(now, token, rows)
 
-    def store_health(self, now: float, text: str) -> None:
-        """What is wrong with the store; empty when it works again."""
+    def store_health(self, now: float, text: str, *, full: bool = False) -> None:
+        """What is wrong with the store; empty when it works again. ``full``: it has no room."""
         self._now = now
         if text != self.broker.trouble:
             self._emit(events.Trouble(f"store: {text}" if text else "the store works again"))
-        self.broker.store_health(now, text)
+        self.broker.store_health(now, text, full=full)
 
     def keys_unkept(self, now: float, why: str) -> None:
         """What KeepKeys asked for was not done: the node has its keys until it ends."""

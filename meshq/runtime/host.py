@@ -362,9 +362,9 @@ class Host:
         """What a Load asked for."""
         self._feed(lambda now: self.engine.loaded(now, token, rows))
 
-    def store_health(self, text: str) -> None:
-        """What is wrong with the store, or nothing any more."""
-        self._feed(lambda now: self.engine.store_health(now, text))
+    def store_health(self, text: str, full: bool) -> None:
+        """What is wrong with the store, or nothing any more; ``full``: it has no room."""
+        self._feed(lambda now: self.engine.store_health(now, text, full=full))
 
     # Turns
 

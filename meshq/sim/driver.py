@@ -262,7 +262,7 @@ class Driver:
         self.machine.loaded(now, token, rows)
 
     def _health_in(self, now: float, text: str) -> None:
-        self.machine.store_health(now, text)
+        self.machine.store_health(now, text, full=bool(text))  # nothing else happens to a disk here
 
     # Effects.
 

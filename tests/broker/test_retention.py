@@ -465,7 +465,7 @@ def test_all_topics_together_retain_so_much_and_the_oldest_goes() -> None:
 
 def test_a_full_disk_takes_what_is_retained_half_by_half() -> None:
     node = retaining(8, retention_s=60.0)
-    node.broker.store_health(node.now, "the disk is full")
+    node.broker.store_health(node.now, "the disk is full", full=True)
     node.turn()
     assert 3 <= node.kept()[0] <= 4
     node.wait(10.0)
@@ -475,6 +475,14 @@ def test_a_full_disk_takes_what_is_retained_half_by_half() -> None:
     node.use_up("c", 9)
     node.wait(5.0)
     assert node.kept()[0] == 1
+
+
+def test_other_trouble_with_the_store_takes_nothing_of_what_is_retained() -> None:
+    node = retaining(8, retention_s=60.0)
+    before = node.kept()
+    node.broker.store_health(node.now, "disk I/O error")
+    node.wait(10.0)
+    assert node.kept() == before
 
 
 def test_a_clock_that_was_far_ahead_keeps_nothing_for_ever() -> None:

@@ -100,8 +100,8 @@ class Recorder:
     def loaded(self, now: float, token: int, rows: list[BatchRow] | None) -> None:
         self.inputs.append(("loaded", now, token, rows))
 
-    def store_health(self, now: float, text: str) -> None:
-        self.inputs.append(("store_health", now, text))
+    def store_health(self, now: float, text: str, *, full: bool) -> None:
+        self.inputs.append(("store_health", now, text, full))
 
     def keys_unkept(self, now: float, why: str) -> None:
         self.inputs.append(("keys_unkept", now, why))

@@ -121,7 +121,7 @@ class Node:
 
     def _told(self, life: int, text: str) -> None:
         if life == self.life:
-            self.broker.store_health(self.now, text)
+            self.broker.store_health(self.now, text, full=bool(text))
             self.turn()
 
     # turns

@@ -76,8 +76,8 @@ class Parrot:
     def loaded(self, now: float, token: int, rows: list[BatchRow] | None) -> None:
         self.log.append(("loaded", now, token, rows))
 
-    def store_health(self, now: float, text: str) -> None:
-        self.log.append(("store_health", now, text))
+    def store_health(self, now: float, text: str, *, full: bool) -> None:
+        self.log.append(("store_health", now, text, full))
 
     def tick(self, now: float) -> None:
         self.log.append(("tick", now))

@@ -45,8 +45,8 @@ class Owner(Protocol):
     def store_loaded(self, token: int, rows: list[BatchRow] | None) -> None:
         """What a Load asked for."""
 
-    def store_health(self, text: str) -> None:
-        """What is wrong, or nothing any more."""
+    def store_health(self, text: str, full: bool) -> None:
+        """What is wrong, or nothing any more; ``full``: there is no room."""
 
 
 class SqliteStore:

@@ -36,6 +36,9 @@ UNKEEPABLE: Final = (
 )  # fmt: skip
 """What a row meets that SQLite has no room for (a number of more than 64 bits), whatever the disk is like."""
 
+NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""What SQLite says of a full disk; the second when the index of the write-ahead log can't grow."""
+
 log = logging.getLogger("meshq.store")
 
 
@@ -53,11 +56,11 @@ class Writer:
         self,
         connection: sqlite3.Connection,
         answered: Callable[[list[Answer]], object],
-        health: Callable[[str], object],
+        health: Callable[[str, bool], object],
         damage: Damage,
         reserve: Reserve,
     ) -> None:
-        """``health`` is told what is wrong, and "" when it no longer is."""
+        """``health`` is told what is wrong, and whether it is that there is no room; "" when nothing is any longer."""
         self._connection = connection
         self.tables = Tables(connection)
         self._answered = answered
@@ -69,6 +72,8 @@ class Writer:
         self._queue: SimpleQueue[Store | None] = SimpleQueue()
         self._late = Late()
         self._trouble = ""
+        self._full = False
+        """The trouble is, or began with, a disk that has no room."""
         self._synchronous = ""
         self._written_bytes = 0
         self._over = False
@@ -92,6 +97,7 @@ class Writer:
 
     def _run(self) -> None:
         if not self._there_is_room():
+            self._full = True
             self._in_trouble(f"the disk has less than {self._reserve.size_bytes >> 10} KiB left")
         while not self._over:
             stores = self._take()
@@ -143,8 +149,8 @@ class Writer:
             self._checkpoint()
         if self._trouble and self._there_is_room():
             log.warning("the store can be written to again")
-            self._trouble = ""
-            self._health("")
+            self._trouble, self._full = "", False
+            self._health("", False)
 
     def _refuse(self, stores: list[Store]) -> None:
         """Give up their batches, keep everything else for the next try."""
@@ -183,6 +189,7 @@ class Writer:
 
     def _failed(self, stores: list[Store], error: Exception) -> None:
         unexpected = not isinstance(error, (sqlite3.Error, OverflowError))
+        self._full = self._full or getattr(error, "sqlite_errorcode", None) in NO_ROOM
         why = self._damage.seen(error) or str(error) or type(error).__name__
         self._in_trouble(why, error if unexpected else None)
         self._refuse(stores)
@@ -221,7 +228,7 @@ class Writer:
         if why != self._trouble:
             log.error("the store can't be written to: %s", why, exc_info=error)
             self._trouble = why
-            self._health(why)
+            self._health(why, self._full)
 
     def _checkpoint(self) -> None:
         """Move what was written ahead into the file, as far as no reader is in the way."""

@@ -44,6 +44,7 @@ class Asker:
         self.answers: list[Answer] = []
         self.loaded: dict[int, list[BatchRow] | None] = {}
         self.health: list[str] = []
+        self.full: list[bool] = []
         self.store = SqliteStore(folder)
         self.recovered = self.store.recovered
         self._runner = asyncio.Runner()
@@ -57,8 +58,9 @@ class Asker:
     def store_loaded(self, token: int, rows: list[BatchRow] | None) -> None:
         self.loaded[token] = rows
 
-    def store_health(self, text: str) -> None:
+    def store_health(self, text: str, full: bool) -> None:
         self.health.append(text)
+        self.full.append(full)
 
     def write(self, *rows: Row, sync: bool = False) -> int:
         """Ask for rows to be kept; the token."""

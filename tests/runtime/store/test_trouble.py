@@ -35,6 +35,7 @@ def test_a_full_disk_refuses_batches_keeps_the_rest_and_serves_again_when_there_
         assert asker.health == [why], "there is room for what is finished, and for nothing more"
         ballast.unlink()
         asker.until(lambda: asker.health == [why, ""])
+        assert asker.full == [True, False]
         assert asker.keep(batch(first + 128, 128)) == ""
         kept += range(first + 128, first + 256)
     with opened(small_disk / "data") as asker:
@@ -93,6 +94,7 @@ def test_a_row_that_no_disk_could_take_is_dropped_aloud_and_keeps_nothing_else_b
         asker.until(lambda: len(asker.health) > 1)
         assert asker.health[0]
         assert asker.health[1:] == [""]
+        assert asker.full == [False, False], "it has room"
         assert asker.keep(batch(21), sync=True) == ""
     with opened(tmp_path) as asker:
         (log,) = asker.recovered.logs

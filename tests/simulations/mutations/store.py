@@ -75,9 +75,9 @@ def what_could_not_be_stored_is_never_answered(right: Code, strike: Strike) -> C
 def a_store_that_had_trouble_has_it_for_ever(right: Code, strike: Strike) -> Code:
     """That the disk has room again is not noticed: publishes are refused until the node starts anew."""
 
-    def store_health(broker: Broker, now: float, text: str) -> None:
+    def store_health(broker: Broker, now: float, text: str, *, full: bool) -> None:
         if text:
-            right(broker, now, text)
+            right(broker, now, text, full=full)
         else:
             strike()
 
