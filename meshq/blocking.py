@@ -24,6 +24,7 @@ from typing import Any, Self, TypeVar
 from meshq import client
 from meshq import node as nodes
 from meshq.client.batch import Headers
+from meshq.client.checks import whole
 from meshq.client.events import EventStream
 from meshq.client.extent import Extent
 from meshq.client.publishing import TIMEOUT_S
@@ -372,6 +373,7 @@ class Subscription:
 
     def set_max_in_flight(self, messages: int, size_bytes: int | None = None) -> None:
         """Hold at most this many from now on. 0 pauses."""
+        whole("max_in_flight", messages, least=0)
         self._worker.post(self._subscription.set_max_in_flight, messages, size_bytes)
 
     def __iter__(self) -> Iterator[Message]:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from meshq.client.backoff import Wait
+from meshq.client.checks import whole
 from meshq.client.connection import Connection, again
 from meshq.client.extent import Extent
 from meshq.client.inbox import Inbox
@@ -55,8 +56,8 @@ class Terms:
         timeout_s: float,
         start: Start | None = None,
     ) -> None:
-        if max_in_flight < 1 or max_in_flight_bytes < 1:
-            raise LocalProtocolError("max_in_flight and max_in_flight_bytes are at least 1")
+        whole("max_in_flight", max_in_flight)
+        whole("max_in_flight_bytes", max_in_flight_bytes)
         self.max_in_flight = max_in_flight
         self.max_in_flight_bytes = max_in_flight_bytes
         self.backoff = backoff
@@ -214,8 +215,9 @@ class Subscription:
 
     def set_max_in_flight(self, messages: int, size_bytes: int | None = None) -> None:
         """Hold at most this many from now on; untaken messages above it go back. 0 pauses."""
-        if messages < 0:
-            raise LocalProtocolError("max_in_flight is 0 or more")
+        whole("max_in_flight", messages, least=0)
+        if size_bytes is not None:
+            whole("max_in_flight_bytes", size_bytes)
         self._terms.max_in_flight = messages
         if size_bytes is not None:
             self._terms.max_in_flight_bytes = size_bytes

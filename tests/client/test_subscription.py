@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -486,3 +487,22 @@ async def test_a_body_that_cannot_be_read_is_given_up_as_broken() -> None:
             assert (await anext(messages)).body == b"good"
             await until(lambda: node.all(Req))
         assert node.requeued() == [(1, 3, 0, "broken")]
+
+
+@pytest.mark.parametrize("wrong", [1.5, "3", None, True, 0, 1 << 64])
+def test_a_number_to_hold_that_is_none_is_refused_before_it_can_end_the_connection(wrong: Any) -> None:
+    @on_loop
+    async def test() -> None:
+        lan = Lan()
+        node = lan.node()
+        async with lan.mesh() as mesh, mesh.subscribe("t", "c") as messages:
+            for terms in ({"max_in_flight": wrong}, {"max_in_flight_bytes": wrong}):
+                with pytest.raises(LocalProtocolError, match="whole number"):
+                    mesh.subscribe("t", "d", **terms)
+            if wrong != 0:
+                with pytest.raises(LocalProtocolError, match="whole number"):
+                    messages.set_max_in_flight(wrong)
+            await mesh.publish("t", b"x")
+        assert (node.sessions, node.published()) == (1, [b"x"])
+
+    test()
