@@ -144,7 +144,7 @@ class Mesh:
         delay_s: float = 0.0,
         ttl_s: float = 0.0,
         id: str = "",  # noqa: A002
-        channels: Sequence[str] = (),
+        channels: Sequence[str] | None = None,
         key: str = "",
         priority: int = 0,
         level: str = "",
@@ -178,7 +178,7 @@ class Mesh:
         delay_s: float = 0.0,
         ttl_s: float = 0.0,
         id: str = "",  # noqa: A002
-        channels: Sequence[str] = (),
+        channels: Sequence[str] | None = None,
         key: str = "",
         priority: int = 0,
         level: str = "",

@@ -63,7 +63,7 @@ class InvalidName(MeshError, ValueError):
 class InvalidMessage(MeshError, ValueError):
     """A message can't be published as it is; nothing was.
 
-    Codes: EMPTY, TOO_BIG, BAD_BODY, BAD_DELAY, BAD_TTL, BAD_ID, BAD_KEY, BAD_PRIORITY.
+    Codes: EMPTY, TOO_BIG, BAD_BODY, BAD_DELAY, BAD_TTL, BAD_ID, BAD_KEY, BAD_PRIORITY, NO_CHANNEL.
     """
 
     code = "BAD_BODY"

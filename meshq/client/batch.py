@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshq.client.connection import again
@@ -49,9 +49,15 @@ NO_WISHES: Final = Wishes()
 
 
 def wishes(
-    delay_s: float, level: str, ttl_s: float, publish_id: str, channels: Sequence[str], key: str = "", priority: int = 0
+    delay_s: float,
+    level: str,
+    ttl_s: float,
+    publish_id: str,
+    channels: Sequence[str] | None,
+    key: str = "",
+    priority: int = 0,
 ) -> Wishes:
-    """The wishes of a call. Raises InvalidMessage (BAD_DELAY, _TTL, _ID, _KEY, _PRIORITY) or InvalidName."""
+    """The wishes of a call. Raises InvalidMessage (BAD_DELAY, _TTL, _ID, _KEY, _PRIORITY, NO_CHANNEL) or InvalidName."""
     if type(key) is not str or len(key) > KEY_CHARACTERS_MAX:
         raise InvalidMessage(f"an ordering key is text of at most {KEY_CHARACTERS_MAX} characters", code="BAD_KEY")
     if type(priority) is not int or not 0 <= priority < LANES:
@@ -60,8 +66,20 @@ def wishes(
         raise InvalidMessage(f"a time to live of {ttl_s} s: give 0 (none) to {DELAY_MAX_S:.0f}", code="BAD_TTL")
     if type(publish_id) is not str or len(publish_id) > ID_CHARACTERS_MAX:
         raise InvalidMessage(f"an id is text of at most {ID_CHARACTERS_MAX} characters", code="BAD_ID")
-    named = tuple(map(check_channel, (channels,) if isinstance(channels, str) else channels))
-    return Wishes(milliseconds(delay_s), level, math.ceil(ttl_s * 1000), publish_id, named, key, priority)
+    return Wishes(milliseconds(delay_s), level, math.ceil(ttl_s * 1000), publish_id, _named(channels), key, priority)
+
+
+def _named(channels: Sequence[str] | None) -> tuple[str, ...]:
+    """The only channels; nothing for all. A list that somebody's filter left empty must not become all."""
+    if channels is None:
+        return ()
+    if isinstance(channels, str):
+        return (check_channel(channels),)
+    if not isinstance(channels, Collection) or not channels:
+        raise InvalidMessage(
+            f"channels is {channels!r:.64}: give names of channels, or leave it out for all", code="NO_CHANNEL"
+        )
+    return tuple(map(check_channel, channels))
 
 
 class Batch:

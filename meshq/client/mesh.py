@@ -158,7 +158,7 @@ class Mesh:
         delay_s: float = 0.0,
         ttl_s: float = 0.0,
         id: str = "",  # noqa: A002
-        channels: Sequence[str] = (),
+        channels: Sequence[str] | None = None,
         key: str = "",
         priority: int = 0,
         level: str = "",
@@ -174,7 +174,7 @@ class Mesh:
         ``ttl_s``: after so long nobody wants it any more, and its node drops it (0: the topic's setting). ``id`` is for
         publishing again what may have been published already: within the topic's window (120 s unless set) the same
         node takes an id once, and answers with the first's receipt, ``duplicate``. ``channels`` are the only channels
-        that it is for. Messages of one ``key`` published at one node are handed out one at a time and in order, on each
+        that it is for, at least one. Messages of one ``key`` published at one node are handed out one at a time and in order, on each
         channel; one that fails holds the others of its key back. ``priority`` is 0 to 3: the higher goes first, most
         of the time.
 
@@ -185,7 +185,7 @@ class Mesh:
         as the connection lives. Cancelled before it was sent, it is not published.
         """
         wished = NO_WISHES
-        if delay_s or level or ttl_s or id or channels or key or priority:
+        if delay_s or level or ttl_s or id or channels is not None or key or priority:
             wished = wishes(delay_s, level, ttl_s, id, channels, key, priority)
         return await self._publisher.add(topic, body, headers, wished, timeout_s, retry)
 
@@ -198,7 +198,7 @@ class Mesh:
         delay_s: float = 0.0,
         ttl_s: float = 0.0,
         id: str = "",  # noqa: A002
-        channels: Sequence[str] = (),
+        channels: Sequence[str] | None = None,
         key: str = "",
         priority: int = 0,
         level: str = "",
