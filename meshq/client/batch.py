@@ -11,11 +11,13 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from meshq.client.checks import is_number
 from meshq.client.connection import again
 from meshq.client.receipts import Numbers, Receipt
 from meshq.config import BrokerConfig
-from meshq.errors import InvalidMessage, MeshError, PartlyPublished
-from meshq.names import KEY_CHARACTERS_MAX, LANES, check_channel
+from meshq.errors import InvalidMessage, LevelUnavailable, MeshError, PartlyPublished
+from meshq.machine.settings import TIME_S_MAX
+from meshq.names import KEY_CHARACTERS_MAX, LANES, LEVELS, check_channel
 from meshq.wire.bodies import Item
 from meshq.wire.frames import Confirmed
 
@@ -57,13 +59,18 @@ def wishes(
     key: str = "",
     priority: int = 0,
 ) -> Wishes:
-    """The wishes of a call. Raises InvalidMessage (BAD_DELAY, _TTL, _ID, _KEY, _PRIORITY, NO_CHANNEL) or InvalidName."""
+    """The wishes of a call.
+
+    Raises InvalidMessage (BAD_DELAY, _TTL, _ID, _KEY, _PRIORITY, NO_CHANNEL), InvalidName or LevelUnavailable.
+    """
     if type(key) is not str or len(key) > KEY_CHARACTERS_MAX:
         raise InvalidMessage(f"an ordering key is text of at most {KEY_CHARACTERS_MAX} characters", code="BAD_KEY")
     if type(priority) is not int or not 0 <= priority < LANES:
         raise InvalidMessage(f"a priority is 0 (the default) to {LANES - 1} (the most urgent)", code="BAD_PRIORITY")
-    if not 0 <= ttl_s < DELAY_MAX_S:
-        raise InvalidMessage(f"a time to live of {ttl_s} s: give 0 (none) to {DELAY_MAX_S:.0f}", code="BAD_TTL")
+    if not is_number(ttl_s) or not 0 <= ttl_s <= TIME_S_MAX:
+        raise InvalidMessage(f"a time to live of {ttl_s!r:.64} s: give 0 (none) to {TIME_S_MAX:,}", code="BAD_TTL")
+    if type(level) is not str:
+        raise LevelUnavailable(f"{level!r:.64} is no level: give {', '.join(LEVELS)}")
     if type(publish_id) is not str or len(publish_id) > ID_CHARACTERS_MAX:
         raise InvalidMessage(f"an id is text of at most {ID_CHARACTERS_MAX} characters", code="BAD_ID")
     return Wishes(milliseconds(delay_s), level, math.ceil(ttl_s * 1000), publish_id, _named(channels), key, priority)
@@ -202,21 +209,24 @@ class Call:
 
 def text_bytes(headers: Headers | None) -> int:
     """About what headers add to a body. Raises InvalidMessage when they are no mapping."""
-    if headers is not None and not isinstance(headers, Mapping):
-        raise InvalidMessage(f"headers are a mapping of text to text, not {type(headers).__name__}")
-    return sum(len(name) + len(value) for name, value in headers.items()) if headers else 0
+    if not headers:
+        return 0
+    if not isinstance(headers, Mapping) or any(type(text) is not str for pair in headers.items() for text in pair):
+        raise InvalidMessage(f"headers are a mapping of text to text, not {headers!r:.64}")
+    return sum(len(name) + len(value) for name, value in headers.items())
 
 
 DELAY_MAX_S: Final = 1e9
-"""Beyond what any node allows; the node says its own limit."""
+"""Beyond what any node allows; the node says its own limit, which is ``broker.delay_max_s``."""
 ID_CHARACTERS_MAX: Final = 128
 """As the node has it; a publish_many may put a few more behind."""
 
 
 def milliseconds(delay_s: float) -> int:
     """A delay for the wire, rounded up. Raises InvalidMessage for what is no delay."""
-    if not 0 <= delay_s < DELAY_MAX_S:
-        raise InvalidMessage(f"a delay of {delay_s} s: give 0 to {DELAY_MAX_S:.0f}", code="BAD_DELAY")
+    if not is_number(delay_s) or not 0 <= delay_s <= DELAY_MAX_S:
+        most = f"{BrokerConfig().delay_max_s:,.0f}, unless the node's broker.delay_max_s says otherwise"
+        raise InvalidMessage(f"a delay of {delay_s!r:.64} s: give 0 to {most}", code="BAD_DELAY")
     return math.ceil(delay_s * 1000)
 
 

@@ -174,9 +174,9 @@ class Mesh:
         ``ttl_s``: after so long nobody wants it any more, and its node drops it (0: the topic's setting). ``id`` is for
         publishing again what may have been published already: within the topic's window (120 s unless set) the same
         node takes an id once, and answers with the first's receipt, ``duplicate``. ``channels`` are the only channels
-        that it is for, at least one. Messages of one ``key`` published at one node are handed out one at a time and in order, on each
-        channel; one that fails holds the others of its key back. ``priority`` is 0 to 3: the higher goes first, most
-        of the time.
+        that it is for, at least one. Messages of one ``key`` published at one node are handed out one at a time and in
+        order, on each channel; one that fails holds the others of its key back. ``priority`` is 0 to 3: the higher goes
+        first, most of the time.
 
         Raises InvalidName, InvalidMessage, LevelUnavailable: nothing was published. Overloaded: for ``timeout_s`` a
         limit said no (``error.limit`` names it), nothing was published. Unreachable: so long there was no node, nothing
@@ -248,7 +248,7 @@ class Mesh:
         Raises InvalidName or ConfigError; entering raises Overloaded or Unreachable after ``timeout_s`` more than the
         barrier.
         """
-        wait = backoff or Backoff(rng=self._rng)
+        wait = Backoff(rng=self._rng) if backoff is None else backoff
         terms = Terms(max_in_flight, max_in_flight_bytes, wait, barrier_s, message_timeout_s, timeout_s, start)
         return self._subscriptions.make(topic, channel, terms)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any, Final, TypeAlias
 
+from meshq.client import checks
 from meshq.client.backoff import Backoff
 from meshq.client.batch import (
     BATCH_BYTES_MAX,
@@ -98,12 +99,14 @@ class Publisher:
         retry: bool,
     ) -> asyncio.Future[Receipt]:
         """Publish one message with the turn; the future is the caller's answer. Raises InvalidName, InvalidMessage."""
+        more_bytes = text_bytes(headers) if headers else 0
         item: Item = body
         if headers or type(body) is not bytes or not 0 < len(body) <= self._message_bytes_max:
             item = bodies.item(body, headers, size_bytes_max=self._message_bytes_max)
-        size_bytes = len(body) if not headers else len(body) + text_bytes(headers)
+        size_bytes = len(body) + more_bytes
         key: _Key = topic
         if wishes is not NO_WISHES or retry or timeout_s != TIMEOUT_S:
+            checks.seconds("timeout_s", timeout_s)
             key = (topic, wishes, timeout_s, retry)
         batch = self._open.get(key)
         if (
@@ -130,6 +133,7 @@ class Publisher:
     ) -> asyncio.Future[Receipt]:
         """Publish messages in order, in as few frames as they fit; the future is answered when all are."""
         self._check_open()
+        checks.seconds("timeout_s", timeout_s)
         items, sizes = self._items(messages, headers)
         cuts = cut(sizes, self._batch_messages_max)
         future: asyncio.Future[Receipt] = self._loop.create_future()
@@ -260,8 +264,9 @@ class Publisher:
             if min(sizes) > 0 and max(sizes) <= most:
                 return given, sizes
         pairs = [each if isinstance(each, tuple) else (each, headers) for each in given]
+        more = [text_bytes(own) for _, own in pairs]
         items = [bodies.item(body, own, size_bytes_max=most) for body, own in pairs]
-        return items, [len(body) + text_bytes(own) for body, own in pairs]
+        return items, [len(body) + size for (body, _), size in zip(pairs, more, strict=True)]
 
     def _pump(self, session: LiveSession) -> None:
         waiting = self._waiting

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, TypedDict
 
+from meshq.client import checks
 from meshq.client.connection import Connection, again
 from meshq.client.session import LiveSession
 from meshq.errors import MeshError, Overloaded, Unconfirmed, refusal
@@ -157,6 +158,7 @@ class Questions:
         Raises Unreachable (nobody was asked), Unconfirmed (no answer came, it may have been done), Overloaded, or
         what the node refused it with.
         """
+        checks.seconds("timeout_s", timeout_s)
         session = await self._connection.arrival(timeout_s)
         if len(self._waiting) >= self._asks_max:
             raise Overloaded(f"{len(self._waiting)} questions are open (asks_max)", limit="asks_max")
@@ -164,7 +166,7 @@ class Questions:
         number = self._number
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        session.machine.ask(number, kind, arguments, round(timeout_s * 1000))
+        session.machine.ask(number, kind, arguments, checks.milliseconds(timeout_s))
         self._connection.schedule()
         try:
             async with asyncio.timeout(timeout_s + GRACE_S):

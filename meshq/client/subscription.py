@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Generator
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
+from meshq.client import checks
 from meshq.client.backoff import Wait
-from meshq.client.checks import whole
 from meshq.client.connection import Connection, again
 from meshq.client.extent import Extent
 from meshq.client.inbox import Inbox
@@ -56,8 +56,14 @@ class Terms:
         timeout_s: float,
         start: Start | None = None,
     ) -> None:
-        whole("max_in_flight", max_in_flight)
-        whole("max_in_flight_bytes", max_in_flight_bytes)
+        checks.whole("max_in_flight", max_in_flight)
+        checks.whole("max_in_flight_bytes", max_in_flight_bytes)
+        for name, value in (("barrier_s", barrier_s), ("message_timeout_s", message_timeout_s)):
+            if value is not None:
+                checks.seconds(name, value)
+        checks.seconds("timeout_s", timeout_s)
+        if not callable(backoff):
+            raise LocalProtocolError(f"backoff maps attempts to seconds, as lambda attempts: 2.0; not {backoff!r:.64}")
         self.max_in_flight = max_in_flight
         self.max_in_flight_bytes = max_in_flight_bytes
         self.backoff = backoff
@@ -215,9 +221,9 @@ class Subscription:
 
     def set_max_in_flight(self, messages: int, size_bytes: int | None = None) -> None:
         """Hold at most this many from now on; untaken messages above it go back. 0 pauses."""
-        whole("max_in_flight", messages, least=0)
+        checks.whole("max_in_flight", messages, least=0)
         if size_bytes is not None:
-            whole("max_in_flight_bytes", size_bytes)
+            checks.whole("max_in_flight_bytes", size_bytes)
         self._terms.max_in_flight = messages
         if size_bytes is not None:
             self._terms.max_in_flight_bytes = size_bytes
@@ -458,4 +464,4 @@ class Leases:
 
 
 def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)
+    return None if seconds is None else checks.milliseconds(seconds)

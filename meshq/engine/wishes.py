@@ -26,7 +26,7 @@ def traits(now: float, options: dict[str, Any], level: int, limits: BrokerConfig
         return PLAIN[level]
     delay_ms = options.get("delay_ms", 0)
     if type(delay_ms) is not int or not 0 <= delay_ms <= limits.delay_max_s * 1000:
-        raise InvalidMessage(f"a delay is 0 to {limits.delay_max_s:.0f} seconds", code="BAD_DELAY")
+        raise InvalidMessage(f"a delay is 0 to {limits.delay_max_s:,.0f} seconds (delay_max_s)", code="BAD_DELAY")
     key = options.get("key", "")
     if type(key) is not str or len(key) > KEY_CHARACTERS_MAX:
         raise InvalidMessage(f"an ordering key is text of at most {KEY_CHARACTERS_MAX} characters", code="BAD_KEY")
@@ -35,7 +35,7 @@ def traits(now: float, options: dict[str, Any], level: int, limits: BrokerConfig
         raise InvalidMessage(f"a priority is 0 (the default) to {LANES - 1} (the most urgent)", code="BAD_PRIORITY")
     ttl_ms = options.get("ttl_ms", 0)
     if type(ttl_ms) is not int or not 0 <= ttl_ms <= TIME_S_MAX * 1000:
-        raise InvalidMessage(f"a time to live is 0 (none) to {TIME_S_MAX} seconds", code="BAD_TTL")
+        raise InvalidMessage(f"a time to live is 0 (none) to {TIME_S_MAX:,} seconds", code="BAD_TTL")
     due = now + delay_ms / 1000 if delay_ms else 0.0
     expires = now + ttl_ms / 1000 if ttl_ms else 0.0
     return Traits(due=due, expires=expires, level=level, lane=lane, key=key, channels=_channels(options))

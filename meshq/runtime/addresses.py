@@ -66,6 +66,8 @@ def mapped(address: Address) -> Address:
 
 def split_address(text: str, port: int = MESH_PORT) -> Address:
     """``host``, ``host:port``, ``::1`` or ``[::1]:port`` as (host, port); ConfigError when it is none of them."""
+    if not isinstance(text, str):
+        raise ConfigError(f"{text!r:.64} is no address: write 'host' or 'host:port'")
     host, found = text, ""
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")

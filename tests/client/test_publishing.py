@@ -14,6 +14,7 @@ from meshq.errors import (
     InvalidMessage,
     InvalidName,
     LevelUnavailable,
+    LocalProtocolError,
     Overloaded,
     PartlyPublished,
     Unconfirmed,
@@ -86,6 +87,14 @@ async def test_what_cannot_be_published_raises_at_once_and_spoils_nothing() -> N
             (InvalidMessage, "TOO_BIG", mesh.publish("t", bytes(1_048_577))),
             (InvalidMessage, "BAD_BODY", mesh.publish("t", b"x", headers={str(n): "" for n in range(65)})),
             (InvalidMessage, "BAD_DELAY", mesh.publish("t", b"x", delay_s=-1)),
+            (InvalidMessage, "BAD_DELAY", mesh.publish("t", b"x", delay_s=wrong)),
+            (InvalidMessage, "BAD_TTL", mesh.publish("t", b"x", ttl_s=wrong)),
+            (InvalidMessage, "BAD_BODY", mesh.publish("t", b"x", headers=[("a", "b")])),  # type: ignore[arg-type]
+            (InvalidMessage, "BAD_BODY", mesh.publish_many("t", [b"x"], headers={1: 2})),  # type: ignore[dict-item]
+            (LevelUnavailable, "LEVEL", mesh.publish("t", b"x", level=["disk"])),  # type: ignore[arg-type]
+            (LocalProtocolError, "PROTOCOL", mesh.publish("t", b"x", timeout_s=wrong)),
+            (LocalProtocolError, "PROTOCOL", mesh.publish_many("t", [b"x"], timeout_s=wrong)),
+            (LocalProtocolError, "PROTOCOL", mesh.members(timeout_s=-1)),
             (InvalidMessage, "NO_CHANNEL", mesh.publish("t", b"x", channels=[])),
             (InvalidMessage, "NO_CHANNEL", mesh.publish_many("t", [b"x"], channels=())),
             (InvalidName, "BAD_CHANNEL", mesh.publish("t", b"x", channels=["no spaces"])),

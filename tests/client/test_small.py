@@ -9,8 +9,9 @@ import pytest
 from meshq.client.addresses import LEARNED_MAX, AddressBook
 from meshq.client.backoff import Backoff
 from meshq.client.batch import milliseconds, text_bytes
+from meshq.client.mesh import connect
 from meshq.client.receipts import Receipt
-from meshq.errors import InvalidMessage
+from meshq.errors import ConfigError, InvalidMessage
 from meshq.names import LogId, message_id
 
 LOG = LogId("a", 1, 2, 1, 0)
@@ -65,10 +66,16 @@ def test_a_receipt_of_several_batches_lists_every_id_in_order() -> None:
 
 
 def test_headers_that_are_no_mapping_are_refused_with_what_they_are() -> None:
-    with pytest.raises(InvalidMessage, match="not list"):
+    with pytest.raises(InvalidMessage, match="mapping of text to text, not"):
         text_bytes([("a", "b")])  # type: ignore[arg-type]
 
 
-def test_a_delay_beyond_every_limit_is_refused_with_the_limit() -> None:
-    with pytest.raises(InvalidMessage, match="0 to"):
-        milliseconds(1e12)
+def test_a_delay_beyond_every_limit_is_refused_with_the_limit_of_nodes() -> None:
+    for wrong in (1e12, float("nan"), "5"):
+        with pytest.raises(InvalidMessage, match="0 to 31,536,000, unless the node's"):
+            milliseconds(wrong)  # type: ignore[arg-type]
+
+
+def test_an_address_that_is_no_text_is_refused_as_one() -> None:
+    with pytest.raises(ConfigError, match="5 is no address"):
+        connect(5)  # type: ignore[arg-type]

@@ -506,3 +506,16 @@ def test_a_number_to_hold_that_is_none_is_refused_before_it_can_end_the_connecti
         assert (node.sessions, node.published()) == (1, [b"x"])
 
     test()
+
+
+@pytest.mark.parametrize("terms", [{"backoff": 3}, {"timeout_s": -1}, {"barrier_s": "1"}, {"message_timeout_s": True}])
+def test_terms_of_the_wrong_kind_are_refused_by_name(terms: dict[str, Any]) -> None:
+    @on_loop
+    async def test() -> None:
+        lan = Lan()
+        lan.node()
+        async with lan.mesh() as mesh:
+            with pytest.raises(LocalProtocolError, match=next(iter(terms))):
+                mesh.subscribe("t", "c", **terms)
+
+    test()
