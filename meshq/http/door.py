@@ -27,6 +27,7 @@ from meshq.errors import (
     Unconfirmed,
     Unreachable,
 )
+from meshq.http import complaints
 from meshq.http.access import Access
 from meshq.http.admin import Admin
 from meshq.http.publish import Publisher
@@ -159,6 +160,7 @@ def _runner(application: web.Application) -> web.AppRunner:
         application,
         handle_signals=False,
         access_log=None,
+        logger=complaints.requests,
         auto_decompress=False,  # the body is opaque, whatever its Content-Encoding says
         keepalive_timeout=75.0,
         lingering_time=1.0,
@@ -188,6 +190,9 @@ def _guard(admission: Admission, access: Access) -> Middleware:
             return _error(*_meaning(exc))
         except web.HTTPException:
             raise
+        except (ConnectionError, web.RequestPayloadError) as exc:  # hung up in the middle, or a body that breaks off
+            _log.debug("%s %s: %r", request.method, request.path, exc)
+            return _error(400, "INVALID_REQUEST")
         except Exception:  # the boundary of the request's task: a bug costs one request
             _log.exception("%s %s failed", request.method, request.path)
             return _error(500, "INTERNAL_ERROR")

@@ -223,17 +223,26 @@ def test_the_names_of_the_node_are_let_in(host: str) -> None:
         b"POST /pub?topic=t HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
         b"POST /pub?topic=t HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"GET /ping HTTP/1.1\r\n" + b"X: y\r\n" * 100_000 + b"\r\n",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /ping HTTP/1.1\r\n\r\n",
+        b"POST /pub?topic=t HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
+        b"POST /pub?topic=t HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhung up",
         b"  V2",
     ],
 )
-def test_bytes_that_are_no_http_cost_their_sender_the_connection_only(sent: bytes) -> None:
+def test_bytes_that_are_no_http_cost_their_sender_the_connection_and_the_node_a_line(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async def test() -> None:
         async with served() as (_, base, session):
-            await _raw(base, sent)
+            for _ in range(2):
+                await _raw(base, sent)
             async with session.get(f"{base}/ping") as response:
                 assert response.status == 200
 
     run(test())
+    assert len(caplog.records) <= 1
+    assert all(record.levelname == "WARNING" and not record.exc_info for record in caplog.records)
 
 
 def test_a_body_announced_too_big_is_refused_before_it_is_read() -> None:
