@@ -16,7 +16,7 @@ from meshq.client.addresses import AddressBook
 from meshq.client.backoff import Backoff
 from meshq.client.session import LiveSession
 from meshq.config import LinkConfig
-from meshq.errors import Closed, Fenced, LocalProtocolError, MeshError, Unreachable
+from meshq.errors import Closed, Fenced, LocalProtocolError, MeshError, RemoteProtocolError, Unreachable
 from meshq.link.client import ClientSession
 from meshq.machine.effects import Address
 from meshq.machine.rng import Rng
@@ -117,6 +117,8 @@ class Connection:
                 failures.append(why)
             else:
                 return
+        if len(failures) == 1 and isinstance(error, RemoteProtocolError):
+            raise RemoteProtocolError(why, code=error.code) from error
         if len(failures) == 1 and not isinstance(error, Unreachable):
             raise error
         raise Unreachable(f"no node could be reached: {'; '.join(failures)}") from error

@@ -13,6 +13,7 @@ from meshq.engine.counters import Counters
 from meshq.engine.greeting import Greeting
 from meshq.engine.streams import Stream, Streams
 from meshq.errors import RemoteProtocolError
+from meshq.link.framing import NO_MESH_PORT
 from meshq.machine.effects import Address
 from meshq.machine.timers import Timers
 from meshq.wire.frames import Frame, Goodbye, Gossip, Hello
@@ -25,8 +26,9 @@ FAILURES: Final = {
     "refused": "connection refused: does a node listen there?",
     "unreachable": "no route to it",
     "timeout": "it does not answer",
+    "bad_magic": NO_MESH_PORT,
 }
-"""What is told of a dial that failed, by the driver's reason."""
+"""What is told of a dial that failed, by the driver's reason or the code of what came instead of a hello."""
 
 
 class Hearsay:

@@ -5,8 +5,13 @@ Decides where a frame ends and which lengths are refused; what is inside is for 
 
 from __future__ import annotations
 
+from typing import Final
+
 from meshq.errors import RemoteProtocolError
 from meshq.wire.frames import LENGTH_BYTES, MAGIC, SEALED_MAGIC
+
+NO_MESH_PORT: Final = "no mesh port: something else answers there (HTTP? the mesh port is 4155 unless --port says so)"
+"""What a dialler makes of an answer that does not begin as a link does."""
 
 
 class Framing:
@@ -16,10 +21,11 @@ class Framing:
     (``limit_bytes``) holds for the second.
     """
 
-    __slots__ = ("_greeted", "_rest", "limit_bytes", "one")
+    __slots__ = ("_dialled", "_greeted", "_rest", "limit_bytes", "one")
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, *, dialled: bool = False) -> None:
         self.limit_bytes = limit_bytes
+        self._dialled = dialled
         self.one = True
         self._rest = b""
         self._greeted = False
@@ -69,8 +75,7 @@ class Framing:
                     "yours seals with a key, this node has none: start this one with --key too, or yours without",
                     code="KEY",
                 )
-            raise RemoteProtocolError(
-                "this is a meshq port: the stream does not begin as a link does", code="BAD_MAGIC"
-            )
+            ours = "this is a meshq port: the stream does not begin as a link does"
+            raise RemoteProtocolError(NO_MESH_PORT if self._dialled else ours, code="BAD_MAGIC")
         self._greeted = True
         return len(MAGIC)

@@ -34,7 +34,7 @@ class Session:
         """``hello``: what the dialler says first. ``guard``: None for a stream that is not sealed."""
         self._config = config
         self._guard = guard
-        self._framing = Framing(HELLO_BYTES_MAX)
+        self._framing = Framing(HELLO_BYTES_MAX, dialled=hello is not None)
         self._out: list[bytes] = []
         self._pings = 0
         self._greeted = False

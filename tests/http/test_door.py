@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 import pytest
 
+from meshq.client import connect
 from meshq.config import BrokerConfig, Config
+from meshq.errors import RemoteProtocolError
 from meshq.http import HttpDoor
+from meshq.machine import events
 from meshq.node import Node
 from tests.http import player
 
@@ -243,6 +246,26 @@ def test_bytes_that_are_no_http_cost_their_sender_the_connection_and_the_node_a_
     run(test())
     assert len(caplog.records) <= 1
     assert all(record.levelname == "WARNING" and not record.exc_info for record in caplog.records)
+
+
+def test_the_http_port_given_as_a_mesh_port_is_said_to_be_none() -> None:
+    async def test() -> None:
+        async with served() as (_, base, _session):
+            address = base.removeprefix("http://")
+            with pytest.raises(RemoteProtocolError, match=f"{address}: no mesh port"):
+                await connect(address)
+            told: asyncio.Queue[events.SeedFailed] = asyncio.Queue()
+            node = Node([address], bind="127.0.0.1", port=0, loop="shared", drain_timeout_s=0, on_event=_seeds(told))
+            joining = asyncio.ensure_future(node.__aenter__())
+            assert "no mesh port" in (await told.get()).reason
+            joining.cancel()
+            await asyncio.wait((joining,))
+
+    run(test())
+
+
+def _seeds(told: asyncio.Queue[events.SeedFailed]) -> Callable[[events.Event], None]:
+    return lambda event: told.put_nowait(event) if isinstance(event, events.SeedFailed) else None
 
 
 def test_a_body_announced_too_big_is_refused_before_it_is_read() -> None:
