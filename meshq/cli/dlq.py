@@ -58,6 +58,7 @@ def list_(topic: Topic, channel: Channel = None, limit: Limit = 100, node: Nodes
                 for each in letters
             ],
             right=["ATTEMPTS"],
+            cut=("CHANNEL", "ORIGIN", "LAST ERROR"),
         )
     else:
         print(f"no dead letters of {_place(topic, channel)}")

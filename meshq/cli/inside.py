@@ -21,7 +21,12 @@ def peek(nodes: Sequence[str] | None, topic: str, channel: str, *, limit: int, w
         out.document({**found, "messages": [_document(one) for one in found["messages"]]})
         return
     if found["messages"]:
-        out.table(_COLUMNS, [_row(one) for one in found["messages"]], right=("AGE", "ATTEMPTS", "BYTES"))
+        out.table(
+            _COLUMNS,
+            [_row(one) for one in found["messages"]],
+            right=("AGE", "ATTEMPTS", "BYTES"),
+            cut=("WHERE", "BODY"),
+        )
     counts = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in found["counts"].items())
     retained = f", {found['retained']:,} retained" if found.get("retained") else ""
     print(f"{counts}{retained}; {len(found['messages'])} shown")

@@ -75,7 +75,7 @@ def _tell(measured: list[Measured], wall_s: float) -> None:
     profiles = list(dict.fromkeys(profile for each in measured for profile in each.outcomes))
     columns = [profile.upper() for profile in profiles]
     rows = [row for each in measured for row in _lines(each, profiles)]
-    out.table(("WHAT", "RUNS", "FIGURE", *columns, "", "GOAL", " "), rows, right=("RUNS", *columns))
+    out.table(("WHAT", "RUNS", "FIGURE", *columns, "", "GOAL", " "), rows, right=("RUNS", *columns), cut=("WHAT",))
     judged = [each.holds(figure) for each in measured for figure in each.row.figures]
     held, missed = judged.count(True), judged.count(False)
     print(f"\n{held} of {held + missed} goals hold; {_runs(measured):,} runs in {wall_s:.0f} s")

@@ -8,7 +8,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
+
+GAP: Final = 3
+"""Cells between two columns of a table."""
+CUT_LEAST: Final = 10
+"""What is cut keeps so many cells, also in a terminal that is narrower than its numbers."""
+WIDTH_MAX: Final = 1 << 24
 
 
 def document(value: Any) -> None:
@@ -26,19 +32,55 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A table for people; the columns named in ``right`` hold numbers."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    cut: Sequence[str] | None = None,
+) -> None:
+    """A table for people; the columns named in ``right`` hold numbers.
+
+    A terminal that is too narrow has the columns in ``cut`` shortened, the widest first: by default those that hold no
+    numbers. Numbers and ids are never cut, and a pipe or a file gets everything.
+    """
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
 
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        shown.add_column(column, justify="right" if column in right else "left", no_wrap=True)
-    for row in rows:
-        shown.add_row(*row)
     console = Console(highlight=False, markup=False)
-    console.print(shown) if console.is_terminal else Console(highlight=False, markup=False, width=200).print(shown)
+    lines = [list(columns), *map(list, rows)]
+    cuttable = (
+        [at for at, name in enumerate(columns) if name in cut]
+        if cut is not None
+        else [at for at, name in enumerate(columns) if name not in (*right, "ID")]
+    )
+    if console.is_terminal:
+        _fit(lines, cuttable, console.width - GAP * (len(columns) - 1))
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in lines[0]:
+        shown.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    for line in lines[1:]:
+        shown.add_row(*line)
+    needed = Measurement.get(console, console.options.update(max_width=WIDTH_MAX), shown).maximum
+    Console(highlight=False, markup=False, width=max(needed, console.width)).print(shown)
+
+
+def _fit(lines: list[list[str]], cuttable: Sequence[int], width: int) -> None:
+    """Shorten the cells of the columns that may be, until a line takes ``width`` or they have CUT_LEAST each."""
+    from rich.cells import cell_len, set_cell_size
+
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    if sum(widths) > width:  # a body of a megabyte is not shortened cell by cell
+        widths = [min(each, max(width, CUT_LEAST)) if at in cuttable else each for at, each in enumerate(widths)]
+    while sum(widths) > width and (left := [at for at in cuttable if widths[at] > CUT_LEAST]):
+        widest = max(left, key=lambda at: widths[at])
+        widths[widest] -= 1
+    for line in lines:
+        for at in cuttable:
+            if cell_len(line[at]) > widths[at]:
+                line[at] = set_cell_size(line[at], widths[at] - 1).rstrip() + "…"
 
 
 def paragraphs(columns: tuple[str, str], rows: Iterable[tuple[str, str]]) -> None:

@@ -26,7 +26,9 @@ def members(nodes: Sequence[str] | None, *, as_json: bool) -> None:
         return
     more = [column for column in ("zone", "version") if len({each[column] for each in found}) > 1]
     columns = ("NODE", "STATE", "SINCE", "RTT", "HEALTH", "INC", "EPOCH", "MESH", *(name.upper() for name in more))
-    out.table(columns, [(*_member(each), *(each[name] or "-" for name in more)) for each in found])
+    out.table(
+        columns, [(*_member(each), *(each[name] or "-" for name in more)) for each in found], cut=("NODE", "ZONE")
+    )
 
 
 def topics(nodes: Sequence[str] | None, *, as_json: bool) -> None:
@@ -74,6 +76,7 @@ def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
                 for topic, channel, counts, why in rows
             ],
             right=[name.upper().replace("_", " ") for name in _COUNTS],
+            cut=("TOPIC", "CHANNEL", "WHY"),
         )
     else:
         print("no topics yet: `meshq pub TOPIC BODY` makes one")
@@ -129,7 +132,11 @@ def config(flags: Mapping[str, Any], file: Path | None, *, as_json: bool) -> Non
     if as_json:
         out.document({name: {"value": each.value, "source": each.source} for name, each in found.items()})
         return
-    out.table(("SETTING", "VALUE", "FROM"), [(name, _shown(each.value), each.source) for name, each in found.items()])
+    out.table(
+        ("SETTING", "VALUE", "FROM"),
+        [(name, _shown(each.value), each.source) for name, each in found.items()],
+        cut=("VALUE",),
+    )
 
 
 def version(*, as_json: bool) -> None:
