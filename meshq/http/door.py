@@ -24,6 +24,7 @@ from meshq.errors import (
     MeshError,
     Overloaded,
     PartlyPublished,
+    StoreTrouble,
     Unconfirmed,
     Unreachable,
 )
@@ -187,7 +188,7 @@ def _guard(admission: Admission, access: Access) -> Middleware:
         except web.HTTPNotFound:
             return _error(404, "NOT_FOUND")
         except MeshError as exc:
-            return _error(*_meaning(exc))
+            return _error(*meaning(exc))
         except web.HTTPException:
             raise
         except (ConnectionError, web.RequestPayloadError) as exc:  # hung up in the middle, or a body that breaks off
@@ -200,14 +201,14 @@ def _guard(admission: Admission, access: Access) -> Middleware:
     return guard
 
 
-def _meaning(error: MeshError) -> tuple[int, str]:
+def meaning(error: MeshError) -> tuple[int, str]:
     """Status and code of what the mesh refused."""
     match error:
         case PartlyPublished(__cause__=MeshError() as cause):
-            return _meaning(cause)
+            return meaning(cause)
         case Overloaded() if error.code == "DRAINING":
             return 503, "EXITING"
-        case Overloaded():
+        case Overloaded() | StoreTrouble():
             return 503, error.code
         case Closed() | Unreachable():
             return 503, "EXITING"

@@ -12,8 +12,9 @@ import pytest
 
 from meshq.client import connect
 from meshq.config import BrokerConfig, Config
-from meshq.errors import RemoteProtocolError
+from meshq.errors import MeshError, Overloaded, RemoteProtocolError, StoreTrouble
 from meshq.http import HttpDoor
+from meshq.http.door import meaning
 from meshq.machine import events
 from meshq.node import Node
 from tests.http import player
@@ -187,6 +188,19 @@ def test_a_full_node_answers_503_full_and_goes_on_when_there_is_room() -> None:
                     assert response.status == 200
 
     run(test())
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (StoreTrouble("database or disk is full"), (503, "STORE")),
+        (Overloaded("full", limit="memory_bytes_max"), (503, "FULL")),
+        (Overloaded("leaving", code="DRAINING"), (503, "EXITING")),
+        (MeshError("a fault"), (500, "INTERNAL_ERROR")),
+    ],
+)
+def test_what_a_full_node_refuses_is_a_503_under_a_name_of_its_own(error: MeshError, said: tuple[int, str]) -> None:
+    assert meaning(error) == said
 
 
 @pytest.mark.parametrize(
