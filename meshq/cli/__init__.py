@@ -9,6 +9,8 @@ from typing import Final
 
 UNWRITABLE: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 STDERR: Final = 2
+INTERRUPTED: Final = 130
+"""Known here: Ctrl-C may come before the first import."""
 
 
 def main() -> None:
@@ -26,6 +28,13 @@ def _hold_descriptors() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit status. Errors are said in one line on standard error."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # also in the middle of the imports
+        return INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
     from meshq.cli import exits
     from meshq.cli.app import app
     from meshq.errors import MeshError
@@ -40,8 +49,6 @@ def run(arguments: list[str]) -> int:
         return exc.code if isinstance(exc.code, int) else exits.FAILED
     except exits.Interrupted as exc:
         return exc.status
-    except KeyboardInterrupt:
-        return exits.INTERRUPTED
     except MeshError as exc:
         exits.complain(exc)
         return exits.status(exc)

@@ -18,7 +18,6 @@ REFUSED: Final = 3
 """The node refused to start."""
 MISSED: Final = 4
 """A promised figure or invariant was missed."""
-INTERRUPTED: Final = 130
 LOG_LINES_MAX: Final = 12
 """Of a node's log that an error brings along."""
 

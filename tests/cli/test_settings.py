@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -89,6 +91,19 @@ def test_a_value_of_the_wrong_form_in_the_file_is_named(file: dict[str, object],
 
 def test_a_whole_number_in_the_file_may_stand_for_a_number() -> None:
     assert resolve({}, {}, {"drain_timeout_s": 3}, "f")["drain_timeout_s"] == 3.0
+
+
+def test_ctrl_c_within_the_imports_is_no_traceback() -> None:
+    program = """if True:
+        import sys, meshq.cli
+        class Interrupting:
+            def find_spec(self, name, *rest):
+                if name == "meshq.cli.app":
+                    raise KeyboardInterrupt
+        sys.meta_path.insert(0, Interrupting())
+        sys.exit(meshq.cli.run(["version"]))"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:99999", ":1", "[::1]:x"])
