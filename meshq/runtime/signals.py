@@ -1,7 +1,8 @@
-"""SIGINT and SIGTERM as an event of the loop.
+"""SIGINT, SIGTERM and SIGHUP as an event of the loop.
 
-Both are installed explicitly: a process that a script started in the background ignores SIGINT
-otherwise, and SIGTERM would end Python without running ``finally``.
+All are installed explicitly: a process that a script started in the background ignores SIGINT
+otherwise, and the others would end Python without running ``finally``. SIGHUP, which a terminal sends that
+is closed, stays ignored where ``nohup`` had it ignored.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+HANGUP: Final = getattr(signal, "SIGHUP", None)
+STOPPING: Final = (signal.SIGINT, signal.SIGTERM, *((HANGUP,) if HANGUP is not None else ()))
 
 
 class StopSignals:
-    """A context: within it both signals set ``event`` on the running loop; the old handlers come back after.
+    """A context: within it each signal sets ``event`` on the running loop; the old handlers come back after.
 
     ``count`` tells an impatient second signal from the first; ``last`` is the latest signal, or None.
     Only the main thread may enter.
@@ -33,7 +35,10 @@ class StopSignals:
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for number in STOPPING:
-            self._before[number] = signal.getsignal(number)
+            before = signal.getsignal(number)
+            if number == HANGUP and before is signal.SIG_IGN:
+                continue
+            self._before[number] = before
             try:
                 loop.add_signal_handler(number, self._arrived, number)
             except NotImplementedError:  # Windows: the handler runs between two bytecodes of the main thread
@@ -59,7 +64,7 @@ class StopSignals:
     def _arrived(self, number: signal.Signals) -> None:
         self.last = number
         self.count += 1
-        if self.count > 1:
+        if self.count > 1 and number != HANGUP:  # the shell and the system both tell of a closed terminal
             self.again.set()
         self.event.set()
 

@@ -23,6 +23,31 @@ def test_each_signal_sets_the_event_and_the_second_one_is_told_apart() -> None:
     play(main())
 
 
+def test_a_terminal_that_is_closed_stops_once_however_often_it_says_so() -> None:
+    async def main() -> None:
+        with StopSignals() as signals:
+            for count in (1, 2):
+                os.kill(os.getpid(), signal.SIGHUP)
+                await until(lambda count=count: signals.count == count)  # type: ignore[misc]
+            assert await signals.wait() is signal.SIGHUP
+            assert not signals.again.is_set()
+
+    play(main())
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing() -> None:
+    async def main() -> None:
+        with StopSignals() as signals:
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert not signals.event.is_set()
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        play(main())
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_process_that_ignored_sigint_hears_it_inside_and_ignores_it_again_after() -> None:
     async def main() -> None:
         with StopSignals() as signals:
