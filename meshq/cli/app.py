@@ -58,8 +58,19 @@ HttpNames = Annotated[
     ),
 ]
 Advertise = Annotated[str, typer.Option(metavar="HOST[:PORT]", help="The address that other nodes use.")]
+
+
+def _named(label: str | None) -> str | None:
+    if label == "":
+        raise typer.BadParameter("a label has 1 to 64 characters; leave it out for meshq")
+    return label
+
+
 Label = Annotated[
-    str, typer.Option(metavar="LABEL", help="Meshes of different labels don't hear each other. [default: meshq]")
+    str | None,
+    typer.Option(
+        metavar="LABEL", help="Meshes of different labels don't hear each other. [default: meshq]", callback=_named
+    ),
 ]
 Zone = Annotated[str, typer.Option(metavar="ZONE", help="Messages prefer consumers of the same zone.")]
 Profile = Annotated[
@@ -103,7 +114,7 @@ def join(
     http_port: HttpPort = None,
     http_name: HttpNames = None,
     advertise: Advertise = "",
-    label: Label = "",
+    label: Label = None,
     zone: Zone = "",
     profile: Profile = "",
     open_: Open = False,
@@ -137,7 +148,7 @@ def config(
     http_port: HttpPort = None,
     http_name: HttpNames = None,
     advertise: Advertise = "",
-    label: Label = "",
+    label: Label = None,
     zone: Zone = "",
     profile: Profile = "",
     open_: Open = False,
@@ -396,7 +407,7 @@ def _flags(
     http_port: int | None,
     http_names: list[str] | None,
     advertise: str,
-    label: str,
+    label: str | None,
     zone: str,
     open_: bool,
     key: str,

@@ -19,7 +19,7 @@ from meshq.cli import exits
 from meshq.cli.journal import Journal
 from meshq.cli.settings import Settings
 from meshq.cli.sources import key_of, load
-from meshq.cli.storage import data_folder, name_in
+from meshq.cli.storage import check_memory_max, data_folder, name_in
 from meshq.cli.talk import JsonTalk, PeopleTalk, Ready, Talk
 from meshq.errors import ConfigError, MeshError
 from meshq.http import HttpDoor
@@ -53,6 +53,7 @@ def join(flags: Mapping[str, Any], file: Path | None, *, json_lines: bool) -> in
     logging.basicConfig(format="meshq: %(levelname)s %(name)s: %(message)s")
     settings = load(flags, file)
     settings.config()
+    check_memory_max(settings)
     journal = Journal(STDOUT)
     try:
         return run(_Joining(settings, JsonTalk(journal) if json_lines else PeopleTalk(journal)).run())
@@ -132,6 +133,8 @@ class _Joining:
 
     async def _try(self, port: int, http_port: int) -> tuple[Node, HttpDoor]:
         settings = self._settings
+        if port == http_port != 0:
+            raise ConfigError(f"--port and --http-port are the same, {port}: give one of them another")
         data = data_folder(settings, port)
         name = settings["name"] or name_in(data) or default_name(port)
         door = HttpDoor(self._http_host, http_port, names=settings["http_names"], open_to_all=settings["open"])

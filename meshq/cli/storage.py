@@ -26,6 +26,16 @@ def size_bytes(text: str) -> int:
     return int(found[1]) * _UNITS[(found[2] or "").lower()]
 
 
+def check_memory_max(settings: Settings) -> None:
+    """Raises ConfigError for a budget below one message: nothing could ever be published at such a node."""
+    budget_bytes, message_bytes = settings["broker.memory_bytes_max"], settings["broker.message_bytes_max"]
+    if budget_bytes < message_bytes:
+        raise ConfigError(
+            f"--memory-max {budget_bytes:,} bytes is less than one message may have: "
+            f"give at least {message_bytes:,} (broker.memory_bytes_max, broker.message_bytes_max)"
+        )
+
+
 def data_folder(settings: Settings, port: int) -> Path | None:
     """The data directory of the node at a mesh port; None: it keeps messages in memory only. Raises ConfigError.
 

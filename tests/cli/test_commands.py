@@ -236,6 +236,9 @@ def test_config_says_where_each_value_comes_from(
         (["members", "--node", "127.0.0.1:1"], 1, "start a node with `meshq join`"),
         (["pub", "t", "x", "--node", "nosuch.invalid"], 1, "nosuch.invalid"),
         (["join", "--bind", "8.8.8.8"], 3, "public address"),
+        (["join", "--port", "4777", "--http-port", "4777"], 3, "--port and --http-port are the same"),
+        (["join", "--label", ""], 2, "a label has 1 to 64 characters"),
+        (["join", "--memory-max", "5"], 3, "less than one message may have: give at least 1,048,576"),
         (["join", "--name", "not a name", "--port", "0"], 2, "is no node name"),
     ],
 )
