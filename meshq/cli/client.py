@@ -40,9 +40,12 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """The result of ``main`` on a loop of its own.
 
     SIGINT and SIGTERM cancel it, so that it gives back what it holds; then Interrupted is raised. A
-    second signal ends the process at once.
+    second signal ends the process at once. Raises WrongUse for settings that the node refuses: nothing starts here.
     """
-    return run_loop(_until_signal(main))
+    try:
+        return run_loop(_until_signal(main))
+    except ConfigError as exc:
+        raise WrongUse(str(exc)) from exc
 
 
 async def _until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

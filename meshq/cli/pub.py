@@ -16,6 +16,7 @@ from meshq.cli.worker import Worker
 from meshq.client import Mesh, connect
 from meshq.config import BrokerConfig
 from meshq.errors import MeshError, PartlyPublished
+from meshq.names import LEVELS
 
 BATCH_MESSAGES: Final = 256
 OUTSTANDING: Final = 32
@@ -39,6 +40,8 @@ def pub(
     """
     if wishes["id"] and list(bodies) == ["-"]:
         raise WrongUse("--id is for messages given as arguments: how standard input is cut into publishes may differ")
+    if wishes["level"] not in ("", *LEVELS):
+        raise WrongUse(f"--level {wishes['level']}: give {', '.join(LEVELS)}")
     work = _Publishing(topic, wishes, timeout_s)
     done = False
     try:

@@ -239,6 +239,8 @@ def test_config_says_where_each_value_comes_from(
         (["join", "--port", "4777", "--http-port", "4777"], 3, "--port and --http-port are the same"),
         (["join", "--label", ""], 2, "a label has 1 to 64 characters"),
         (["join", "--memory-max", "5"], 3, "less than one message may have: give at least 1,048,576"),
+        (["pub", "t", "x", "--level", "foo"], 2, "--level foo: give memory, disk, fsync"),
+        (["sub", "t", "c", "--max-in-flight", "999999999"], 2, "max_in_flight"),
         (["join", "--name", "not a name", "--port", "0"], 2, "is no node name"),
     ],
 )
