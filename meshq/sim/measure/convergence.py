@@ -20,10 +20,10 @@ def rows() -> list[Row]:
         _row("leave", "one node leaves", 1_000, 2, 5.0),
         _row("start", "all start within a second", 100, 6, None),
         _row("restart", "30 % restart", 50, 10, 15.0),
-        _row("restart", "30 % restart", 200, 2, 15.0),
+        _row("restart", "30 % restart", 200, 1, 15.0),
         _row("restart", "30 % restart", 1_000, 1, 15.0, full=True),
-        _row("crash", "30 % fall silent", 50, 10, None),
-        _row("crash", "30 % fall silent", 200, 2, None),
+        _row("crash", "30 % fall silent", 50, 4, None),
+        _row("crash", "30 % fall silent", 200, 1, None),
     ]
 
 
