@@ -19,11 +19,11 @@ HARD: Final = (
     ("lag 1-5 s at times", 50, 5, 0.05, 0.5),
     ("slow ways at times", 50, 5, 0.05, 0.5),
     ("slow ways 1-5 s at times", 50, 5, 0.05, 0.5),
-    ("pauses of 2-4 s", 50, 5, 0.05, None),
-    ("pauses of 3-8 s", 50, 5, 0.05, None),
-    ("one-way links", 50, 5, 0.0, 0.5),
-    ("deaf", 50, 5, 0.0, 0.5),
-    ("bursts", 50, 0, 0.0, 0.5),
+    ("pauses of 2-4 s", 50, 5, 0.05, 0.5),
+    ("pauses of 3-8 s", 50, 5, 0.05, 0.5),
+    ("one-way links", 50, 5, 0.0, 1.0),
+    ("deaf", 50, 5, 0.0, 1.0),
+    ("bursts", 50, 0, 0.0, 1.0),
 )
 LOSSY: Final = ("deaf", "bursts")
 """Without streams: they lose nothing here, and would hide it."""
@@ -89,7 +89,7 @@ def _grid(nodes: int) -> Row:
     )
 
 
-def _hard(ailment: str, nodes: int, ill: int, loss: float, suspicions: float | None) -> Row:
+def _hard(ailment: str, nodes: int, ill: int, loss: float, suspicions: float) -> Row:
     who = f"{ill} of {nodes}" if ill else f"{nodes} nodes"
     on_streams = ailment not in LOSSY
     weather = f", {100 * loss:.0f} % loss" if loss else "" if on_streams else ", UDP only"
