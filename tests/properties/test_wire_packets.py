@@ -26,7 +26,7 @@ epochs = st.builds(Epoch, whole, whole)
 heads = st.builds(Head, whole, whole, whole, whole, whole)
 options = st.dictionaries(text, whole, max_size=2)
 records = st.builds(
-    Record, st.integers(0, 3), nodes, hosts, ports, ports, ports, epochs, whole, st.text("1.", max_size=32),
+    Record, st.integers(0, 3), nodes, hosts, ports, ports, ports, epochs, whole, whole, st.text("1.", max_size=32),
     st.text("ab", max_size=64), heads, options,
 )  # fmt: skip
 claims = st.builds(Claim, st.integers(1, 3), nodes, epochs, whole, nodes)
@@ -46,6 +46,9 @@ gossips = st.one_of(
     st.builds(gossip.ask, whole, nodes, st.lists(whole, min_size=64, max_size=64)),
     st.builds(gossip.answer, whole, nodes, whole, st.booleans(), st.lists(records.map(encode_record), max_size=4)),
     st.builds(gossip.rows, nodes, st.lists(records.map(encode_record), max_size=4)),
+    st.builds(gossip.loop, whole, nodes),
+    st.builds(gossip.Doubt, whole, nodes, nodes, epochs, whole).map(gossip.doubt),
+    st.builds(gossip.account, whole, nodes, st.lists(rumours, max_size=4)),
 )
 
 ages = st.integers(0, 2**40)

@@ -37,10 +37,10 @@ class SqlKeeper:
 
     def fail(self, rows: list[Row]) -> None:
         """The disk does not take them."""
-        self._connection.execute("BEGIN")
+        self.connection.execute("BEGIN")
         self._tables.apply(rows)
         self._tables.rolled_back()
-        self._connection.execute("ROLLBACK")
+        self.connection.execute("ROLLBACK")
 
     def load(self, ask: Load) -> list[BatchRow]:
         return self._reader.answer(ask)
