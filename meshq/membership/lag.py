@@ -5,8 +5,9 @@ something that depends on having read everything may go on: a packet to the own 
 came before it. So late reading accuses nobody, and costs nothing where nothing is late. Twice a second such a packet
 measures how late it is read; a timer that is served late tells the same.
 
-Own design, tried first in a prototype (``docs/adr/0029``). What sits behind the own socket is seen here, what delays
-packets on their way is not. Where the own packets never come back everything goes on without them.
+Own design, tried first in a prototype (``docs/adr/0029``). What delays packets on their way to this node its own ones
+don't meet: that shows in the answers of others, when all are late, from five members up. Where the own packets never
+come back everything goes on without them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ from meshq.wire import gossip
 
 LOOP: Final[TimerKey] = ("loop", 0)
 BARRIER: Final[TimerKey] = ("barrier", 0)
+ANSWER: Final[TimerKey] = ("answer", 0)
+TRIPS: Final = 3
+"""Round trips in a row that are late before this node takes the delay for its own."""
+PEERS_MIN: Final = 5
+"""Members from which on their answers tell of this node: of fewer the others may be the slow ones."""
 STEPS_S: Final = (1.0, 3.0, 6.0, 12.0)
 """What is declared: few steps, as each change is a rumour to everybody."""
 OUT_MAX: Final = 256
@@ -46,6 +52,9 @@ class Lag:
         self._read_s = 0.0
         """How late that was."""
         self._evidence_at = [-inf] * len(STEPS_S)
+        self._trips: deque[float] = deque(maxlen=TRIPS)
+        """The last round trips to members that don't call themselves slow."""
+        self._unheard: deque[tuple[float, Then]] = deque()
 
     def start(self, now: float) -> None:
         """Begin to measure, at a random moment of the first interval."""
@@ -84,7 +93,7 @@ class Lag:
     def now_s(self, now: float) -> float:
         """How late this node reads at the moment; 0 below the threshold."""
         oldest = next(iter(self._out.values()), now)
-        late_s = max(self._read_s, now - oldest if self.comes_back(now) else 0.0)
+        late_s = max(self._read_s, now - oldest if self.comes_back(now) else 0.0, self._trips_s())
         return late_s if late_s > self._view.settings.lag_threshold_s else 0.0
 
     def after_reading(self, now: float, then: Then) -> None:
@@ -99,9 +108,50 @@ class Lag:
         if BARRIER not in self._view.timers:
             self._view.timers.arm(BARRIER, now + limit_s)
 
+    def answered(self, now: float, took_s: float) -> None:
+        """A member that does not call itself slow has answered a ping, so long after it was sent.
+
+        If that is always late the way to this node is, or what the loopback can't see. And what was sent before that
+        ping has been answered by now, if it was at all.
+        """
+        self._trips.append(took_s)
+        if self._trips_s() > self._view.settings.lag_threshold_s:
+            self.late(now, max(self._trips))
+        self._hear_on(now, now - took_s)
+
+    def after_answer(self, now: float, then: Then) -> None:
+        """Go on once a member has answered a ping that is sent from now on: then it is not this node that is deaf."""
+        limit_s = self._view.settings.read_barrier_s
+        if not limit_s or self._view.size < PEERS_MIN or len(self._unheard) >= WAITING_MAX:
+            then(now)
+            return
+        self._unheard.append((now, then))
+        if ANSWER not in self._view.timers:
+            self._view.timers.arm(ANSWER, now + limit_s)
+
+    def unanswered(self, now: float) -> None:
+        """Nobody answers any more: go on all the same."""
+        if self._unheard:
+            self._hear_on(now, self._unheard[0][0])
+
+    def _trips_s(self) -> float:
+        """How late all of the last answers were at least; 0 when there are too few to tell."""
+        view = self._view
+        enough = len(self._trips) == TRIPS and view.size >= PEERS_MIN and view.settings.loop_interval_s
+        return min(self._trips) if enough else 0.0
+
+    def _hear_on(self, now: float, until: float) -> None:
+        while self._unheard and self._unheard[0][0] <= until:
+            self._unheard.popleft()[1](now)
+        if self._unheard:
+            self._view.timers.arm(ANSWER, self._unheard[0][0] + self._view.settings.read_barrier_s)
+        else:
+            self._view.timers.cancel(ANSWER)
+
     def waited(self, now: float) -> None:
         """The own packets don't come back any more: go on without."""
-        self._go_on(now, now - self._view.settings.read_barrier_s)
+        if self._waiting:
+            self._go_on(now, self._waiting[0][0])
 
     def comes_back(self, now: float) -> bool:
         """Whether what is sent to the own socket is read there, however late."""

@@ -72,6 +72,7 @@ class Membership:
             "trial": self._trials.waited,
             "loop": lambda now, _: self._lag.period(now),
             "barrier": lambda now, _: self._lag.waited(now),
+            "answer": lambda now, _: self._lag.unanswered(now),
             "appeal": self._appeals.waited,
             "repair": lambda now, _: self._repair.period(now),
             "exchange": lambda _, number: self._repair.waited(number),
@@ -308,6 +309,7 @@ class Membership:
 
     def _ack(self, now: float, packet: gossip.Ack, source: Address, via: int | None) -> None:
         number = packet.number
+        sent_at = self._prober.sent_at(number, packet.source) if via is None else None
         probe = self._prober.acked(number)
         if probe is not None:
             self._paths.answered(now, probe, source[0], via, packet.source)
@@ -319,6 +321,8 @@ class Membership:
         member = self._view.members.get(packet.source)
         if probe is not None and member is not None:
             self._repair.compare(now, packet.digest, member)
+        if sent_at is not None:
+            self._lag.answered(now, now - sent_at)
 
     def _ping_req(self, now: float, packet: gossip.PingReq, source: Address, via: int | None) -> None:
         sender = self._sender(packet.source, source, via)

@@ -22,6 +22,8 @@ from meshq.wire.gossip import ROUNDS
 NEXT: Final[TimerKey] = ("probe", 0)
 OPEN_MAX: Final = 256
 """Probes under way at once; beyond it no more are begun outside the rounds."""
+MISSED_MAX: Final = 64
+"""Failed probes of which a late answer is still looked for."""
 _PING_BYTES: Final = 176
 """What a ping or an ack has at most without its rumours."""
 
@@ -70,6 +72,8 @@ class Prober:
         self._lag = lag
         self._open: dict[int, Probe] = {}
         self._by_name: dict[str, int] = {}
+        self._missed: dict[int, Probe] = {}
+        """Probes that failed: a late answer still tells how late."""
         self.settled: list[tuple[str, bool]] = []
         """Members asked by ``ask`` and whether they answered, for the caller to take."""
 
@@ -167,6 +171,8 @@ class Prober:
             self._view.timers.arm(("wait", number), now + probe.step_s)
         elif not probe.rounds or self._unheard(probe):
             self._widen(now, probe)
+        elif probe.asked and len(probe.nacks) < self._view.settings.nacks_needed:
+            self._lag.after_answer(now, lambda now: self._over(now, probe))
         else:
             self._lag.after_reading(now, lambda now: self._over(now, probe))
 
@@ -174,7 +180,18 @@ class Prober:
         """Nobody waits any longer, and what has come was read."""
         if self._open.get(probe.number) is probe:
             self._close(probe)
+            self._missed[probe.number] = probe
+            if len(self._missed) > MISSED_MAX:
+                del self._missed[next(iter(self._missed))]
             self._failed(now, probe)
+
+    def sent_at(self, number: int, name: str) -> float | None:
+        """When the probe of that number was sent, if it asked ``name``, which does not call itself slow."""
+        probe = self._open.get(number) or self._missed.pop(number, None)
+        member = self._view.members.get(name)
+        if probe is None or member is None or probe.member.name != name or member.lag_ms:
+            return None
+        return probe.sent_at
 
     def acked(self, number: int) -> Probe | None:
         """An answer came, from the member or by a relay or stream; None when nobody asked (any more)."""

@@ -148,3 +148,19 @@ def test_a_newcomer_allows_everybody_a_lag_for_its_first_seconds_and_memberlist_
     assert desk.machine._view.allowance_s(desk.now + 6.1, member(1)) == 0.0
     reference = Desk(others=9)
     assert reference.machine._view.allowance_s(reference.now, replace(member(1), lag_ms=3000)) == 0.0
+
+
+@pytest.mark.parametrize(("others", "lag_ms"), [(9, 3000), (3, 0)])
+def test_answers_that_are_all_late_are_this_nodes_lag_where_there_are_enough_to_tell(others: int, lag_ms: int) -> None:
+    desk = Desk(others=others, settings=LAN)
+    late: list[tuple[float, Any, Ping]] = []
+    until = desk.now + 12.0
+    while desk.now < until:
+        if late and late[0][0] <= (desk.machine.deadline() or 0.0):
+            desk.now, to, ping = late.pop(0)
+            desk.hear(gossip.ack(ping.number, ping.target, desk.machine.digest(), ()), to)
+        else:
+            desk.tick()
+        late += [(desk.now + 1.5, to, packet) for to, packet in desk.sent() if isinstance(packet, Ping)]
+    assert desk.machine.me.lag_ms == lag_ms
+    assert all(each.state is State.ALIVE for each in desk.machine.alive()) or others == 3
