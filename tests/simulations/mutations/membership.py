@@ -9,11 +9,14 @@ from meshq.membership import member, view
 from meshq.membership.appeals import Appeals
 from meshq.membership.digest import Digest
 from meshq.membership.joining import Joining
+from meshq.membership.lag import Lag
 from meshq.membership.membership import Membership
 from meshq.membership.probe import Prober
 from meshq.membership.rejoin import Rejoin
 from meshq.membership.repair import Repair
+from meshq.membership.roster import EvenRoster
 from meshq.membership.rumours import Kind, Rumours
+from meshq.membership.trials import Trials
 from meshq.membership.view import View
 from tests.simulations.mutations.bug import Code, Strike, bug
 
@@ -262,3 +265,33 @@ def a_death_is_believed_on_hearsay(right: Code, strike: Strike) -> Code:
         return False
 
     return waits
+
+
+@bug(Trials, "_end", "gone", "crash-storm")
+def a_trial_never_ends(right: Code, strike: Strike) -> Code:
+    """A suspicion that has run out is asked about, and no answer, nor the lack of any, makes a death of it."""
+
+    def end(trials: Trials, now: float, trial: Any) -> None:
+        strike()
+
+    return end
+
+
+@bug(Lag, "_go_on", "gone", "crash-storm")
+def what_waits_for_reading_waits_for_ever(right: Code, strike: Strike) -> Code:
+    """A read barrier is never passed: no failed probe counts and no suspicion becomes a death."""
+
+    def go_on(lag: Lag, now: float, until: float) -> None:
+        strike()
+
+    return go_on
+
+
+@bug(EvenRoster, "add", "gone", "crash-storm")
+def newcomers_are_left_out_of_the_roster(right: Code, strike: Strike) -> Code:
+    """Who joins is known, but neither probed nor told anything."""
+
+    def add(roster: EvenRoster, name: str) -> None:
+        strike()
+
+    return add
