@@ -10,6 +10,7 @@ from meshq.sim.run import run
 from tests.simulations.mutations import (
     credit,
     handover,
+    keyed,
     lease,
     membership,
     names,
@@ -24,7 +25,7 @@ from tests.simulations.mutations.bug import BUGS
 from tests.simulations.mutations.search import NODES, Outcome, search
 from tests.simulations.mutations.table import put
 
-PARTS = (credit, lease, membership, names, node, verbs, queues, store, retention, order, handover)
+PARTS = (credit, lease, membership, names, node, verbs, queues, store, retention, order, handover, keyed)
 
 
 def main() -> int:
