@@ -103,8 +103,12 @@ class Paths:
                 self.shown(member, host)
                 took_s = now - probe.sent_at
                 path.rtt_s = took_s if path.rtt_s is None else path.rtt_s + _NEW_SHARE * (took_s - path.rtt_s)
-        all_blocked = path.streamed > 0 and self._streamed >= STREAMED_ALL_MAX
-        self._judge(now, member.name, blocked=all_blocked or path.streamed >= STREAMED_MAX)
+        if self._streamed == STREAMED_ALL_MAX:
+            for name, other in self._paths.items():
+                self._judge(now, name, blocked=other.streamed > 0)
+        else:
+            least = 1 if self._streamed > STREAMED_ALL_MAX else STREAMED_MAX
+            self._judge(now, member.name, blocked=path.streamed >= least)
 
     def say(self, now: float) -> None:
         """Tell people how it stands with datagrams, if that is news."""

@@ -87,8 +87,8 @@ def test_in_a_larger_mesh_without_datagrams_news_of_one_is_soon_news_of_all() ->
     names = tuple(f"n{number}" for number in range(1, 17))
     cast = Cast(names).start()
     cast.fleet.spell(NO_DATAGRAMS)
-    cast.run(40.0)
-    assert all(cast.engine(name).membership.blocked(other) for name in names for other in names if other != name)
+    others = [(name, other) for name in names for other in names if other != name]
+    cast.until(lambda: all(cast.engine(name).membership.blocked(other) for name, other in others), within_s=45.0)
     epoch = cast.engine("n7").epoch
     cast.fleet.crash("n7")
     cast.fleet.restart("n7")

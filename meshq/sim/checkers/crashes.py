@@ -26,7 +26,7 @@ class CrashKnown(Checker):
         stage.fleet.on_change.append(self._changed)
 
     def at_end(self, settled: bool) -> None:
-        if not self._seen:
+        if not self._seen and len(self.stage.names) > 2:
             self.find("no process crashed that had a link: the scenario did not happen")
 
     def _changed(self, host: Host, change: Change) -> None:
