@@ -271,7 +271,7 @@ class Log:
 
     def _absent(self, kept: Ranges, start: int, stop: int) -> int:
         lost = 0
-        for low, high in kept.within(start, stop):
+        for low, high in kept.within(start, stop) if start < stop else ():  # rows may begin before what was asked for
             lost += high - low
             kept.discard(low, high)
             if kept is self.away:
