@@ -18,6 +18,7 @@ from meshq.broker.topic import Accepted, Topic
 from meshq.broker.turn import Turn
 from meshq.broker.window import Windows
 from meshq.errors import Overloaded, StoreTrouble
+from meshq.machine.effects import NO_TOKEN
 from meshq.names import LEVELS, MEMORY
 
 MIB: Final = 1 << 20
@@ -112,7 +113,10 @@ class Intake:
             store, batches, others = turn.journal.take(turn.next_serial())
             size_bytes = sum(batch.memory_bytes() for _, batch in batches)
             self.storing_bytes += size_bytes
-            self._storing[store.token] = Storing(waiting, batches, size_bytes, others)
+            if waiting or batches or others:
+                self._storing[store.token] = Storing(waiting, batches, size_bytes, others)
+            else:
+                store = store._replace(token=NO_TOKEN)
             turn.out.append(store)
 
     def stored(self, token: int) -> None:

@@ -56,8 +56,13 @@ class Resolve(NamedTuple):
     port: int
 
 
+NO_TOKEN: Final = 0
+
+
 class Store(NamedTuple):
     """Keep ``rows``, in the order of the Stores; answered by ``stored(token)`` once they are committed.
+
+    Nobody waits for the answer to NO_TOKEN.
 
     ``sync``: answered when they survive a power loss as well. When the batches among the rows cannot be kept (the
     disk is full): ``unstored(token, why)``; the other rows are tried again until they are, but for the last ``tied`` of

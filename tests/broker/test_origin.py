@@ -13,7 +13,7 @@ from meshq.broker.effects import Confirmed, ConsumerEnded, Hand
 from meshq.broker.why import Why
 from meshq.config import BrokerConfig, Config
 from meshq.errors import ChannelDeleted, Overloaded
-from meshq.machine.effects import Store
+from meshq.machine.effects import NO_TOKEN, Store
 from meshq.machine.store import BatchRow
 from meshq.names import DISK, Epoch
 from meshq.wire import bodies
@@ -153,6 +153,16 @@ def test_a_publish_is_confirmed_when_it_is_stored_and_not_before() -> None:
         (second, 3, "disk"),
     ]
     assert node.confirmed[0].log.origin == "a"
+
+
+def test_rows_that_nobody_waits_for_are_not_remembered_until_a_disk_takes_them() -> None:
+    node = Node()
+    node.channel("c")
+    node.consume("c")
+    node.publish(b"1")
+    node.finish()
+    node.wait(1.0)
+    assert [store.token == NO_TOKEN for store in node.stores] == [False, True]
 
 
 def test_confirmations_may_come_in_another_order_than_the_stores() -> None:

@@ -2,15 +2,16 @@
 
 Decides what of a failed transaction is given up (batches, and what is tied to them: their publishers are told) and
 what is not, and keeps that small however long the trouble lasts: ranges only grow, so a later one stands for those
-within it.
+within it, and nobody cares how often something was tried that is finished.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from meshq.machine.effects import Store
-from meshq.machine.store import Finished, Gone, Put, Row, Tried
+from meshq.machine.effects import NO_TOKEN, Store
+from meshq.machine.ranges import Ranges
+from meshq.machine.store import Backlog, Finished, Gone, Put, Row, Tried
 
 CONDENSE_ROWS: Final = 1024
 
@@ -33,7 +34,8 @@ class Late:
         given_up: list[int] = []
         for store in stores:
             rest = store.without_batches()
-            (self._tokens if len(rest) == len(store.rows) else given_up).append(store.token)
+            if store.token != NO_TOKEN:
+                (self._tokens if len(rest) == len(store.rows) else given_up).append(store.token)
             self.rows += rest
             self.sync = self.sync or (store.sync and bool(rest))
         if len(self.rows) > self._condense_at:
@@ -53,20 +55,24 @@ class Late:
 def condensed(rows: list[Row]) -> list[Row]:
     """The rows without those that later ones make meaningless."""
     kept: list[Row] = []
-    later: dict[Any, list[tuple[int, int]]] = {}
+    later: dict[Any, Ranges] = {}
+    nothing = Ranges()
     key: tuple[Any, ...]
     for row in reversed(rows):
-        if type(row) is Put:
-            key, start, stop = ("put", row.kind, row.key), 0, 1
+        if type(row) is Put or type(row) is Backlog:
+            key, start, stop = (type(row), *row[:2]), 0, 1
         elif type(row) is Gone:
-            key, start, stop = row[:2], row.start, row.stop
+            key, start, stop = (Gone, *row[:2]), row.start, row.stop
         elif type(row) is Finished or type(row) is Tried:
             key, start, stop = (type(row), *row[:4]), row.start, row.stop
         else:
             kept.append(row)
             continue
-        spans = later.setdefault(key, [])
-        if not any(low <= start and stop <= high for low, high in spans):
-            spans.append((start, stop))
-            kept.append(row)
+        said = later.setdefault(key, Ranges())
+        if said.covers(start, stop):
+            continue
+        if type(row) is Tried and later.get((Finished, *row[:4]), nothing).covers(start, stop):
+            continue
+        said.add(start, stop)
+        kept.append(row)
     return kept[::-1]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
 
-from meshq.machine.effects import Store
+from meshq.machine.effects import NO_TOKEN, Store
 from meshq.machine.store import BatchRow, Row
 from meshq.runtime.store.damage import Damage
 from meshq.runtime.store.late import Late
@@ -142,7 +142,7 @@ class Writer:
             self._failed(stores, exc)
             return
         answers = [Answer(token, "") for token in self._late.take()]
-        answers += [Answer(store.token, "") for store in stores]
+        answers += [Answer(store.token, "") for store in stores if store.token != NO_TOKEN]
         if answers:
             self._answered(answers)
         if self._written_bytes >= self._checkpoint_bytes or self._trouble:

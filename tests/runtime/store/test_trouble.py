@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from meshq.machine.effects import Store
-from meshq.machine.store import BatchRow, Born, Finished, Gone, LogOver, Put, Row, Tried
+from meshq.machine.effects import NO_TOKEN, Store
+from meshq.machine.store import Backlog, BatchRow, Born, Finished, Gone, LogOver, Put, Row, Tried
 from meshq.runtime.store.late import CONDENSE_ROWS, Late, condensed
 from meshq.runtime.store.writer import Answer
 from tests.runtime.store.rows import LOG, batch, finished, gone, numbers, opened
@@ -142,5 +142,24 @@ def test_only_what_a_later_row_says_again_is_left_out() -> None:
         Tried(*where, 1, 5, 1, 0), Tried(*where, 3, 9, 2, 0), Tried(*where, 1, 9, 3, 0),
         Finished(*where, 1, 3), Finished(*where, 5, 7), Finished(*where, 1, 4),
         Gone("orders", LOG, 1, 3), Put("k", "a", b"1"), Put("k", "b", b"1"), Put("k", "a", None),
+        Backlog("orders", LOG, 3), Backlog("orders", LOG, 7),
     ]  # fmt: skip
-    assert condensed(rows) == [rows[2], *rows[4:7], rows[8], rows[9]]
+    assert condensed(rows) == [rows[2], *rows[4:7], rows[8], rows[9], rows[11]]
+
+
+def test_attempts_at_what_is_finished_later_are_left_out_and_others_stay() -> None:
+    where = ("orders", LOG, "billing", 1)
+    rows: list[Row] = [
+        Tried(*where, 1, 3, 1, 0), Tried(*where, 3, 9, 2, 0), Tried("orders", LOG, "audit", 1, 1, 3, 1, 0),
+        Finished(*where, 1, 5), Tried(*where, 1, 3, 1, 0),
+    ]  # fmt: skip
+    assert condensed(rows) == rows[1:]
+
+
+def test_what_waits_for_the_disk_stays_small_while_messages_come_back_and_are_finished() -> None:
+    late, where = Late(), ("orders", LOG, "billing", 1)
+    for number in range(1, 20 * CONDENSE_ROWS):
+        tried = Tried(*where, number, number + 1, 1, 0, "busy", "busy")
+        assert late.add([Store(NO_TOKEN, [tried, finished(1, number + 1)])]) == []
+        assert len(late.rows) <= CONDENSE_ROWS + 2
+    assert late.take() == [], "nobody waits"
