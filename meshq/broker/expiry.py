@@ -66,8 +66,11 @@ class Expiry:
         log, counters = self._log, self._log.turn.counters
         if not log.cursors:
             counters.expired += log.unwant(start, stop)
+        spilled = log.away.within(start, stop)
         for cursor in list(log.cursors):
             messages = cursor.finish(start, stop)
             counters.expired += messages
             cursor.channel.counters.expired += messages
             cursor.channel.touch()
+        for low, high in spilled:  # nobody looked at their time, as of a batch in memory: no channel to come wants them
+            log.unretain(low, high)

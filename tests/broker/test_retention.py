@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import pytest
+
 from meshq.broker.batch import Traits
 from meshq.broker.broker import Broker
 from meshq.broker.effects import CarryOver, Hand
@@ -461,6 +463,22 @@ def test_all_topics_together_retain_so_much_and_the_oldest_goes() -> None:
     assert node.kept()[0] == 3
     node.begin("late", "earliest")
     assert node.use_up("late", 2) == [b"3", b"4", b"5"]
+
+
+@pytest.mark.parametrize("memory_bytes_max", [3_000, 1 << 20])
+def test_what_expires_is_not_retained_wherever_it_lies(memory_bytes_max: int) -> None:
+    node = Shelved(memory_bytes_max=memory_bytes_max)
+    node.retain(retention_s=600.0)
+    node.begin("c")
+    for number in range(20):
+        body, traits = bodies.encode([b"%d" % number * 1_000]), node.traits(expires=node.now + 5.0)
+        node.broker.publish(node.now, number, "t", 1, 1, body, traits=traits, wall_ns=node.wall_ns)
+        node.turn()
+        if number < 2:
+            node.use_up("c", 1)
+    node.wait(30.0)
+    assert node.broker.messages_left() == 0
+    assert node.kept()[0] == 2, "what was finished before its time is"
 
 
 def test_a_full_disk_takes_what_is_retained_half_by_half() -> None:
