@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from meshq.client import DeadLetter, DeadLetters
 
 T = TypeVar("T")
+NEXT = "their channel is gone (`meshq channels create`, and again), or nobody can read them (`meshq dlq show`, `purge`)"
 
 app = typer.Typer(
     help="Dead letters: what came back as often as its channel allows, or can't be read.",
@@ -96,7 +97,7 @@ def redrive(topic: Topic, channel: Channel = None, node: Nodes = None, json: Jso
     if json:
         out.document(asdict(found))
         return
-    stay = f"; {found.left:,} stay: their channel is gone, or nobody can read them" if found.left else ""
+    stay = f"; {found.left:,} stay: {NEXT}" if found.left else ""
     print(f"{found.sent:,} sent back{stay}")
 
 
@@ -115,9 +116,13 @@ def purge(topic: Topic, channel: Channel = None, node: Nodes = None, json: Json 
 def _with(nodes: list[str] | None, topic: str, channel: str | None, verb: Callable[[DeadLetters], Awaitable[T]]) -> T:
     async def main() -> T:
         from meshq.client import connect
+        from meshq.errors import MeshError
 
         async with connect(*client.addresses(nodes), key=client.key()) as mesh:
-            return await verb(mesh.dead_letters(topic, channel))
+            letters = mesh.dead_letters(topic, channel)
+            if not {topic, letters.topic} & {each["topic"] for each in await mesh.topics()}:
+                raise MeshError(f"there is no topic {topic} (`meshq topics` lists them)", code="NOT_FOUND")
+            return await verb(letters)
 
     from meshq.cli import client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshq.cli.out import many
 from meshq.machine import events
 from meshq.machine.events import Event
 from meshq.machine.settings import shown
@@ -39,15 +40,17 @@ def sentence(event: Event) -> str:
             what = f"channel {event.topic}/{event.channel}" if event.channel else f"topic {event.topic}"
             return f"{what} is set: {shown(event.settings) or 'as new'}"
         case events.Draining():
-            return f"draining for at most {event.timeout_s:g} s: {event.messages:,} messages are not finished"
+            return f"draining for at most {event.timeout_s:g} s: {many(event.messages, 'message')} not finished"
         case events.Leaving(messages=0):
             return "leaving: every message is finished, or with another node"
         case events.Leaving():
-            return f"leaving: {event.messages:,} messages are not finished and stay behind"
+            return f"leaving: {many(event.messages, 'message')} not finished stay behind"
         case events.HandedOver():
-            return f"{event.to} took over {event.messages:,} messages of {event.topic} (of {event.origin})"
+            return f"{event.to} took over {many(event.messages, 'message')} of {event.topic} (of {event.origin})"
         case events.TakenOver():
-            return f"took over {event.messages:,} messages of {event.topic} (of {event.origin}) from {event.giver}"
+            return (
+                f"took over {many(event.messages, 'message')} of {event.topic} (of {event.origin}) from {event.giver}"
+            )
         case events.KeysChanged():
             also = f", and takes {event.others} too" if event.others else ""
             return f"keys: this node seals with {event.in_use} now{also}"

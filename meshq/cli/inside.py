@@ -92,4 +92,5 @@ def _document(one: Mapping[str, Any]) -> dict[str, Any]:
 
 def _say_missing(missing: Sequence[str]) -> None:
     if missing:
-        out.say(f"meshq: no answer from {', '.join(missing)}: what they hold is not shown")
+        holds = "it holds" if len(missing) == 1 else "they hold"
+        out.say(f"meshq: no answer from {', '.join(missing)}: what {holds} is not shown")

@@ -102,6 +102,11 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
+def many(count: int, thing: str) -> str:
+    """``1 message``, ``2 messages``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def span(seconds: float | None) -> str:
     """A time span in its two largest units: ``3h 12m``."""
     if seconds is None:

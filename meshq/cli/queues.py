@@ -53,6 +53,14 @@ def list_topics(context: typer.Context, node: Nodes = None, json: Json = False) 
         _check_order(node, as_json=json)
 
 
+@topics.command("list")
+def list_all_topics(node: Nodes = None, json: Json = False) -> None:
+    """Topics, channels, who consumes them and how they are set."""
+    from meshq.cli.views import topics as command
+
+    command(node, as_json=json)
+
+
 @topics.command("create", epilog=_epilog("topic", TOPIC))
 def create_topic(topic: Topic, settings: Given = None, node: Nodes = None, json: Json = False) -> None:
     """Make a topic exist, and set it. One that exists is only set."""

@@ -82,7 +82,7 @@ class _Consuming:
                 self._say(f"no message for {self._idle_s:g} s")
             except BrokenPipeError:
                 self._say("nobody reads any more")
-        self._say(f"{self.written:,} messages")
+        self._say(out.many(self.written, "message"))
 
     async def _consume(self, leases: Any) -> None:
         while self._left is None or self._left > 0:

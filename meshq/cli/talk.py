@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from meshq.cli.happenings import sentence
 from meshq.cli.journal import LINES_MAX, Journal
+from meshq.cli.out import many
 from meshq.machine import events
 from meshq.machine.events import Event
 from meshq.names import RELEASE
@@ -129,10 +130,10 @@ class PeopleTalk:
         elif messages_left is None:
             self._say(f"stopped at once; what it still had {'is in ' + self._data if self._data else 'went with it'}")
         elif self._data:
-            self._say(f"left the mesh: {messages_left:,} messages that nobody had consumed wait in {self._data}")
+            self._say(f"left the mesh; in {self._data}: {many(messages_left, 'message')} that nobody had consumed")
             self._say("start it again to have them delivered; what was published at level memory went with it")
         else:
-            self._say(f"left the mesh: {messages_left:,} messages that nobody had consumed went with it")
+            self._say(f"left the mesh: {many(messages_left, 'message')} that nobody had consumed went with it")
 
     def _say(self, text: str) -> None:
         self._journal.say(f"{time.strftime('%H:%M:%S')} {text}")

@@ -16,7 +16,7 @@ from meshq.cli.start import ONCE, read_start
 from meshq.errors import ConfigError
 from meshq.machine.settings import Plain, What, check, shown
 
-_PAST = {"create": "exists", "configure": "is set", "pause": "is paused", "resume": "goes on", "delete": "is deleted"}
+_PAST = {"configure": "is set", "pause": "is paused", "resume": "goes on", "delete": "is deleted"}
 
 
 def do(
@@ -31,7 +31,7 @@ def do(
     if as_json:
         out.document({"topic": topic, "channel": channel, "verb": verb, **answer})
     else:
-        print(_sentence(verb, topic, channel, answer))
+        print(_sentence(verb, topic, channel, answer, given=bool(settings)))
         if "start" in settings and answer.get("created") is False:
             out.say(f"it existed: {ONCE}")
 
@@ -56,13 +56,15 @@ def read(what: What, given: Sequence[str]) -> dict[str, Plain | None]:
 
 
 def _value(text: str) -> Any:
-    """A word as it stands; numbers, true and false as JSON writes them."""
+    """A word as it stands; numbers, true and false as JSON writes them, and 1e3 is the whole number that it is."""
     if not text:
         return None
     try:
         value = json.loads(text)
     except ValueError:
         return text
+    if isinstance(value, float) and "e" in text.lower() and value.is_integer():
+        return int(value)
     return value if isinstance(value, bool | int | float) else text
 
 
@@ -92,15 +94,16 @@ async def _asked(
     return {}
 
 
-def _sentence(verb: str, topic: str, channel: str | None, answer: dict[str, Any]) -> str:
+def _sentence(verb: str, topic: str, channel: str | None, answer: dict[str, Any], *, given: bool) -> str:
     name = f"topic {topic}" if channel is None else f"channel {topic}/{channel}"
     if verb == "empty":
         if channels := answer["channels"]:
-            kept = (
-                "has forgotten what it retained, the rest waits"
-                if answer["retained"]
-                else "keeps no messages: they wait"
-            )
-            return f"{name} {kept} in {', '.join(channels)} (`meshq channels empty {topic} CHANNEL`)"
+            what = "has forgotten what it retained" if answer["retained"] else "keeps nothing itself"
+            more = f"what waits is in its channels: {', '.join(channels)} (`meshq channels empty {topic} CHANNEL`)"
+            return f"{name} {what}; {more}"
         return f"{name} is emptied"
+    if verb == "create":
+        if answer["created"]:
+            return f"{name} is created"
+        return f"{name} was there" + ("; it is set" if given else "")
     return f"{name} {_PAST[verb]}" + (f": {shown(answer['settings']) or 'as new'}" if verb == "configure" else "")

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from meshq.cli import client, out
 from meshq.cli.sources import load
+from meshq.errors import MeshError
 from meshq.machine.form import COMPILED, FORM
 from meshq.machine.settings import shown
 from meshq.names import RELEASE
@@ -48,6 +49,8 @@ def channels(nodes: Sequence[str] | None, topic: str, *, as_json: bool) -> None:
     """The channels of ``topic``, or of all: a line for each."""
     found = ask(nodes, lambda mesh: mesh.topics())
     named = [each for each in found if topic in ("", each["topic"])]
+    if topic and not named:
+        raise MeshError(f"there is no topic {topic} (`meshq topics` lists them)", code="NOT_FOUND")
     every = [{"topic": each["topic"], **channel} for each in named for channel in each["channels"]]
     if as_json:
         out.document(every)
@@ -81,7 +84,7 @@ def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
     else:
         print("no topics yet: `meshq pub TOPIC BODY` makes one")
     for topic, (messages, size_bytes) in retained(asked.values()).items():
-        print(f"{topic} retains {messages:,} finished messages, {size_bytes / 1e6:,.1f} MB")
+        print(f"{topic} retains {out.many(messages, 'finished message')}, {size_bytes / 1e6:,.1f} MB")
     memory = sum(each["memory_bytes"] for each in asked.values())
     levels = ", ".join(sorted({each["level"] for each in asked.values()}))
     print(f"\n{len(asked)} node{'s' if len(asked) != 1 else ''}, level {levels}, {memory / 1e6:,.1f} MB in memory")
@@ -89,7 +92,8 @@ def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
         if each["health"] != "OK":
             out.say(f"meshq: {name}: the store has trouble: {each['health']}")
     if not local and found["missing"]:
-        out.say(f"meshq: no answer from {', '.join(found['missing'])}: what they hold is not counted")
+        holds = "it holds" if len(found["missing"]) == 1 else "they hold"
+        out.say(f"meshq: no answer from {', '.join(found['missing'])}: what {holds} is not counted")
 
 
 def retained(nodes: Any) -> dict[str, tuple[int, int]]:

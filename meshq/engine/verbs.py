@@ -104,7 +104,10 @@ class Verbs:
     def _set(self, now: float, topic: str, channel: str, settings: dict[str, Plain | None]) -> None:
         _refuse_ephemeral(topic, channel)
         if not self._routing.configure(now, topic, channel, settings):
-            raise MeshError(f"there is no {_shown(topic, channel)}: create it first", code="NOT_FOUND")
+            raise MeshError(
+                f"there is no {_shown(topic, channel)} here: create it, or try again if that was a moment ago",
+                code="NOT_FOUND",
+            )
 
 
 def _names(arguments: dict[str, Any]) -> tuple[str, str]:

@@ -105,7 +105,7 @@ def _one_of(*words: str) -> Callable[[Any], bool]:
 
 
 _FLAG: Final = Setting("true or false", _flag)
-_COUNT: Final = Setting("a whole number; 0 for no limit", _whole(COUNT_MAX))
+_COUNT: Final = Setting(f"a whole number, at most {COUNT_MAX}; 0 for no limit", _whole(COUNT_MAX))
 _ATTEMPTS: Final = Setting(f"1 to {ATTEMPTS_MAX}; 0 for no limit", _whole(ATTEMPTS_MAX))
 _SECONDS: Final = Setting(f"seconds, at most {TIME_S_MAX}; 0 for none", _seconds)
 _LEVEL: Final = Setting(", ".join(LEVELS[:-1]) + f" or {LEVELS[-1]}", _one_of(*LEVELS))

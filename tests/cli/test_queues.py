@@ -39,6 +39,11 @@ def document(capfd: pytest.CaptureFixture[str], *words: str) -> Any:
     return json.loads(said(capfd, *words, "--json"))
 
 
+def known(capfd: pytest.CaptureFixture[str], topic: str, *other: str) -> bool:
+    """Whether the node knows a channel of the topic."""
+    return any(each["topic"] == topic and each["channels"] for each in document(capfd, "topics", "list", *other))
+
+
 def until(told: Callable[[], bool]) -> None:
     """What was done at one node is at the other a moment later: ask until it is."""
     deadline = time.monotonic() + WITHIN_S
@@ -55,8 +60,8 @@ def test_a_channel_paused_at_one_node_is_paused_at_the_other_until_it_is_resumed
         found: dict[str, Any] = document(capfd, "channels", "list", "orders", *other)[0]["settings"]
         return found
 
-    assert said(capfd, "channels", "create", "orders", "billing") == "channel orders/billing exists\n"
-    until(lambda: bool(document(capfd, "channels", "list", "orders", *other)))
+    assert said(capfd, "channels", "create", "orders", "billing") == "channel orders/billing is created\n"
+    until(lambda: known(capfd, "orders", *other))
     assert said(capfd, "channels", "pause", "orders", "billing") == "channel orders/billing is paused\n"
     until(lambda: settings() == {"paused": True})
     said(capfd, "pub", "orders", "held", *other)
@@ -73,7 +78,7 @@ def test_a_limit_set_at_one_node_refuses_at_the_other_and_names_the_way_out(
     node: NodeProcess, nodes: list[NodeProcess], capfd: pytest.CaptureFixture[str]
 ) -> None:
     other = ("--node", nodes[1].mesh)
-    assert said(capfd, "topics", "create", "small", "messages_max=2", "ttl_s=3600") == "topic small exists\n"
+    assert said(capfd, "topics", "create", "small", "messages_max=2", "ttl_s=3600") == "topic small is created\n"
     until(lambda: any(each["settings"].get("messages_max") == 2 for each in document(capfd, "topics", *other)))
     said(capfd, "pub", "small", "1", "2", *other)
     refused = said(capfd, "pub", "small", "3", "--timeout", "0", *other, status=1)
@@ -98,16 +103,19 @@ def test_what_is_emptied_at_one_node_is_gone_at_both(
     assert said(capfd, "topics", "empty", "full") == "topic full is emptied\n"
     until(lambda: left("full") == 0)
     said(capfd, "channels", "create", "full", "c")
-    until(lambda: bool(document(capfd, "channels", "list", "full", *other)))
+    until(lambda: known(capfd, "full", *other))
     for at in ((), other):
         said(capfd, "pub", "full", "3", *at)
-    assert "they wait in c (`meshq channels empty full CHANNEL`)" in said(capfd, "topics", "empty", "full")
+    assert said(capfd, "topics", "empty", "full") == (
+        "topic full keeps nothing itself; what waits is in its channels: c (`meshq channels empty full CHANNEL`)\n"
+    )
+    assert said(capfd, "topics", "create", "full") == "topic full was there\n"
     assert left("full") == 2
     assert said(capfd, "channels", "empty", "full", "c") == "channel full/c is emptied\n"
     until(lambda: left("full") == 0)
     assert said(capfd, "channels", "delete", "full", "c") == "channel full/c is deleted\n"
     assert said(capfd, "topics", "delete", "full") == "topic full is deleted\n"
-    assert "no channels of full yet" in said(capfd, "channels", "list", "full")
+    assert "there is no topic full (`meshq topics`" in said(capfd, "channels", "list", "full", status=1)
 
 
 def test_a_paused_topic_goes_on_when_it_is_resumed(node: NodeProcess, capfd: pytest.CaptureFixture[str]) -> None:
@@ -121,13 +129,15 @@ def test_a_paused_topic_goes_on_when_it_is_resumed(node: NodeProcess, capfd: pyt
 @pytest.mark.parametrize(
     ("words", "status", "why"),
     [
-        (("topics", "pause", "nowhere"), 1, "there is no topic nowhere: create it first"),
+        (("topics", "pause", "nowhere"), 1, "there is no topic nowhere here: create it, or try again"),
         (("channels", "configure", "nowhere", "c", "paused=true"), 1, "there is no channel nowhere/c"),
         (("channels", "pause", "t", "c#ephemeral"), 1, "lives with its consumers"),
         (("topics", "configure", "t", "colour=red"), 2, "a topic has no setting 'colour'; it has paused, level"),
         (("channels", "configure", "t", "c", "messages_max=many"), 2, "messages_max of a channel is a whole number"),
         (("topics", "configure", "t", "paused"), 2, "give NAME=VALUE"),
         (("topics", "--json", "pause", "t"), 2, "after the verb"),
+        (("dlq", "list", "nowhere"), 1, "there is no topic nowhere (`meshq topics` lists them)"),
+        (("dlq", "purge", "nowhere"), 1, "there is no topic nowhere (`meshq topics` lists them)"),
         (("topics", "create", "bad name"), 2, "is no topic name"),
     ],
 )
@@ -138,8 +148,8 @@ def test_what_cannot_be_done_is_said_with_the_next_step(
 
 
 def test_settings_are_read_as_words_numbers_and_switches() -> None:
-    given = ("paused=true", "level=fsync", "ttl_s=1.5", "messages_max=10", "bytes_max=")
-    wanted = {"paused": True, "level": "fsync", "ttl_s": 1.5, "messages_max": 10, "bytes_max": None}
+    given = ("paused=true", "level=fsync", "ttl_s=1.5", "messages_max=1e3", "bytes_max=")
+    wanted = {"paused": True, "level": "fsync", "ttl_s": 1.5, "messages_max": 1000, "bytes_max": None}
     assert read("topic", given) == wanted
     assert read("channel", ("start=earliest", "attempts_max=0")) == {"start": "earliest", "attempts_max": 0}
     for wrong in ("paused=1", "messages_max=1.0", "messages_max=[1]", "ttl_s=Infinity", "=5", "emptied_ns=5"):
