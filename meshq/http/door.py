@@ -21,6 +21,7 @@ from meshq.errors import (
     Closed,
     InvalidMessage,
     InvalidName,
+    LevelUnavailable,
     MeshError,
     Overloaded,
     PartlyPublished,
@@ -210,6 +211,8 @@ def meaning(error: MeshError) -> tuple[int, str]:
             return 503, "EXITING"
         case Overloaded() | StoreTrouble():
             return 503, error.code
+        case LevelUnavailable():
+            return 400, "LEVEL_UNAVAILABLE"
         case Closed() | Unreachable():
             return 503, "EXITING"
         case Unconfirmed():

@@ -7,7 +7,7 @@ node refuses becomes a status here.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -15,7 +15,7 @@ from meshq.client import Mesh
 from meshq.config import BrokerConfig
 from meshq.errors import InvalidName
 from meshq.http.requests import Body, Refusal, Room, flag, ok, query
-from meshq.names import check_topic
+from meshq.names import LANES, LEVELS, check_topic
 
 DEFER_MS_MAX: Final = 3_600_000
 """nsqd's max-req-timeout; the Python API takes longer delays."""
@@ -40,10 +40,8 @@ class Publisher:
                 raise Refusal(400, "MSG_EMPTY")
             arguments = query(request)
             topic = topic_of(arguments)
-            delay_s, ttl_s = _delay_s(arguments), _ttl_s(arguments)
-            await self._mesh.publish(
-                topic, body, delay_s=delay_s, ttl_s=ttl_s, id=arguments.get("id", ""), timeout_s=FULL_TIMEOUT_S
-            )
+            delay_s, wishes = _delay_s(arguments), _wishes(arguments)
+            await self._mesh.publish(topic, body, delay_s=delay_s, **wishes, timeout_s=FULL_TIMEOUT_S)
         return ok()
 
     async def mpub(self, request: web.Request) -> web.Response:
@@ -53,9 +51,7 @@ class Publisher:
             topic = topic_of(arguments)
             bodies = self._parts(body, flag(arguments, "binary", False))
             if bodies:
-                await self._mesh.publish_many(
-                    topic, bodies, ttl_s=_ttl_s(arguments), id=arguments.get("id", ""), timeout_s=FULL_TIMEOUT_S
-                )
+                await self._mesh.publish_many(topic, bodies, **_wishes(arguments), timeout_s=FULL_TIMEOUT_S)
         return ok()
 
     def _parts(self, body: bytes, binary: bool) -> list[bytes]:
@@ -96,6 +92,23 @@ def counted(body: bytes, limits: BrokerConfig) -> list[bytes]:
         parts.append(body[at : at + size])
         at += size
     return parts
+
+
+def _wishes(arguments: dict[str, str]) -> dict[str, Any]:
+    """What nsqd has no words for, as keywords of ``Mesh.publish``; raises Refusal."""
+    level, priority, channels = arguments.get("level", ""), arguments.get("priority", "0"), arguments.get("channels")
+    if level not in ("", *LEVELS):
+        raise Refusal(400, "INVALID_LEVEL")
+    if priority not in map(str, range(LANES)):
+        raise Refusal(400, "INVALID_PRIORITY")
+    return {
+        "ttl_s": _ttl_s(arguments),
+        "id": arguments.get("id", ""),
+        "key": arguments.get("key", ""),
+        "level": level,
+        "priority": int(priority),
+        "channels": None if channels is None else channels.split(","),
+    }
 
 
 def _delay_s(arguments: dict[str, str]) -> float:

@@ -146,6 +146,29 @@ def test_a_time_to_live_and_an_id_may_be_given() -> None:
     run(test())
 
 
+def test_level_key_priority_and_channels_may_be_given_and_are_refused_by_name() -> None:
+    async def test() -> None:
+        async with served() as (node, base, session), node.subscribe("t", "c") as messages, node.subscribe("t", "d"):
+            for path in ("pub?topic=t&priority=3", "mpub?topic=t&key=k&channels=c", "pub?topic=t&level=memory&other=1"):
+                async with session.post(f"{base}/{path}", data=path.encode()) as response:
+                    assert response.status == 200
+            async for _ in _first(messages, 3):
+                pass
+            (topic,) = (await node.stats())["topics"]
+            assert {each["channel"]: each["depth"] for each in topic["channels"]}["d"] <= 2
+            for query, code in (
+                ("level=foo", "INVALID_LEVEL"),
+                ("level=disk", "LEVEL_UNAVAILABLE"),
+                ("priority=4", "INVALID_PRIORITY"),
+                (f"key={'x' * 200}", "MSG_BAD_KEY"),
+                ("channels=", "INVALID_CHANNEL"),
+            ):
+                async with session.post(f"{base}/pub?topic=t&{query}", data=b"x") as response:
+                    assert (response.status, (await response.json())["message"]) == (400, code)
+
+    run(test())
+
+
 def test_concurrent_requests_share_batches() -> None:
     async def test() -> None:
         async with served() as (node, base, session):
