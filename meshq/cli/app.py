@@ -230,7 +230,9 @@ def sub(
 ) -> None:
     """Consume a channel, a line for each message.
 
-    A message is finished after it is written; what was not written goes back to the channel.
+    A message is finished after it is written; what was not written goes back to the channel. To take some only give
+    -n: a reader that stops, as head does, has many more written to it. A terminal is shown escapes for what is no
+    text; pipes get every byte, and --json every body whole.
     """
     from meshq.cli.sub import sub as command
 
@@ -317,11 +319,11 @@ def drain(
 ) -> None:
     """Have a node leave: it refuses publishes, hands what it holds to other nodes, and ends.
 
-    Says to whom its messages went and how many stay behind.
+    Says to whom its messages went and how many stay behind; ends with 1 when any do.
     """
     from meshq.cli.drain import drain as command
 
-    command(node, timeout, as_json=json)
+    raise typer.Exit(command(node, timeout, as_json=json))
 
 
 @app.command()

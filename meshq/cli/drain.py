@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from meshq.cli import client
+from meshq.cli import client, exits
 from meshq.cli.happenings import sentence
 from meshq.client import connect
 from meshq.errors import Unreachable
@@ -22,12 +22,17 @@ SPARE_S: Final = 10.0
 _TOLD: Final = (events.Draining, events.HandedOver, events.Leaving, events.Trouble)
 
 
-def drain(nodes: Sequence[str] | None, timeout_s: float, *, as_json: bool) -> None:
-    """Have the first of ``nodes`` that answers leave. Raises MeshError when it can't be asked, or does not leave."""
-    client.run(lambda: _drain(client.addresses(nodes), timeout_s, as_json=as_json))
+def drain(nodes: Sequence[str] | None, timeout_s: float, *, as_json: bool) -> int:
+    """Have the first of ``nodes`` that answers leave; the exit status, FAILED when messages stay behind.
+
+    Raises MeshError when it can't be asked, or does not leave.
+    """
+    left = client.run(lambda: _drain(client.addresses(nodes), timeout_s, as_json=as_json))
+    return exits.FAILED if left else exits.DONE
 
 
-async def _drain(nodes: list[str], timeout_s: float, *, as_json: bool) -> None:
+async def _drain(nodes: list[str], timeout_s: float, *, as_json: bool) -> int:
+    """How many messages stay behind."""
     async with connect(*nodes, key=client.key()) as mesh:
         node = str((await mesh.ask("stats"))["name"])
         happenings = mesh.events()
@@ -38,7 +43,7 @@ async def _drain(nodes: list[str], timeout_s: float, *, as_json: bool) -> None:
                     if isinstance(event, _TOLD):
                         print(_line(node, event, as_json=as_json), flush=True)
                     if isinstance(event, events.Leaving):
-                        return
+                        return event.messages
         except TimeoutError:
             pass
         raise Unreachable(f"{node} did not say that it leaves, {timeout_s + SPARE_S:g} s after it was asked")

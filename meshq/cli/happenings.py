@@ -44,7 +44,8 @@ def sentence(event: Event) -> str:
         case events.Leaving(messages=0):
             return "leaving: every message is finished, or with another node"
         case events.Leaving():
-            return f"leaving: {many(event.messages, 'message')} not finished stay behind"
+            stay = "stays" if event.messages == 1 else "stay"
+            return f"leaving: {many(event.messages, 'message')} not finished {stay} behind"
         case events.HandedOver():
             return f"{event.to} took over {many(event.messages, 'message')} of {event.topic} (of {event.origin})"
         case events.TakenOver():

@@ -1,0 +1,22 @@
+"""``meshq drain``: what it says, and the status by which a script knows whether anything stays behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshq import blocking
+from meshq.cli import run
+
+
+@pytest.mark.parametrize(
+    ("bodies", "status", "said"),
+    [([], 0, "leaving: every message is finished"), ([b"kept"], 1, "leaving: 1 message not finished stays behind")],
+)
+def test_a_drain_that_leaves_messages_behind_ends_with_one(
+    bodies: list[bytes], status: int, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with blocking.Node(name="lonely", bind="127.0.0.1", port=0) as node:
+        for body in bodies:
+            node.publish("orders", body)
+        assert run(["drain", "--timeout", "0", "--node", node.address]) == status
+    assert said in capfd.readouterr().out
