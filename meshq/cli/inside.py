@@ -46,7 +46,7 @@ def why(nodes: Sequence[str] | None, topic: str, channel: str, *, as_json: bool)
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
-    body = _printable(one.get("body", b""))
+    body = out.printable(one.get("body", b""))
     if len(one.get("body", b"")) < one.get("bytes", 0):
         body += " ..."
     headers = " ".join(f"{name}={value}" for name, value in one.get("headers", {}).items())
@@ -58,7 +58,7 @@ def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
         out.span(one.get("age_s")),
         str(one["attempts"]),
         out.number(one.get("bytes")),
-        " ".join(part for part in (body, headers and f"[{_printable(headers.encode())}]", error) if part),
+        " ".join(part for part in (body, headers and f"[{out.printable(headers.encode())}]", error) if part),
     )
 
 
@@ -72,12 +72,6 @@ def _where(one: Mapping[str, Any]) -> str:
     if one.get("held_back"):
         where += ", behind its key"
     return f"{where}, due in {out.span(one['due_s'])}" if "due_s" in one else where
-
-
-def _printable(data: bytes) -> str:
-    """Text on one line; what is no text, or would move the cursor, is shown as an escape."""
-    text = data.decode("utf-8", errors="backslashreplace")
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _document(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,6 +102,12 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
+def printable(data: bytes) -> str:
+    """Text on one line; what is no text, or would move the cursor, is shown as an escape."""
+    text = data.decode("utf-8", errors="backslashreplace")
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def many(count: int, thing: str) -> str:
     """``1 message``, ``2 messages``."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"

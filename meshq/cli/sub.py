@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -57,7 +58,7 @@ class _Consuming:
         self._left = count
         self._idle_s = idle_s
         self._start = start
-        self._render = _json_lines if json_lines else _plain_lines
+        self._render = _json_lines if json_lines else _shown_lines if os.isatty(STDOUT) else _plain_lines
         self._writer = Worker("stdout")
         self._talks = sys.stderr.isatty()
         self.written = 0
@@ -110,6 +111,15 @@ class _Consuming:
     def _say(self, text: str) -> None:
         if self._talks:
             out.say(text)
+
+
+def _shown_lines(lease: Lease, count: int) -> bytes:
+    """For a terminal, which a body must not command: what is no text or moves the cursor is an escape, tabs stay."""
+    return b"".join(b"\t".join(map(_escaped, body.split(b"\t"))) + b"\n" for body in lease.bodies[:count])
+
+
+def _escaped(data: bytes) -> bytes:
+    return out.printable(data).encode()
 
 
 def _plain_lines(lease: Lease, count: int) -> bytes:

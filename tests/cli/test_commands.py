@@ -81,6 +81,15 @@ def test_sub_writes_bytes_as_they_are_and_json_tells_text_from_bytes(
     assert all(len(document["id"]) == 16 and document["attempts"] == 1 for document in documents)
 
 
+def test_a_terminal_is_shown_escapes_where_a_body_would_command_it(node: NodeProcess, topic: str) -> None:
+    run(["pub", topic, "a\tred \x1b[31m wörld"])
+    near, far = os.openpty()
+    subprocess.run([sys.executable, "-m", "meshq", "sub", topic, "c", "-n", "1"], stdout=far, check=True)
+    assert os.read(near, 4096).decode() == "a\tred \\x1b[31m wörld\r\n"
+    os.close(far)
+    os.close(near)
+
+
 def test_pub_counts_what_it_published_and_what_it_left_out(node: NodeProcess, topic: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "meshq", "pub", topic, "-", "--json"],
