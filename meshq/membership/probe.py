@@ -143,7 +143,8 @@ class Prober:
         What the member says of its lateness comes on top, and what this node knows of its own.
         """
         member = self._view.members.get(probe.member.name, probe.member)
-        late_s = self._view.allowance_s(now, member) + self._lag.now_s(now)
+        graced = now if probe.rounds else inf  # a newcomer's grace must not keep it from trying other ways
+        late_s = self._view.allowance_s(graced, member) + self._lag.now_s(now)
         probe.left = shots - 1
         probe.step_s = (wait_s * probe.stretch + late_s) / shots
         self._view.timers.arm(("wait", probe.number), now + probe.step_s)

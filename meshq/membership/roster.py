@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection
-from zlib import crc32
+from math import gcd
 
 from meshq.machine.rng import Rng
+
+
+def _stride(others: int) -> int:
+    """About the golden part of ``others``, and prime to it: its multiples are spread well and leave nothing out."""
+    stride = max(1, round(0.618 * others))
+    while gcd(stride, others) > 1:
+        stride += 1
+    return stride
 
 
 def _picked(names: list[str], rng: Rng, count: int, but: Collection[str]) -> list[str]:
@@ -94,9 +102,9 @@ class Roster:
 class EvenRoster:
     """A sorted list of names by which the whole mesh spreads its probes: in each round everybody is probed once.
 
-    The member at place i probes the one at place i + 1 + hash(round) mod (N - 1). So nobody waits long for a first
-    probe while views and rounds agree; where they don't, it comes near to chance. Own design; a round number of the
-    mesh rather than a clock, as clocks differ.
+    The member at place i probes the one at place i + 1 + (round * stride) mod (N - 1), so it comes to each other once
+    in N - 1 rounds, and nobody waits long for a first probe while views and rounds agree; where they don't, it comes
+    near to chance. Own design; a round number of the mesh rather than a clock, as clocks differ.
     """
 
     __slots__ = ("_me", "_names", "_rng", "_shared")
@@ -139,7 +147,7 @@ class EvenRoster:
         if not others:
             return None
         mine, _ = self._find(self._me)
-        return self._names[(mine + 1 + crc32(turn.to_bytes(4, "big")) % others) % (others + 1)]
+        return self._names[(mine + 1 + turn * _stride(others) % others) % (others + 1)]
 
     def pick(self, count: int, but: Collection[str]) -> list[str]:
         """Up to ``count`` different names at random, none of ``but`` (which is small)."""
