@@ -24,6 +24,8 @@ class Patience(Checker):
         self._least_s = bounds(stage.settings.membership, 1).min_s
         self._since: dict[tuple[str, str], float] = {}
         self._failed: dict[tuple[str, str], None] = {}
+        self._told: dict[tuple[str, str], None] = {}
+        """Who was declared dead by whom: who stood still hears of it when the others have long met the member again."""
         self._ended: dict[tuple[str, Epoch], None] = {}
         stage.fleet.on_change.append(self._changed)
 
@@ -37,6 +39,8 @@ class Patience(Checker):
         elif kind is events.MemberFailed:
             self._check(host, event)
             self._failed[event.name, host.name] = None
+            if event.by == host.name:
+                self._told[event.name, event.by] = None
 
     def _changed(self, host: Host, change: Change) -> None:
         if change in ("crashed", "stopped"):
@@ -47,6 +51,8 @@ class Patience(Checker):
         observer = self.stage.engine(host.name)
         member = observer.membership.members.get(event.name) if observer is not None else None
         if member is not None and (event.name, member.epoch) in self._ended:
+            return
+        if event.by != host.name and (event.name, event.by) in self._told:
             return
         waited_s = max((now - at_s for (name, _), at_s in self._since.items() if name == event.name), default=0.0)
         if waited_s < self._least_s - 1e-6 and not any(name == event.name for name, _ in self._failed):
