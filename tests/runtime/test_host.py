@@ -18,8 +18,10 @@ from meshq.machine import events
 from meshq.machine.effects import Dial, Effect, Emit, Stop, Write
 from meshq.runtime import host as host_module
 from meshq.runtime.host import Host
+from meshq.runtime.keyfile import HeldKeys, new_key
 from meshq.runtime.loop import LoopThread
 from meshq.runtime.streams import connect
+from meshq.wire.keyring import PLAIN, Keyring
 from tests.conformance.recorder import Recorder
 from tests.runtime.loops import Ear, play, until
 
@@ -287,6 +289,13 @@ def test_a_host_whose_loop_is_torn_down_leaves_nothing_behind() -> None:
 def test_a_public_bind_without_open_is_refused() -> None:
     with pytest.raises(ConfigError, match="--open"):
         play(new_host(Recorder(), bind="8.8.8.8").start())
+
+
+def test_a_public_bind_with_a_key_is_not_refused_for_being_public() -> None:
+    for keys, why in ((Keyring([new_key()]), "not an address of this host"), (Keyring([PLAIN, new_key()]), "public")):
+        host = new_host(Recorder(), bind="8.8.8.8", keys=HeldKeys(keys, None))
+        with pytest.raises(ConfigError, match=why):
+            play(host.start())
 
 
 def test_a_pipe_from_another_thread_is_a_stream_without_an_address() -> None:
