@@ -168,21 +168,6 @@ def test_after_a_restart_what_was_accepted_before_it_comes_first_within_its_key(
     assert [one for one in came if one != b"other"] == [b"1", b"2", b"3", b"4"]
 
 
-def test_a_row_of_which_the_first_part_is_finished_costs_nothing_that_is_not_there() -> None:
-    before = Shelved()
-    before.begin("c")
-    before.publish(b"1", b"2", b"3")
-    before.consume("c")
-    before.broker.finish(before.now, 1, [(before.hands[0].log, 1, 3)])
-    before.turn()
-    before.wait(1.0)
-    node = before.again("c")
-    node.consume("c")
-    node.finish()
-    assert node.broker.counters.absent == 0
-    assert node.broker.messages_left() == 0
-
-
 @pytest.mark.parametrize("finished", [1, 2, 3])
 def test_a_key_is_not_held_up_by_what_an_earlier_start_has_in_flight(finished: int) -> None:
     before = Shelved()

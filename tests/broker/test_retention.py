@@ -151,6 +151,26 @@ def test_a_deferred_batch_that_cannot_be_read_is_counted_as_lost_and_ends() -> N
     assert node.broker.messages_left() == 1
 
 
+def test_a_row_of_which_one_channel_has_finished_the_first_part_counts_nothing_as_absent() -> None:
+    before = Shelved()
+    before.begin("c")
+    before.begin("d")
+    before.publish(b"1", b"2")
+    before.publish(b"3", b"4")
+    before.consume("c")
+    before.broker.finish(before.now, 1, [(before.hands[0].log, 1, 4)])
+    before.turn()
+    before.wait(1.0)
+    node = before.again("c", "d")
+    node.consume("c")
+    node.finish()
+    assert node.bodies() == [b"4"]
+    node.consume("d", 2)
+    node.finish(2)
+    assert node.broker.counters.absent == 0
+    assert node.broker.messages_left() == 0
+
+
 def test_what_is_retained_takes_no_memory_when_there_is_a_store() -> None:
     node = retaining(retention_s=60.0)
     assert node.broker.memory_bytes == 0
