@@ -139,7 +139,7 @@ class Joining:
         elif packet.code == "NAME" and not self._view.announced:
             holder = address_text((packet.host, packet.port))
             name = self._view.me.name
-            self._view.stop(ConfigError(f"name {name!r} is in use by {holder}; give another --name"))
+            self._view.stop(ConfigError(f"name {name!r} is in use by {holder}; give this one another (--name)"))
 
     def trouble_with(self, address: Address, why: str) -> None:
         """Why the seed at ``address`` does not answer, for the line that says so."""

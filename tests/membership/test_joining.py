@@ -168,7 +168,7 @@ def test_a_refused_node_says_whose_the_name_is() -> None:
     [stop] = desk.machine.effects()
     assert isinstance(stop, Stop)
     assert isinstance(stop.error, ConfigError)
-    assert str(stop.error) == "name 'home' is in use by [fd00::7]:4155; give another --name"
+    assert str(stop.error) == "name 'home' is in use by [fd00::7]:4155; give this one another (--name)"
 
 
 def test_a_joiner_is_told_how_it_was_seen_and_the_latest_epoch_of_its_name() -> None:

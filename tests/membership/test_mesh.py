@@ -294,7 +294,7 @@ def test_a_name_in_use_by_a_live_member_elsewhere_is_refused(seed: int) -> None:
     second = mesh.start("n2", ("n0",), host="10.0.9.9")
     mesh.run(6)
     assert isinstance(second.stopped, ConfigError)
-    assert str(second.stopped) == "name 'n2' is in use by 10.0.0.3:4155; give another --name"
+    assert str(second.stopped) == "name 'n2' is in use by 10.0.0.3:4155; give this one another (--name)"
     del mesh.nodes["n2'"]
     assert mesh.agreed()
     assert not any(node.told(MemberFailed) for node in mesh.running)
