@@ -10,7 +10,11 @@ from meshq.sim.scenario import scenario
 from meshq.sim.stage import Settings, Stage
 
 
-@scenario("rotating", active_s=20.0, settings=lambda: Settings(sealed=True), more=(Sealed,))
+def _sealed() -> Settings:
+    return Settings(sealed=True)
+
+
+@scenario("rotating", active_s=20.0, settings=_sealed, more=(Sealed,))
 def rotating(stage: Stage) -> list[Fault]:
     """The key of the mesh is replaced again and again, while packets are lost and doubled, links are cut, and nodes are
     killed and start again with what their key file holds. Breaks a new key that is used before all have it, an old one

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 from meshq.broker.broker import Broker
 from meshq.config import BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig
 from meshq.engine.engine import Engine
+from meshq.membership.member import State
 from meshq.sim import faults
 from meshq.sim.clients import Admin, Client
 from meshq.sim.consumer import Consumer, ConsumerHabits
@@ -26,8 +27,11 @@ from meshq.sim.operator import Operator
 from meshq.sim.publisher import Publisher, PublisherHabits
 from meshq.sim.start import Machine, Start
 from meshq.sim.world import World
+from meshq.wire import gossip
 from meshq.wire.frames import Audit, Frame
+from meshq.wire.gossip import Claim
 from meshq.wire.keyring import SECRET_BYTES, Key, Keyring
+from meshq.wire.prefix import Prefix
 
 STOP_AT_FINDINGS: int = 5
 
@@ -186,6 +190,17 @@ class Stage:
     def act(self, at_s: float, call: Callable[..., Any], *arguments: Any) -> None:
         """Have something done ``at_s`` seconds into the active part."""
         self.acts.append((at_s, call, arguments))
+
+    def slander(self, hears: str, accused: str, by: str) -> None:
+        """``hears`` gets a rumour from ``by`` that another one is dead, if its link to that one works."""
+        engine, host = self.engine(hears), self.fleet.hosts[hears]
+        if engine is None or host.now - engine.links.heard_at(accused) > 1.0:
+            return
+        member = engine.membership.members[accused]
+        claim = Claim(int(State.DEAD), accused, member.epoch, member.incarnation, by)
+        packet = Prefix(engine.config.label).wrap(gossip.gossip(by, [gossip.encode_claim(claim)]))
+        self.world.note(hears, f"hears from {by} that {accused} is dead")
+        host.call("datagram", packet, self.fleet.address(by))
 
     def owe_everything(self, topic: str, channel: str) -> None:
         """Everything is due to the channel from the first message on: the topic's backlog is its."""

@@ -5,7 +5,6 @@ Each docstring says what happens and which plausible design it breaks.
 
 from __future__ import annotations
 
-from meshq.membership.member import State
 from meshq.sim.checkers.crashes import CrashKnown
 from meshq.sim.checkers.living import NobodyBuried
 from meshq.sim.crowd import POLITE, crowd
@@ -14,9 +13,6 @@ from meshq.sim.network import Weather
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.scenario import scenario
 from meshq.sim.stage import Stage
-from meshq.wire import gossip
-from meshq.wire.gossip import Claim
-from meshq.wire.prefix import Prefix
 
 NO_DATAGRAMS = Weather(mtu_bytes=0)
 
@@ -50,7 +46,7 @@ def slander(stage: Stage) -> list[Fault]:
         stage.consumer(other, "orders", "billing", POLITE)
     for _ in range(12):
         pair = rng.sample((origin, rng.choice(holders)), 2)
-        stage.act(rng.uniform(1.0, 9.0), _slander, stage, *pair, others[-1])
+        stage.act(rng.uniform(1.0, 9.0), stage.slander, *pair, others[-1])
     return []
 
 
@@ -65,15 +61,3 @@ def no_datagrams(stage: Stage) -> list[Fault]:
         Storm(at_s=1.0, for_s=26.0, weather=NO_DATAGRAMS),
         Crash(at_s=rng.uniform(8.0, 16.0), for_s=rng.choice((0.2, 3.0)), node=rng.choice(stage.names)),
     ]
-
-
-def _slander(stage: Stage, hears: str, accused: str, by: str) -> None:
-    """``hears`` gets a rumour from ``by`` that another one is dead, if its link to that one works."""
-    engine, host = stage.engine(hears), stage.fleet.hosts[hears]
-    if engine is None or host.now - engine.links.heard_at(accused) > 1.0:
-        return
-    member = engine.membership.members[accused]
-    claim = Claim(int(State.DEAD), accused, member.epoch, member.incarnation, by)
-    packet = Prefix(engine.config.label).wrap(gossip.gossip(by, [gossip.encode_claim(claim)]))
-    stage.world.note(hears, f"hears from {by} that {accused} is dead")
-    host.call("datagram", packet, stage.fleet.address(by))

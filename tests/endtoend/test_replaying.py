@@ -54,7 +54,7 @@ def test_what_was_finished_before_a_kill_is_replayed_to_a_channel_that_is_made_a
     assert (out, "orders/all exists: where it begins counts when a channel is created" in err) == ("", True)
     assert "it existed" in said(capfd, "channels", "create", "orders", "all", "start=-10m")[1]
     assert "delete channel orders/all" in said(
-        capfd, "channels", "configure", "orders", "all", "start=latest", status=3
+        capfd, "channels", "configure", "orders", "all", "start=latest", status=2
     )[1]  # fmt: skip
     assert "not 'noon'" in said(capfd, "sub", "orders", "more", "--from", "noon", status=2)[1]
 
