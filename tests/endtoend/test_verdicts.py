@@ -22,7 +22,7 @@ def tells(node: NodeProcess, kind: str, name: str, since: int = 0) -> dict[str, 
     return node.wait_event(lambda event: event["event"] == kind and event.get("name") == name, since=since)
 
 
-def test_a_crash_is_declared_by_somebody_who_lives_and_known_to_the_other_and_the_next_start_is_welcome(
+def test_a_crash_is_known_to_all_and_the_next_start_is_welcome(
     launcher: Launcher,
 ) -> None:
     linked, crashes, other = launcher.start_mesh("linked", "crashes", "other")
