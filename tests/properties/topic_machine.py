@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from meshq.broker import loading
 from meshq.broker.batch import Traits
-from meshq.names import DISK, FSYNC, MEMORY
+from meshq.names import DISK, FSYNC, MEMORY, is_dead_topic
 from meshq.sim.disk import Fate
 from tests.properties.topic_model import Channel, Consumer, State, Topic
 from tests.properties.topic_node import MARK, Node
@@ -31,6 +31,8 @@ CONSUMERS_MAX = 6
 NANO_S = 0.000_000_1
 """No publish comes in the nanosecond in which something was emptied."""
 HEAD_BYTES = 16
+LETTER_BYTES = 1024
+"""What the headers of a dead letter take at most: who has less room gets it only alone."""
 """What a message takes besides."""
 CHUNK_BYTES = 900
 """So little is loaded at once."""
@@ -332,7 +334,8 @@ class TopicMachine(RuleBasedStateMachine):
                 continue
             waiting = [one for one, state in channel.messages.items() if self._may_go(channel, one, state)]
             largest = max((channel.topic.messages[one].size_bytes for one in channel.messages), default=0)
-            if waiting and largest + HEAD_BYTES <= max(one.size_bytes for one in free):  # the first may be the largest
+            head_bytes = LETTER_BYTES if is_dead_topic(channel.key.topic) else HEAD_BYTES
+            if waiting and largest + head_bytes <= max(one.size_bytes for one in free):  # the first may be the largest
                 yield f"{channel.key}: {waiting} for {free[0].number}"
 
     def _may_go(self, channel: Channel, one: int, state: State) -> bool:
