@@ -6,6 +6,7 @@ import pytest
 
 from meshq import blocking
 from meshq.cli import run
+from meshq.launcher import Launcher
 
 
 @pytest.mark.parametrize(
@@ -15,8 +16,10 @@ from meshq.cli import run
 def test_a_drain_that_leaves_messages_behind_ends_with_one(
     bodies: list[bytes], status: int, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with blocking.Node(name="lonely", bind="127.0.0.1", port=0) as node:
-        for body in bodies:
-            node.publish("orders", body)
-        assert run(["drain", "--timeout", "0", "--node", node.address]) == status
+    with Launcher() as launcher:
+        node = launcher.start("lonely")
+        with blocking.connect(node.mesh) as mesh:
+            for body in bodies:
+                mesh.publish("orders", body)
+        assert run(["drain", "--timeout", "0", "--node", node.mesh]) == status
     assert said in capfd.readouterr().out
