@@ -278,6 +278,8 @@ class Cursor:
             if following is None and not self.log.away_messages:
                 self.batch = None
                 self.at = self.log.next  # what lies between is asleep, or gone
+                if self.channel.keyed.early:
+                    self.channel.touch()  # keys of later logs waited for this
             else:
                 self.batch = None
                 self.reach(following)

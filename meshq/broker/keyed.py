@@ -47,7 +47,7 @@ class Ahead:
 class Keyed:
     """What waits behind its key, and which message of each key is on its way."""
 
-    __slots__ = ("_ahead", "_busy", "_channel", "_early", "_waiting")
+    __slots__ = ("_ahead", "_busy", "_channel", "_waiting", "early")
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -56,7 +56,7 @@ class Keyed:
         self._busy: dict[Cursor, dict[int, Batch]] = {}
         """The messages that may be lent, or are."""
         self._ahead: dict[Cursor, Ahead] = {}
-        self._early: list[tuple[Cursor, Extent]] = []
+        self.early: list[tuple[Cursor, Extent]] = []
         """Of logs of which not all is known that earlier ones hold."""
 
     def put(self, cursor: Cursor, extent: Extent) -> None:
@@ -80,21 +80,21 @@ class Keyed:
         for cursor in self._ahead:
             if cursor.held and not self.full(cursor):
                 cursor.seek(cursor.at)
-        if self._early:
-            early, self._early = sorted(self._early, key=_age), []
+        if self.early:
+            early, self.early = sorted(self.early, key=_age), []
             for cursor, extent in early:
                 self._place(cursor, extent)
 
     def _place(self, cursor: Cursor, extent: Extent) -> None:
         if self._unread(cursor):
-            self._early.append((cursor, extent))
+            self.early.append((cursor, extent))
         else:
             self._line_up(cursor, extent)
 
     def _unread(self, cursor: Cursor) -> bool:
         """Whether a log of an earlier start has messages that nobody has come to yet, or that wait for others."""
         age = cursor.log.id[1:3]
-        if any(one[0].log.id[1:3] <= age for one in self._early):
+        if any(one[0].log.id[1:3] <= age for one in self.early):
             return True
         return any(one.log.id[1:3] < age and one.at < one.log.next for one in self._channel.cursors.values())
 
@@ -129,7 +129,7 @@ class Keyed:
         """The cursor's log has ended: its keys are free."""
         self._busy.pop(cursor, None)
         self._ahead.pop(cursor, None)
-        self._early = [one for one in self._early if one[0] is not cursor]
+        self.early = [one for one in self.early if one[0] is not cursor]
         for key, waiting in list(self._waiting.items()):
             self._waiting[key] = deque(one for one in waiting if one[0] is not cursor)
         taken = {batch.traits.key for busy in self._busy.values() for batch in busy.values()}
@@ -138,7 +138,7 @@ class Keyed:
 
     def waiting(self, cursor: Cursor) -> list[Extent]:
         """What of a log waits behind its keys."""
-        lines = [*self._waiting.values(), self._early]
+        lines = [*self._waiting.values(), self.early]
         return [extent for line in lines for one, extent in line if one is cursor]
 
     def _release(self, key: str) -> None:

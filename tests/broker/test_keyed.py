@@ -182,3 +182,14 @@ def test_a_key_is_not_held_up_by_what_an_earlier_start_has_in_flight(finished: i
     assert len(node.bodies()) == 2
     publish(node, b"keyed", key="k")
     assert node.bodies()[2:] == [b"keyed"]
+
+
+def test_a_key_goes_on_in_the_turn_in_which_the_last_of_an_earlier_start_is_lent() -> None:
+    before = Shelved()
+    before.begin("c")
+    before.publish(b"1")
+    before.wait(1.0)
+    node = before.again("c")
+    publish(node, b"keyed", key="k")
+    node.consume("c")
+    assert node.bodies() == [b"1", b"keyed"]
