@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from meshq.sim import aimed, drains, durable, keyed, managed, queues, replaying, scenarios, verdicts
+from meshq.sim import aimed, drains, durable, managed, queues, replaying, rotating, scenarios, verdicts
 from meshq.sim.checkers import STANDARD, Checker
 from meshq.sim.faults import Fault
 from meshq.sim.gossip import run_gossip
@@ -27,7 +27,7 @@ MEMBERSHIP: Final = "membership"
 MEMBERSHIP_S: Final = 60.0
 NAMES: Final = tuple(
     name
-    for module in (scenarios, aimed, drains, durable, managed, queues, replaying, keyed, verdicts)
+    for module in (scenarios, aimed, drains, durable, managed, queues, replaying, rotating, verdicts)
     for name, each in SCENARIOS.items()
     if each.prepare.__module__ == module.__name__
 )
