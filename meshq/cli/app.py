@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from meshq.cli import bench, dlq, keys, queues
+from meshq.cli.options import Json, Nodes
 
 app = typer.Typer(
     help="A messaging mesh for services: start a node with `meshq join`, then `meshq pub` and `meshq sub`.",
@@ -28,15 +29,6 @@ app.add_typer(queues.channels, name="channels")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
-Nodes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--node",
-        metavar="HOST[:PORT]",
-        help="The node to speak to; may be repeated. [default: $MESHQ_NODE or localhost]",
-    ),
-]
 Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="1 to 64 of a-z A-Z 0-9 . _ -")]
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Every channel of a topic gets every message.")]
 Seeds = Annotated[

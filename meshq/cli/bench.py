@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from meshq.cli.options import Json
+
 app = typer.Typer(
     help="Figures of this host, with real processes. Ratios taken in one run compare, others only after calibration.",
     no_args_is_help=True,
@@ -44,7 +46,6 @@ Messages = Annotated[
 AtLevel = Annotated[Level, typer.Option("--level", help="The level at which a publish is confirmed.")]
 Each = Annotated[bool, typer.Option("--each", help="Consumers take and finish message by message.")]
 Runs = Annotated[int, typer.Option(metavar="N", min=1, help="How often it is run.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw a page of plots: .svg, .png or .pdf (needs meshq[plots]).")
 ]

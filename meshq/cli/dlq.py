@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from meshq.cli.options import Json, Nodes
+
 if TYPE_CHECKING:
     from meshq.client import DeadLetter, DeadLetters
 
@@ -24,15 +26,6 @@ app = typer.Typer(
 Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="The topic that they were published to.")]
 Channel = Annotated[str | None, typer.Argument(metavar="CHANNEL", help="Only what failed on this channel.")]
 Limit = Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most so many.")]
-Nodes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--node",
-        metavar="HOST[:PORT]",
-        help="The node to speak to; may be repeated. [default: $MESHQ_NODE or localhost]",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 
 
 @app.command("list")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from meshq.cli.options import Json, Nodes
+
 app = typer.Typer(
     help="The keys of the mesh: make one, see who has which, rotate them.",
     no_args_is_help=True,
@@ -22,15 +24,6 @@ KeyFile = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar="KEY", help="Its name, as `meshq keys list` shows it; or plain.")]
-Nodes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--node",
-        metavar="HOST[:PORT]",
-        help="The node to speak to; may be repeated. [default: $MESHQ_NODE or localhost]",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 
 
 @app.command()

@@ -9,17 +9,9 @@ from typing import Annotated, Final
 
 import typer
 
+from meshq.cli.options import Json, Nodes
 from meshq.machine.settings import CHANNEL, TOPIC, Setting
 
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
-Nodes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--node",
-        metavar="HOST[:PORT]",
-        help="The node to speak to; may be repeated. [default: $MESHQ_NODE or localhost]",
-    ),
-]
 Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="1 to 64 of a-z A-Z 0-9 . _ -")]
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Of that topic.")]
 Given = Annotated[
