@@ -614,6 +614,8 @@ class Model:
             topic.unwritten_at = topic.emptied_at
         if topic.last_ended >= mark:
             topic.last_ended = -inf
+        if topic.channels:  # who came before those that are left is not remembered
+            topic.first_born = max(topic.first_born, min(channel.born for channel in topic.channels.values()))
         for channel in topic.channels.values():
             channel.consumers.clear()
             channel.last.clear()
@@ -662,7 +664,7 @@ class Model:
             assert place is not None
             del channel.finished[one]
             state = channel.messages[one] = State(message.due)
-            state.tries = [0.0] * _tried(place, number)[0]
+            state.tries = [at] * _tried(place, number)[0]  # at the latest: a crash of the host may undo some of them
             self._due(state, message, place)
         elif unborn:
             channel.finished.pop(one, None)
