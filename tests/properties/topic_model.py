@@ -610,7 +610,7 @@ class Model:
             assert not lost, f"{topic.name} has lost {one} of its backlog"
             del topic.backlog[one]
         topic.remains = {}
-        if topic.emptied_at >= mark:
+        if topic.emptied_at >= mark - EDGE_S:
             topic.unwritten_at = topic.emptied_at
         if topic.last_ended >= mark:
             topic.last_ended = -inf
