@@ -361,8 +361,10 @@ class Cursor:
 
     def offer(self, extent: Extent) -> None:
         """A message whose turn within its key has come, unless it came back with a delay before a restart."""
+        now = self.log.turn.now
+        self.postponed = [one for one in self.postponed if one[2] > now]
         for start, stop, due in self.postponed:
-            if start <= extent.start < stop and due > self.log.turn.now:
+            if start <= extent.start < stop:
                 self.defer(extent, due)
                 return
         self.returned.put(extent)
