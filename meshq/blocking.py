@@ -211,13 +211,13 @@ class Mesh:
         """``client.Mesh.members``."""
         return self._run(self._mesh.members(timeout_s=timeout_s))
 
-    def topics(self, *, timeout_s: float = TIMEOUT_S) -> list[TopicView]:
+    def topics(self, topic: str | None = None, *, timeout_s: float = TIMEOUT_S) -> list[TopicView]:
         """``client.Mesh.topics``."""
-        return self._run(self._mesh.topics(timeout_s=timeout_s))
+        return self._run(self._mesh.topics(topic, timeout_s=timeout_s))
 
-    def stats(self, *, mesh: bool = False, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    def stats(self, topic: str | None = None, *, mesh: bool = False, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
         """``client.Mesh.stats``."""
-        return self._run(self._mesh.stats(mesh=mesh, timeout_s=timeout_s))
+        return self._run(self._mesh.stats(topic, mesh=mesh, timeout_s=timeout_s))
 
     def dead_letters(self, topic: str, channel: str | None = None) -> DeadLetters:
         """``client.Mesh.dead_letters``."""

@@ -7,7 +7,7 @@ node's logs are lent to its own consumers by direct calls, to other nodes by fra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from meshq.broker import views
@@ -512,16 +512,16 @@ class Broker:
             shown = backlog_messages(found, self._turn, glance)
         return {**shown, "retained": found.retention.messages()}
 
-    def stats(self) -> list[dict[str, Any]]:
-        """Every topic with its channels, as the ``stats`` question answers."""
+    def stats(self, after: str = "", only: str = "") -> Iterator[dict[str, Any]]:
+        """Topics with their channels, as the ``stats`` question answers: by name, those behind ``after``; ``only``
+        that one, if it is named. Made as they are taken."""
         receivers: dict[str, dict[str, Receiver]] = {}
         for key, receiver in self._receivers.items():
             receivers.setdefault(key.topic, {})[key.channel] = receiver
         unconfirmed = self._intake.unconfirmed()
-        return [
-            views.topic_map(topic, receivers.get(name, {}), unconfirmed=unconfirmed)
-            for name, topic in self._registry.topics.items()
-        ]
+        topics = self._registry.topics
+        names = sorted(name for name in topics if name > after and only in ("", name))
+        return (views.topic_map(topics[name], receivers.get(name, {}), unconfirmed=unconfirmed) for name in names)
 
     def check(self) -> None:
         """Assert what must always hold (I3, I5, the ledger's sums), of what changed since the last check."""

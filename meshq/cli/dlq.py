@@ -113,7 +113,7 @@ def _with(nodes: list[str] | None, topic: str, channel: str | None, verb: Callab
 
         async with connect(*client.addresses(nodes), key=client.key()) as mesh:
             letters = mesh.dead_letters(topic, channel)
-            if not {topic, letters.topic} & {each["topic"] for each in await mesh.topics()}:
+            if not (await mesh.topics(topic) or await mesh.topics(letters.topic)):
                 raise MeshError(f"there is no topic {topic} (`meshq topics` lists them)", code="NOT_FOUND")
             return await verb(letters)
 

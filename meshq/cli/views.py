@@ -47,8 +47,7 @@ def topics(nodes: Sequence[str] | None, *, as_json: bool) -> None:
 
 def channels(nodes: Sequence[str] | None, topic: str, *, as_json: bool) -> None:
     """The channels of ``topic``, or of all: a line for each."""
-    found = ask(nodes, lambda mesh: mesh.topics())
-    named = [each for each in found if topic in ("", each["topic"])]
+    named = ask(nodes, lambda mesh: mesh.topics(topic or None))
     if topic and not named:
         raise MeshError(f"there is no topic {topic} (`meshq topics` lists them)", code="NOT_FOUND")
     every = [{"topic": each["topic"], **channel} for each in named for channel in each["channels"]]

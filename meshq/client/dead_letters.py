@@ -140,7 +140,7 @@ class DeadLetters:
 
     async def _count(self) -> int:
         """How many there are in the mesh, those in other hands included. Does not make the topic exist."""
-        found = await self._mesh.stats(mesh=True)
+        found = await self._mesh.stats(self.topic, mesh=True)
         topics = [topic for node in found["nodes"].values() for topic in node["topics"] if topic["topic"] == self.topic]
         return sum(topic["messages"] for topic in topics)
 

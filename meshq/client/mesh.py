@@ -21,6 +21,7 @@ from meshq.client.connection import Connection, Dial, Identity
 from meshq.client.dead_letters import DeadLetters
 from meshq.client.events import Events, EventStream
 from meshq.client.keys import Keys
+from meshq.client.pages import Pages
 from meshq.client.publishing import TIMEOUT_S, Publisher
 from meshq.client.questions import MemberView, PeekView, Questions, TopicView, WhyView
 from meshq.client.receipts import Receipt
@@ -81,6 +82,7 @@ class Mesh:
         self._publisher = Publisher(self._connection, numbers, self._rng)
         self._subscriptions = Subscriptions(self._connection, numbers, self._publisher.refused)
         self._questions = Questions(self._connection, link.asks_max)
+        self._pages = Pages(self._questions)
         self._events = Events(self._connection, link.events_max)
         self._opening: asyncio.Future[None] | None = None
         self._closing: asyncio.Future[None] | None = None
@@ -265,18 +267,25 @@ class Mesh:
 
     async def members(self, *, timeout_s: float = TIMEOUT_S) -> list[MemberView]:
         """Every node that the node at the other end knows of, itself included."""
-        found: list[MemberView] = await self.ask("members", timeout_s=timeout_s)
-        return found
+        return await self._pages.members(timeout_s)
 
-    async def topics(self, *, timeout_s: float = TIMEOUT_S) -> list[TopicView]:
-        """Every topic of the mesh with its channels and their consumers."""
-        found: list[TopicView] = await self.ask("topics", timeout_s=timeout_s)
-        return found
+    async def topics(self, topic: str | None = None, *, timeout_s: float = TIMEOUT_S) -> list[TopicView]:
+        """Every topic of the mesh with its channels and their consumers, or ``topic`` alone, if there is one.
 
-    async def stats(self, *, mesh: bool = False, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-        """The node's counters; with ``mesh`` those of all: ``{"nodes": {name: stats}, "missing": [name]}``."""
-        found: dict[str, Any] = await self.ask("stats", {"mesh": True} if mesh else {}, timeout_s=timeout_s)
-        return found
+        Many come in several answers; ``timeout_s`` is for each.
+        """
+        return await self._pages.topics(topic, timeout_s)
+
+    async def stats(
+        self, topic: str | None = None, *, mesh: bool = False, timeout_s: float = TIMEOUT_S
+    ) -> dict[str, Any]:
+        """The node's counters, and its topics (or of them ``topic`` alone) with their channels.
+
+        With ``mesh`` those of all: ``{"nodes": {name: stats}, "missing": [name]}``. Many topics come in several
+        answers; ``timeout_s`` is for each, and a node that missed one is among the missing.
+        """
+        ask = self._pages.mesh_stats if mesh else self._pages.stats
+        return await ask(topic, timeout_s)
 
     async def peek(
         self,

@@ -171,7 +171,7 @@ class Scene:
 
     async def _channels(self) -> list[dict[str, Any]]:
         """The demo's channels as each node counts them."""
-        answers = await asyncio.gather(*(mesh.stats() for mesh in self._meshes.values()))
+        answers = await asyncio.gather(*(mesh.stats(TOPIC) for mesh in self._meshes.values()))
         topics = [topic for stats in answers for topic in stats["topics"] if topic["topic"] == TOPIC]
         return [channel for topic in topics for channel in topic["channels"]]
 

@@ -26,6 +26,7 @@ from meshq.engine.hearsay import Hearsay
 from meshq.engine.inside import Inside
 from meshq.engine.keys import Keys
 from meshq.engine.links import Link, Links
+from meshq.engine.pages import gather_stats
 from meshq.engine.peers import forget_peer, keep_peer, known_peers
 from meshq.engine.post import UNSEALED, Post
 from meshq.engine.questions import Gatherer, Questions
@@ -131,7 +132,11 @@ class Engine:
         )
         self._verbs = Verbs(self.routing, self._wall_ns)
         self._inside = Inside(config, self.membership, self.routing, self.broker, self.links)
-        gatherers: dict[str, Gatherer] = {"peek": self._inside.gather_peek, "why": self._inside.gather_why}
+        gatherers: dict[str, Gatherer] = {
+            "peek": self._inside.gather_peek,
+            "stats": gather_stats,
+            "why": self._inside.gather_why,
+        }
         self._questions = Questions(
             config, self.keys, self._streams, self.links, self.membership, self._kinds(), gatherers
         )
@@ -350,8 +355,8 @@ class Engine:
                 name: (member.state.name, tuple(member.epoch), member.incarnation)
                 for name, member in self.membership.members.items()
             },
-            "topics": self.routing.topics(),
-            "queues": self.broker.stats(),
+            "topics": list(self.routing.topics()),
+            "queues": list(self.broker.stats()),
             "links": sorted(link.name for link in self.links.all()),
             "ready": self.ready,
         }

@@ -12,6 +12,7 @@ from meshq.broker.broker import Broker
 from meshq.config import Config
 from meshq.engine.counters import Counters, as_map
 from meshq.engine.links import Links
+from meshq.engine.pages import VALUES_MAX, after_of, only_of, page
 from meshq.engine.streams import Streams
 from meshq.machine.form import COMPILED
 from meshq.membership.member import Member
@@ -46,19 +47,22 @@ class Views:
         self.draining = False
         """The node takes no more publishes and is about to leave."""
 
-    def members(self, now: float, arguments: dict[str, Any]) -> list[dict[str, Any]]:
-        """Every member known, this node first, then by name."""
-        me = self._membership.me
-        others = [member for name, member in sorted(self._membership.members.items()) if name != me.name]
-        return [self._member(now, member) for member in (me, *others)]
+    def members(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A page of the members known, by name; this node is on the first."""
+        me, after = self._membership.me, after_of(arguments)
+        others = [member for name, member in sorted(self._membership.members.items()) if after < name != me.name]
+        rows, end = page((self._member(now, member) for member in others), "name", VALUES_MAX)
+        return {"members": rows if after else [self._member(now, me), *rows], "next": end}
 
-    def topics(self, now: float, arguments: dict[str, Any]) -> list[dict[str, Any]]:
-        """The catalog with who consumes what."""
-        topics: list[dict[str, Any]] = self._routing.topics()
-        return topics
+    def topics(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A page of the catalog with who consumes what, or of it the one ``topic``."""
+        rows, end = page(self._routing.topics(after_of(arguments), only_of(arguments)), "topic", VALUES_MAX)
+        return {"topics": rows, "next": end}
 
     def stats(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        """This node's topics, channels, links and counters."""
+        """This node's counters, links and a page of its topics with their channels, or of them the one ``topic``."""
+        share = VALUES_MAX // (1 + len(self._membership.alive()))
+        topics, end = page(self._broker.stats(after_of(arguments), only_of(arguments)), "topic", share)
         return {
             "node": self._config.name,
             "name": self._config.name,
@@ -68,7 +72,8 @@ class Views:
             "level": self._config.broker.level if self._broker.stores else LEVELS[MEMORY],
             "health": self._broker.trouble or HEALTHY,
             "draining": self.draining,
-            "topics": self._broker.stats(),
+            "topics": topics,
+            "next": end,
             "links": [link.name for link in self._links.all()],
             "connections": len(self._streams),
             "memory_bytes": self._broker.memory_bytes,

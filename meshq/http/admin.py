@@ -95,9 +95,8 @@ class Admin:
 
     async def _channels(self, topic: str) -> set[str]:
         """The channels of a topic; raises Refusal 404 TOPIC_NOT_FOUND."""
-        for entry in await self._mesh.topics():
-            if entry["topic"] == topic:
-                return {channel["channel"] for channel in entry["channels"]}
+        for entry in await self._mesh.topics(topic):
+            return {channel["channel"] for channel in entry["channels"]}
         raise Refusal(404, "TOPIC_NOT_FOUND")
 
 

@@ -61,7 +61,7 @@ class Views:
     async def stats(self, request: web.Request) -> web.Response:
         """Topics and channels with their counters."""
         arguments = query(request)
-        figures = await self._mesh.stats()
+        figures = await self._mesh.stats(arguments.get("topic") or None)
         topics = nsqstats.topics_of(
             figures, arguments.get("topic", ""), arguments.get("channel", ""), flag(arguments, "include_clients", True)
         )

@@ -8,6 +8,7 @@ acknowledged a channel has it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from meshq.config import Config
@@ -384,9 +385,10 @@ class Routing:
         self._due = self._next()
         return out
 
-    def topics(self) -> list[dict[str, Any]]:
-        """Every topic with its channels and, per channel, how many consumers each node has; sorted by name."""
-        return self._view.topics()
+    def topics(self, after: str = "", only: str = "") -> Iterator[dict[str, Any]]:
+        """Topics with their channels and, per channel, how many consumers each node has: by name, those behind
+        ``after``; ``only`` that one, if it is named. Made as they are taken."""
+        return self._view.topics(after, only)
 
     def topic(self, topic: str) -> dict[str, Any] | None:
         """One of them; None when it does not exist."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from meshq.routing.catalog import Catalog
@@ -29,14 +30,16 @@ class View:
             return self._topic(name, topic.generation, fleeting)
         return self._topic(name, GENERATION, fleeting) if name in self._ephemerals.topics else None
 
-    def topics(self) -> list[dict[str, Any]]:
-        """Every topic with its channels and, per channel, how many consumers each node has."""
+    def topics(self, after: str = "", only: str = "") -> Iterator[dict[str, Any]]:
+        """Topics with their channels and, per channel, how many consumers each node has: by name, those behind
+        ``after``; ``only`` that one, if it is named."""
         shown = {topic.name: topic.generation for topic in self._catalog.topics.values() if not topic.dead}
         shown.update(dict.fromkeys(self._ephemerals.topics, GENERATION))
         fleeting: dict[str, list[str]] = {}
         for topic_name, channel in self._ephemerals.channels:
             fleeting.setdefault(topic_name, []).append(channel)
-        return [self._topic(name, shown[name], fleeting.get(name, [])) for name in sorted(shown)]
+        names = sorted(name for name in shown if name > after and only in ("", name))
+        return (self._topic(name, shown[name], fleeting.get(name, [])) for name in names)
 
     def channels(self, name: str) -> list[str]:
         """The channels of a topic, sorted."""

@@ -466,7 +466,7 @@ def test_the_stats_add_up() -> None:
     node.publish(b"4", delay_s=5.0)
     node.broker.requeue(node.now, 1, *node.hands[0][1:4], 10.0, "requeue")
     node.turn()
-    topic = node.broker.stats()[0]
+    (topic,) = node.broker.stats()
     channel = topic["channels"][0]
     assert (topic["messages"], topic["published"], topic["depth"]) == (4, 4, 0)
     assert channel["depth"] + channel["in_flight"] + channel["deferred"] == 4

@@ -16,9 +16,9 @@ GLANCE = Glance(10, 1 << 20, whole=False)
 
 
 def look(node: Node, channel: str = "c", glance: Glance = GLANCE) -> dict[str, Any]:
-    before = node.broker.stats()
+    before = list(node.broker.stats())
     found = node.broker.peek(node.now, "t", channel, glance)
-    assert node.broker.stats() == before
+    assert list(node.broker.stats()) == before
     assert node.broker.effects() == []
     node.broker.check()
     return found

@@ -13,6 +13,7 @@ import pytest
 import meshq
 from meshq.client import Mesh
 from meshq.config import BrokerConfig, LinkConfig
+from meshq.engine import views
 from meshq.errors import Closed, ConfigError, InvalidName, LevelUnavailable, MeshError, Overloaded, Unconfirmed
 from meshq.node import NodeInfo
 from tests.client.nodes import on_loop, until
@@ -64,6 +65,29 @@ async def test_the_verbs_work_as_documented() -> None:
         stats = await mesh.stats()
         (channel,) = stats["topics"][0]["channels"]
         assert (channel["channel"], channel["finished"], channel["redelivered"]) == ("billing", 5, 0)
+
+
+def test_a_list_of_many_topics_comes_in_several_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "VALUES_MAX", 100)
+    names = [f"t{number:02}" for number in range(30)]
+
+    @on_loop
+    async def play() -> None:
+        async with quick_node(name="a") as a, quick_node(a.address, name="b") as b, meshq.connect(a.address) as mesh:
+            for name in names:
+                await b.create(name, "c")
+            assert [topic["topic"] for topic in await b.topics()] == names
+            assert [topic["topic"] for topic in await b.topics("t07")] == ["t07"]
+            assert await b.topics("unknown") == []
+            await mesh.publish("t07", b"x")
+            shown = (await mesh.stats(mesh=True))["nodes"]
+            assert {name: [topic["topic"] for topic in node["topics"]] for name, node in shown.items()} == {
+                "a": [topic["topic"] for topic in (await mesh.stats())["topics"]],
+                "b": names,
+            }
+            assert (await mesh.stats("t07"))["topics"][0]["messages"] == 1
+
+    play()
 
 
 @on_loop

@@ -187,7 +187,7 @@ class Net:
 
     def _state(self, node: Node) -> tuple[Any, ...]:
         settings = {key: values for key, values in node.settings.items() if values}
-        return node.routing.own_head().catalog_hash, node.routing.topics(), node.topics, node.channels, settings
+        return node.routing.own_head().catalog_hash, list(node.routing.topics()), node.topics, node.channels, settings
 
     # inside
 
