@@ -25,6 +25,8 @@ from typing import Any, Final, Self
 
 from meshq.errors import MeshError
 from meshq.launcher import Launcher, NodeProcess
+from meshq.runtime.keyfile import new_key, write_key_file
+from meshq.wire.keyring import Keyring
 
 SERVE_S: Final = 20.0
 """How long a broker of others may take until it serves."""
@@ -100,6 +102,7 @@ class Crew:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._folders: list[str] = []
         self._data: dict[str, Path] = {}
+        self._key: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -128,8 +131,12 @@ class Crew:
         node.wait_ready()
         return node
 
-    def mesh(self, count: int, shelf: Shelf = MEMORY) -> list[NodeProcess]:
-        """A mesh of so many nodes, each of which knows all others."""
+    def mesh(self, count: int, shelf: Shelf = MEMORY, *, sealed: bool = False) -> list[NodeProcess]:
+        """A mesh of so many nodes, each of which knows all others; ``sealed`` with a key of its own."""
+        if sealed:
+            file = Path(self.folder()) / "mesh.keys"
+            write_key_file(file, Keyring([new_key()]), new=True)
+            self._key = ["--key", str(file)]
         first = self.node("bench-1", shelf)
         nodes = [first, *(self._start(f"bench-{number}", shelf, first.mesh) for number in range(2, count + 1))]
         for node in nodes:
@@ -184,7 +191,7 @@ class Crew:
     def _start(self, name: str, shelf: Shelf, *seeds: str) -> NodeProcess:
         if shelf.kept:
             self._data[name] = Path(self.folder()) / name
-        arguments = shelf.arguments(self._data.get(name))
+        arguments = [*shelf.arguments(self._data.get(name)), *self._key]
         with _undisturbed():
             return self.launcher.start(name, *seeds, arguments=arguments, wait=False)
 

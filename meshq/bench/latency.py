@@ -38,13 +38,15 @@ class Latency:
     per_s: float
     level: str
     nodes: int
+    sealed: bool = False
+    """The link between them, and gossip, under a key."""
 
     def measure(self, crew: Crew, say: Say) -> Measured:
         """One run: the relay first, then the mesh."""
         say("a bare relay")
         relay = self._relay(crew)
         say("nodes start")
-        nodes = crew.mesh(self.nodes, Shelf(self.level))
+        nodes = crew.mesh(self.nodes, Shelf(self.level), sealed=self.sealed)
         consumer = crew.ready("consume-paced", node=nodes[-1].mesh, messages=self.messages)
         say("messages flow")
         publisher = crew.role("publish-paced", node=nodes[0].mesh, level=self.level, **self._pace(self.messages))

@@ -19,11 +19,13 @@ class Mesh(Load):
 
     name: ClassVar[str] = "mesh"
     figures: ClassVar[Sequence[Figure]] = (RATE, CONFIRMED, TAKE)
+    sealed: bool = False
+    """Links and gossip under a key; clients of this host need none."""
 
     def measure(self, crew: Crew, say: Say) -> Measured:
         """One run."""
         say("three nodes start")
-        first, *others = crew.mesh(3, Shelf(self.level))
+        first, *others = crew.mesh(3, Shelf(self.level), sealed=self.sealed)
         consumers = [consumer(crew, node.mesh, self) for node in others]
         say("messages flow")
         return flow(crew, first.mesh, consumers, self)

@@ -45,6 +45,7 @@ Messages = Annotated[
 ]
 AtLevel = Annotated[Level, typer.Option("--level", help="The level at which a publish is confirmed.")]
 Each = Annotated[bool, typer.Option("--each", help="Consumers take and finish message by message.")]
+Sealed = Annotated[bool, typer.Option("--sealed", help="Links between the nodes are sealed, by a key made for it.")]
 Runs = Annotated[int, typer.Option(metavar="N", min=1, help="How often it is run.")]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw a page of plots: .svg, .png or .pdf (needs meshq[plots]).")
@@ -79,6 +80,7 @@ def latency(
     per_s: Annotated[int, typer.Option("--per-s", metavar="N", min=1, help="The pace.")] = 1000,
     level: AtLevel = Level.memory,
     nodes: Annotated[int, typer.Option(metavar="N", min=1, max=2, help="2: publish at one, consume at the other.")] = 1,
+    sealed: Sealed = False,
     runs: Runs = 3,
     json: Json = False,
     plot: Plot = None,
@@ -89,7 +91,7 @@ def latency(
     """
     from meshq.bench.latency import Latency
 
-    _run(Latency(messages, size, per_s, level.value, nodes), runs, json, plot)
+    _run(Latency(messages, size, per_s, level.value, nodes, sealed), runs, json, plot)
 
 
 @app.command()
@@ -101,6 +103,7 @@ def mesh(
     level: AtLevel = Level.memory,
     runs: Runs = 3,
     each: Each = False,
+    sealed: Sealed = False,
     json: Json = False,
     plot: Plot = None,
 ) -> None:
@@ -110,7 +113,7 @@ def mesh(
     """
     from meshq.bench.mesh import Mesh
 
-    _run(Mesh(*_load(1_000_000, messages, size, batch, calls, level, each)), runs, json, plot)
+    _run(Mesh(*_load(1_000_000, messages, size, batch, calls, level, each), sealed), runs, json, plot)
 
 
 @app.command()

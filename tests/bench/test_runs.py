@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from meshq import blocking
 from meshq.bench.crew import BenchError, Crew, Shelf
 from meshq.bench.failover import Failover
 from meshq.bench.fanout import Fanout
@@ -66,6 +67,12 @@ def test_data_directories_go_with_the_crew() -> None:
 
 def test_in_a_mesh_both_far_nodes_share_the_messages(crew: Crew) -> None:
     assert Mesh(*SMALL).measure(crew, quiet).values["messages"] == WHOLE
+
+
+def test_a_mesh_of_a_bench_can_be_sealed(crew: Crew) -> None:
+    assert Mesh(*SMALL, sealed=True).measure(crew, quiet).values["messages"] == WHOLE
+    with blocking.connect(crew.launcher.nodes["bench-3"].mesh) as mesh:
+        assert len(mesh.ask("keys")["keys"]) == 1
 
 
 def test_fanout_delivers_every_message_on_every_channel(crew: Crew) -> None:
