@@ -43,7 +43,7 @@ class Unused:
         if now < self._at:
             return
         if not self._left:
-            self._left = [str(topic["topic"]) for topic in self._routing.topics()]
+            self._left = self._routing.names()
             self._published = {name: self._published[name] for name in self._left if name in self._published}
         looked, self._left = self._left[:TOPICS_MAX], self._left[TOPICS_MAX:]
         for name in looked:

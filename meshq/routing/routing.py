@@ -390,6 +390,10 @@ class Routing:
         ``after``; ``only`` that one, if it is named. Made as they are taken."""
         return self._view.topics(after, only)
 
+    def names(self) -> list[str]:
+        """Every topic, sorted."""
+        return self._view.names()
+
     def topic(self, topic: str) -> dict[str, Any] | None:
         """One of them; None when it does not exist."""
         return self._view.topic(topic)

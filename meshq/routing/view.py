@@ -33,19 +33,25 @@ class View:
     def topics(self, after: str = "", only: str = "") -> Iterator[dict[str, Any]]:
         """Topics with their channels and, per channel, how many consumers each node has: by name, those behind
         ``after``; ``only`` that one, if it is named."""
-        shown = {topic.name: topic.generation for topic in self._catalog.topics.values() if not topic.dead}
-        shown.update(dict.fromkeys(self._ephemerals.topics, GENERATION))
         fleeting: dict[str, list[str]] = {}
         for topic_name, channel in self._ephemerals.channels:
             fleeting.setdefault(topic_name, []).append(channel)
-        names = sorted(name for name in shown if name > after and only in ("", name))
-        return (self._topic(name, shown[name], fleeting.get(name, [])) for name in names)
+        shown = {name: generation for name, generation in self._shown() if name > after and only in ("", name)}
+        return (self._topic(name, shown[name], fleeting.get(name, [])) for name in sorted(shown))
+
+    def names(self) -> list[str]:
+        """Every topic, sorted."""
+        return sorted(dict(self._shown()))
 
     def channels(self, name: str) -> list[str]:
         """The channels of a topic, sorted."""
         topic = self._catalog.topics.get(name)
         alive = [] if topic is None else [channel for channel, its in topic.channels.items() if not its.dead]
         return sorted([*alive, *(channel for topic_name, channel in self._ephemerals.channels if topic_name == name)])
+
+    def _shown(self) -> Iterator[tuple[str, int]]:
+        yield from ((topic.name, topic.generation) for topic in self._catalog.topics.values() if not topic.dead)
+        yield from ((name, GENERATION) for name in self._ephemerals.topics)
 
     def _topic(self, name: str, generation: int, fleeting: list[str]) -> dict[str, Any]:
         topic = self._catalog.topics.get(name)
