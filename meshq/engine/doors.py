@@ -97,14 +97,22 @@ class Door:
 
 
 class Doors:
-    """Every client of a node. ``closed_to`` refuses publishes with that code: STARTING, DRAINING."""
+    """Every client of a node."""
 
     def __init__(
-        self, config: Config, streams: Streams, welcome: Callable[[], str], broker: Broker, routing: Routing
+        self,
+        config: Config,
+        streams: Streams,
+        refusing: Callable[[], str],
+        wall_ns: Callable[[float], int],
+        broker: Broker,
+        routing: Routing,
     ) -> None:
+        """``refusing``: the code with which publishes are refused, or nothing. ``wall_ns``: the time since 1970."""
         self._config = config
         self._streams = streams
-        self._refusing = welcome
+        self._refusing = refusing
+        self._wall_ns = wall_ns
         self._broker = broker
         self._routing = routing
         self._doors: dict[int, Door] = {}
@@ -115,7 +123,6 @@ class Doors:
         self._early: dict[tuple[int, Flow], tuple[Door, list[Subscribe | Capacity]]] = {}
         """Subscriptions that wait for the catalog, by connection and flow: what is to be done for them, in order."""
         self._tokens = 0
-        self.wall_ns = 0
         self.on_ask: Callable[[float, Stream, Ask], None]
         self._handlers: dict[type[Any], Callable[[float, Door, Any], None]] = {
             Publish: self._publish,
@@ -284,7 +291,7 @@ class Doors:
             frame.messages,
             frame.body,
             traits=traits,
-            wall_ns=self.wall_ns,
+            wall_ns=self._wall_ns(now),
             publish_id=publish_id,
         )
 

@@ -6,6 +6,7 @@ Which messages are shown is ``broker.peek``'s, what facts mean is ``engine.why``
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from meshq.broker.peek import DEFERRED, ENTRY_BYTES, IN_FLIGHT, QUEUED, Glance
 from meshq.config import Config
 from meshq.engine import why
 from meshq.engine.links import Links
+from meshq.engine.questions import Answerer, Gatherer
 from meshq.errors import InvalidName, MeshError, RemoteProtocolError
 from meshq.membership.member import State
 from meshq.membership.membership import Membership
@@ -30,18 +32,25 @@ STATES: Final = (IN_FLIGHT, QUEUED, DEFERRED)
 
 
 class Inside:
-    """Answers two questions about one node, and gathers the answers of all."""
+    """Answers two questions about one node."""
 
-    def __init__(self, config: Config, membership: Membership, routing: Routing, broker: Broker, links: Links) -> None:
+    def __init__(
+        self,
+        config: Config,
+        membership: Membership,
+        routing: Routing,
+        broker: Broker,
+        links: Links,
+        refusing: Callable[[], str],
+    ) -> None:
+        """``refusing``: the code with which publishes are refused; empty when they are not."""
         self._config = config
         self._membership = membership
         self._routing = routing
         self._broker = broker
         self._links = links
-        self.refusing = ""
-        """The code with which publishes are refused; empty when they are not."""
-
-    # one node
+        self._refusing = refusing
+        self.kinds: dict[str, Answerer] = {"peek": self.peek, "why": self.why}
 
     def peek(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
         """This node's messages of a channel, or of a topic that has none."""
@@ -64,7 +73,7 @@ class Inside:
             "exists": self._routing.known(topic) is not None,
             "names": names,
             "paused": ["", *paused] if view["settings"].get("paused") else paused,
-            "refusing": self.refusing,
+            "refusing": self._refusing(),
             "store": self._broker.trouble,
             "dead": self._dead(now, topic, names),
             "unlinked": self._unlinked(now),
@@ -88,36 +97,35 @@ class Inside:
             for name, trouble in self._links.troubles()[:DEAD_MAX]
         }
 
-    # all nodes
 
-    def gather_why(self, results: dict[str, Any], missing: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
-        """One answer per channel."""
-        return why.answer(results, missing, arguments)
+def gather_peek(results: dict[str, Any], missing: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The messages of all nodes: by state, and of each state the nodes in turn.
 
-    def gather_peek(self, results: dict[str, Any], missing: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
-        """The messages of all nodes: by state, and of each state the nodes in turn.
+    Raises MeshError (NOT_FOUND), or InvalidName for a topic that has channels and none named.
+    """
+    topic, channel = arguments["topic"], arguments.get("channel", "")
+    told = {name: value for name, value in results.items() if _is_peek(value)}
+    _check_exists(topic, channel, told)
+    limit = arguments.get("limit", 10)
+    shown: list[dict[str, Any]] = []
+    for state in STATES:
+        lists = [[one for one in value["messages"] if one["state"] == state] for value in told.values()]
+        turns = [one for turn in zip_longest(*lists) for one in turn if one is not None]
+        shown += turns[:limit]
+    counts = {state: sum(value["counts"].get(state, 0) for value in told.values()) for state in STATES}
+    silent = [*missing, *(name for name in results if name not in told)]
+    return {
+        "topic": topic,
+        "channel": channel,
+        "counts": counts,
+        "retained": sum(value["retained"] for value in told.values() if type(value.get("retained")) is int),
+        "messages": _fit(shown),
+        "missing": silent,
+    }
 
-        Raises MeshError (NOT_FOUND), or InvalidName for a topic that has channels and none named.
-        """
-        topic, channel = arguments["topic"], arguments.get("channel", "")
-        told = {name: value for name, value in results.items() if _is_peek(value)}
-        _check_exists(topic, channel, told)
-        limit = arguments.get("limit", 10)
-        shown: list[dict[str, Any]] = []
-        for state in STATES:
-            lists = [[one for one in value["messages"] if one["state"] == state] for value in told.values()]
-            turns = [one for turn in zip_longest(*lists) for one in turn if one is not None]
-            shown += turns[:limit]
-        counts = {state: sum(value["counts"].get(state, 0) for value in told.values()) for state in STATES}
-        silent = [*missing, *(name for name in results if name not in told)]
-        return {
-            "topic": topic,
-            "channel": channel,
-            "counts": counts,
-            "retained": sum(value["retained"] for value in told.values() if type(value.get("retained")) is int),
-            "messages": _fit(shown),
-            "missing": silent,
-        }
+
+GATHERERS: Final[dict[str, Gatherer]] = {"peek": gather_peek, "why": why.answer}
+"""What makes one answer of those of all nodes, by kind."""
 
 
 def _names(arguments: dict[str, Any]) -> tuple[str, str]:

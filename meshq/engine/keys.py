@@ -14,7 +14,8 @@ from typing import Any, Final
 from meshq.config import Config
 from meshq.errors import ConfigError, RemoteProtocolError
 from meshq.link.guard import Guard
-from meshq.machine.effects import Address
+from meshq.machine import events
+from meshq.machine.effects import Address, Effect, KeepKeys
 from meshq.membership.addresses import loopback, numeric
 from meshq.wire.keyring import PLAIN, Keyring, Secrecy, read_key
 from meshq.wire.prefix import Datagrams, Prefix
@@ -30,10 +31,12 @@ CHANGES: Final = ("keys_add", "keys_use", "keys_remove")
 class Keys:
     """``ring`` is None at a node without keys."""
 
-    def __init__(self, config: Config, secrecy: Secrecy | None) -> None:
+    def __init__(
+        self, config: Config, secrecy: Secrecy | None, out: list[Effect], emit: Callable[[events.Event], None]
+    ) -> None:
         self._secrecy = secrecy
-        self.on_change: Callable[[Keyring], None]
-        """Told of every new ring: it is to be kept."""
+        self._out = out
+        self._emit = emit
         self.on_cut: Callable[[float], None]
         """Told when streams that are barred now are to end."""
         self._cut_at: float | None = None
@@ -144,10 +147,15 @@ class Keys:
             self._secrecy = secrecy._replace(ring=ring)
             self._sealing.change(ring)
             self._refusals.clear()
-            self.on_change(ring)
+            self._keep(ring)
             if len(ring.keys) < len(before.keys):
                 self._cut_at = now + CUT_S
         return self.told(now, {})
+
+    def _keep(self, ring: Keyring) -> None:
+        self._out.append(KeepKeys(ring.text()))
+        in_use, *others = (key.name for key in ring.keys)
+        self._emit(events.KeysChanged(in_use, ", ".join(others)))
 
 
 def _name(arguments: dict[str, Any]) -> str:

@@ -11,8 +11,10 @@ from typing import Any, Final
 from meshq.broker.broker import Broker
 from meshq.config import Config
 from meshq.engine.counters import Counters, as_map
+from meshq.engine.departure import Departure
 from meshq.engine.links import Links
 from meshq.engine.pages import VALUES_MAX, after_of, only_of, page
+from meshq.engine.questions import Answerer
 from meshq.engine.streams import Streams
 from meshq.machine.form import COMPILED
 from meshq.membership.member import Member
@@ -34,6 +36,7 @@ class Views:
         broker: Broker,
         links: Links,
         streams: Streams,
+        departure: Departure,
         counters: Counters,
     ) -> None:
         self._config = config
@@ -42,10 +45,16 @@ class Views:
         self._broker = broker
         self._links = links
         self._streams = streams
+        self._departure = departure
         self._counters = counters
         self.started_at = 0.0
-        self.draining = False
-        """The node takes no more publishes and is about to leave."""
+        self.kinds: dict[str, Answerer] = {
+            "members": self.members,
+            "topics": self.topics,
+            "stats": self.stats,
+            "config": self.config,
+            "ping": self.ping,
+        }
 
     def members(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
         """A page of the members known, by name; this node is on the first."""
@@ -71,7 +80,7 @@ class Views:
             "uptime_s": round(now - self.started_at, 3),
             "level": self._config.broker.level if self._broker.stores else LEVELS[MEMORY],
             "health": self._broker.trouble or HEALTHY,
-            "draining": self.draining,
+            "draining": self._departure.draining,
             "topics": topics,
             "next": end,
             "links": [link.name for link in self._links.all()],
@@ -92,7 +101,19 @@ class Views:
 
     def ping(self, now: float, arguments: dict[str, Any]) -> dict[str, Any]:
         """How the node is, quickly: OK, or what is wrong with its store; and whether it is about to leave."""
-        return {"health": self._broker.trouble or HEALTHY, "draining": self.draining}
+        return {"health": self._broker.trouble or HEALTHY, "draining": self._departure.draining}
+
+    def snapshot(self) -> dict[str, Any]:
+        """For checkers: plain values, nothing shared."""
+        return {
+            "members": {
+                name: (member.state.name, tuple(member.epoch), member.incarnation)
+                for name, member in self._membership.members.items()
+            },
+            "topics": list(self._routing.topics()),
+            "queues": list(self._broker.stats()),
+            "links": sorted(link.name for link in self._links.all()),
+        }
 
     def _member(self, now: float, member: Member) -> dict[str, Any]:
         host, port = member.address

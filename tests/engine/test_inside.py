@@ -6,6 +6,7 @@ from typing import Any
 
 from meshq.engine import why
 from meshq.engine.facts import read
+from meshq.engine.inside import gather_peek
 from meshq.wire.frames import Answer
 from tests.engine.cast import Cast
 
@@ -58,7 +59,6 @@ def test_an_answer_of_another_shape_counts_as_none() -> None:
 
 
 def test_peek_leaves_out_a_member_whose_answer_is_no_peek() -> None:
-    inside = Cast(("n1",)).start().engine("n1")._inside
     good = {"exists": True, "names": [], "counts": {"queued": 1}, "messages": [{"state": "queued", "number": 1}]}
     wrongs: list[Any] = [
         None,
@@ -69,7 +69,7 @@ def test_peek_leaves_out_a_member_whose_answer_is_no_peek() -> None:
         {**good, "names": [1]},
     ]
     for wrong in wrongs:
-        gathered = inside.gather_peek({"a": good, "b": wrong}, [], {"topic": "t"})
+        gathered = gather_peek({"a": good, "b": wrong}, [], {"topic": "t"})
         assert gathered["missing"] == ["b"]
         assert gathered["messages"] == good["messages"]
 

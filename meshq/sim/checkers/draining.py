@@ -18,7 +18,7 @@ class Draining(Checker):
 
     def look(self, host: Host) -> None:
         engine = self.stage.engine(host.name)
-        if engine is None or engine._drain_until is None:
+        if engine is None or not engine._departure.draining:
             return
         for topic in engine.broker._registry.topics.values():
             before = self._next.setdefault(topic.log.id, topic.log.next)

@@ -8,7 +8,8 @@ finished are one too many. That a message without a lease is in exactly one othe
 from __future__ import annotations
 
 from meshq.broker.borrower import Borrower
-from meshq.engine.engine import LIVE, Engine
+from meshq.engine.engine import Engine
+from meshq.engine.from_membership import LIVE
 from meshq.machine.ranges import Ranges
 from meshq.names import LogId
 from meshq.sim.checkers.base import Checker

@@ -8,7 +8,7 @@ from meshq.broker.giving import Giver
 from meshq.broker.reading import Reading
 from meshq.broker.taking import Taker
 from meshq.broker.topic import Topic
-from meshq.engine import engine
+from meshq.engine import recovery
 from tests.simulations.mutations.bug import Code, Strike, bug
 
 
@@ -62,7 +62,7 @@ def messages_get_other_ids_with_their_new_holder(right: Code, strike: Strike) ->
     return inherit
 
 
-@bug(engine, "whole", "drain-taker-killed")
+@bug(recovery, "whole", "drain-taker-killed")
 def half_a_log_is_served_after_a_restart(right: Code, strike: Strike) -> Code:
     """A start serves what its store has of a log that was still on its way."""
 

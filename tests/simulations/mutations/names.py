@@ -7,7 +7,8 @@ from typing import Any
 from meshq.broker import beginning, channel
 from meshq.broker.existence import Existence
 from meshq.broker.log import Log
-from meshq.engine.engine import Engine
+from meshq.engine.from_routing import FromRouting
+from meshq.engine.opening import Opening
 from meshq.routing.announce import Announcer
 from meshq.routing.barrier import Barriers
 from meshq.routing.bootstrap import Bootstrap
@@ -225,12 +226,12 @@ def a_newcomer_serves_with_the_first_part(right: Code, strike: Strike) -> Code:
     return part
 
 
-@bug(Engine, "ready", "rolling-restart", "drain-killed", "crash-storm")
+@bug(Opening, "ready", "rolling-restart", "drain-killed", "crash-storm")
 def a_newcomer_serves_without_a_catalog(right: Code, strike: Strike) -> Code:
     """A node accepts publishes at once, before it knows what the mesh knows."""
 
-    def ready(engine: Engine) -> bool:
-        if not right(engine):
+    def ready(opening: Opening) -> bool:
+        if not right(opening):
             strike()
         return True
 
@@ -305,14 +306,14 @@ def the_dead_go_on_consuming(right: Code, strike: Strike) -> Code:
     return member_down
 
 
-@bug(Engine, "_routed", "deleted-across")
+@bug(FromRouting, "tell", "deleted-across")
 def what_came_after_a_delete_is_dropped_with_it(right: Code, strike: Strike) -> Code:
     """A delete takes along what was accepted after it, on the far side of a partition."""
 
-    def routed(engine: Engine, effects: Any) -> None:
+    def tell(from_routing: FromRouting, now: float, effects: Any) -> None:
         if any(getattr(effect, "age_s", 0) > 0 and type(effect).__name__ == "TopicEnded" for effect in effects):
             strike()
         for effect in effects:
-            engine._from_routing(effect)
+            from_routing._tell(now, effect)
 
-    return routed
+    return tell

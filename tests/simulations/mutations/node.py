@@ -10,8 +10,9 @@ from meshq.broker.intake import Intake
 from meshq.broker.log import Log
 from meshq.broker.topic import Topic
 from meshq.broker.window import Windows
-from meshq.engine.engine import Engine
 from meshq.engine.links import Links
+from meshq.engine.opening import Opening
+from meshq.engine.reception import Reception
 from meshq.engine.streams import Streams
 from meshq.link.session import Session
 from tests.simulations.mutations.bug import Code, Strike, bug
@@ -227,12 +228,12 @@ def a_drain_counts_what_waits_only(right: Code, strike: Strike) -> Code:
     return messages_left
 
 
-@bug(Engine, "_refusing", "rolling-restart", "drain-killed")
+@bug(Opening, "refusing", "rolling-restart", "drain-killed")
 def a_draining_node_takes_publishes(right: Code, strike: Strike) -> Code:
     """A node that is about to leave goes on accepting messages."""
 
-    def refusing(engine: Engine) -> str:
-        code = str(right(engine))
+    def refusing(opening: Opening) -> str:
+        code = str(right(opening))
         if code == "DRAINING":
             strike()
             return ""
@@ -261,11 +262,11 @@ def deferred_messages_wait_by_the_wall_clock(right: Code, strike: Strike) -> Cod
     return wall
 
 
-@bug(Engine, "buffered", "slow", "full", "mixed")
+@bug(Reception, "buffered", "slow", "full", "mixed")
 def a_blocked_transport_is_written_to(right: Code, strike: Strike) -> Code:
     """What a transport holds is not looked at: extents leave the broker whether or not the link takes them."""
 
-    def buffered(engine: Engine, now: float, stream: int, size_bytes: int) -> None:
+    def buffered(reception: Reception, number: int, size_bytes: int) -> None:
         strike()
 
     return buffered

@@ -7,7 +7,7 @@ from typing import Any
 from meshq.broker import emptying, limits, settings
 from meshq.broker.channel import Channel
 from meshq.broker.topic import Topic
-from meshq.engine.engine import Engine
+from meshq.engine.from_routing import FromRouting
 from meshq.routing.catalog import Catalog
 from meshq.routing.effects import TopicEnded
 from tests.simulations.mutations.bug import Code, Strike, bug
@@ -172,14 +172,14 @@ def nothing_makes_room(right: Code, strike: Strike) -> Code:
     return trim
 
 
-@bug(Engine, "_routed", "unused-topics")
+@bug(FromRouting, "tell", "unused-topics")
 def an_unused_topic_takes_along_what_was_just_published(right: Code, strike: Strike) -> Code:
     """A topic that goes by itself drops what a node accepted just before it heard, as a delete would."""
 
-    def routed(engine: Engine, effects: list[Any]) -> None:
+    def tell(from_routing: FromRouting, now: float, effects: list[Any]) -> None:
         told = [one._replace(unused=False) if type(one) is TopicEnded else one for one in effects]
         if told != effects:
             strike()
-        right(engine, told)
+        right(from_routing, now, told)
 
-    return routed
+    return tell
