@@ -20,8 +20,9 @@ IMPURE = ("open", "hash", "id", "eval", "exec", "compile", "print", "input", "br
 BOUNDARIES: dict[str, str] = {
     "meshq/client/connection.py": "the reconnecting task: logs, and ends the connection with the error",
     "meshq/http/door.py": "the task of a request: logs, and a bug costs one request",
-    "meshq/runtime/host.py": "an input or a turn: logs, and ends the node with the error",
+    "meshq/runtime/host.py": "the tasks of a host: logs, and ends the node with the error",
     "meshq/runtime/store/writer.py": "a transaction: logs, says that the store has trouble, and tries again",
+    "meshq/runtime/turns.py": "an input or a turn: has its host log it, and end the node with the error",
     "meshq/sim/loop.py": "a function given to a thread: its error goes to whoever awaits it",
     "meshq/sim/program.py": "a simulated process: its error ends the run, and is raised there",
     "meshq/sim/run.py": "a run: a machine that fails is the run's finding",

@@ -94,7 +94,7 @@ class RealStage:
         self._patch = pytest.MonkeyPatch()
         clock = SimpleNamespace(time_ns=lambda: time.time_ns() + self._moved_ns, monotonic_ns=time.monotonic_ns)
         self._patch.setattr("meshq.runtime.clock.time", clock)
-        self._patch.setattr("meshq.runtime.host.WALL_CHECK_S", 0.01)
+        self._patch.setattr("meshq.runtime.turns.WALL_CHECK_S", 0.01)
 
     def add(self, name: str) -> Player:
         machine = Recorder()

@@ -16,7 +16,7 @@ from meshq.config import Config
 from meshq.errors import Closed, ConfigError
 from meshq.machine import events
 from meshq.machine.effects import Dial, Effect, Emit, Stop, Write
-from meshq.runtime import host as host_module
+from meshq.runtime import turns as turns_module
 from meshq.runtime.host import Host
 from meshq.runtime.keyfile import HeldKeys, new_key
 from meshq.runtime.loop import LoopThread
@@ -127,7 +127,7 @@ def test_a_moved_wall_clock_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         machine = Recorder()
         moved = [0]
-        monkeypatch.setattr(host_module, "WALL_CHECK_S", 0.001)
+        monkeypatch.setattr(turns_module, "WALL_CHECK_S", 0.001)
         monkeypatch.setattr("meshq.runtime.clock._offset_ns", lambda: moved[0])
         async with hosted(machine):
             await until(lambda: bool(machine.inputs))

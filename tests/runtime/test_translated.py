@@ -119,7 +119,7 @@ def test_nodes_on_ipv6_alone_meet_link_and_part() -> None:
         await b.wait_ready()
         await until(lambda: names(a) == names(b) == {"a", "b"})
         a.engine.links.want(asyncio.get_running_loop().time(), "b")  # type: ignore[attr-defined]
-        a._turn_soon()
+        a._turns.soon()
         await until(lambda: events.LinkUp("b") in heard)
         b.drain(1.0)
         await b.stopped()
