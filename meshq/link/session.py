@@ -15,7 +15,8 @@ from meshq.config import LinkConfig
 from meshq.errors import RemoteProtocolError
 from meshq.link.framing import Framing
 from meshq.link.guard import Guard
-from meshq.wire.frames import MAGIC, VERSION, Frame, Goodbye, Hello, Ping, Pong, decode, encode_parts
+from meshq.wire.codec import decode, encode_parts
+from meshq.wire.frames import MAGIC, VERSION, Frame, Goodbye, Hello, Ping, Pong
 
 HELLO_BYTES_MAX = 16 * 1024
 """Until the hello is read, a stranger may not make us keep more than this."""

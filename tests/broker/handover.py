@@ -20,7 +20,8 @@ from meshq.machine.effects import Emit, Load, LoadDue, Store
 from meshq.names import DISK, Epoch, LogId
 from meshq.sim.shelf import Shelf
 from meshq.wire import bodies
-from meshq.wire.frames import LENGTH_BYTES, Frame, decode, encode_parts
+from meshq.wire.codec import decode, encode_parts
+from meshq.wire.frames import LENGTH_BYTES, Frame
 from tests.runtime.store.keeper import SqlKeeper
 
 WALL_NS = 1_700_000_000_000_000_000

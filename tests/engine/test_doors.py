@@ -8,19 +8,8 @@ import pytest
 
 from meshq.config import BrokerConfig, LinkConfig
 from meshq.wire import bodies
-from meshq.wire.frames import (
-    Answer,
-    Confirmed,
-    Deliver,
-    Ended,
-    Fin,
-    Goodbye,
-    Happened,
-    Hello,
-    Refused,
-    Subscribed,
-    encode,
-)
+from meshq.wire.codec import encode
+from meshq.wire.frames import Answer, Confirmed, Deliver, Ended, Fin, Goodbye, Happened, Hello, Refused, Subscribed
 from tests.engine.cast import Cast, Talker
 
 

@@ -13,7 +13,8 @@ from meshq.link.client import ClientSession
 from meshq.link.secure import AcceptorGuard, DiallerGuard
 from meshq.link.session import Session
 from meshq.names import Epoch, LogId
-from meshq.wire.frames import MAGIC, SEALED_MAGIC, Deliver, Fin, Goodbye, Hello, encode
+from meshq.wire.codec import encode
+from meshq.wire.frames import MAGIC, SEALED_MAGIC, Deliver, Fin, Goodbye, Hello
 from meshq.wire.keyring import PLAIN, Key, Keyring, Secrecy
 
 CONFIG = LinkConfig()

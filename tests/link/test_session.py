@@ -9,7 +9,8 @@ from meshq.errors import RemoteProtocolError
 from meshq.link.client import ClientSession
 from meshq.link.session import HELLO_BYTES_MAX, Session
 from meshq.names import Epoch, LogId
-from meshq.wire.frames import MAGIC, Deliver, Fin, Goodbye, Hello, Ping, Publish, Unsubscribe, encode
+from meshq.wire.codec import encode
+from meshq.wire.frames import MAGIC, Deliver, Fin, Goodbye, Hello, Ping, Publish, Unsubscribe
 
 CONFIG = LinkConfig()
 LOG = LogId("a", 1, 2, 1, 0)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from meshq.errors import InvalidMessage, RemoteProtocolError
 from meshq.names import ChannelKey, Epoch, LogId
-from meshq.wire import bodies, frames, onepass, strict
+from meshq.wire import bodies, codec, onepass, strict
 from meshq.wire.frames import KINDS, LENGTH_BYTES, Confirmed, Deliver, Fin, Frame, Publish
 from meshq.wire.prefix import Prefix
 from tests.properties.strategies import mutated, name, plain, text, whole
@@ -72,17 +72,17 @@ batches = st.lists(messages, min_size=1, max_size=40)
 def reads_or_refuses(data: bytes) -> None:
     """The law of a parser."""
     try:
-        frame = frames.decode(data)
+        frame = codec.decode(data)
     except RemoteProtocolError:
         return
     if frame is not None:
-        again = frames.encode(frame)[LENGTH_BYTES:]
-        assert repr(frames.decode(again)) == repr(frame)  # repr, for NaN is not itself
+        again = codec.encode(frame)[LENGTH_BYTES:]
+        assert repr(codec.decode(again)) == repr(frame)  # repr, for NaN is not itself
 
 
 @given(any_frame)
 def test_every_frame_comes_back_as_it_went(frame: Frame) -> None:
-    decoded = frames.decode(frames.encode(frame)[LENGTH_BYTES:])
+    decoded = codec.decode(codec.encode(frame)[LENGTH_BYTES:])
     assert decoded == frame
     assert type(decoded) is type(frame)
 
@@ -91,21 +91,21 @@ def test_every_frame_comes_back_as_it_went(frame: Frame) -> None:
 def test_a_frame_in_parts_is_the_frame(frame: Frame, size: int) -> None:
     if isinstance(frame, Deliver | Publish):
         frame = frame._replace(body=b"x" * size)
-    assert b"".join(frames.encode_parts(frame)) == frames.encode(frame)
+    assert b"".join(codec.encode_parts(frame)) == codec.encode(frame)
 
 
 @given(any_frame)
 def test_every_truncation_of_a_frame_is_refused(frame: Frame) -> None:
-    data = frames.encode(frame)[LENGTH_BYTES:]
+    data = codec.encode(frame)[LENGTH_BYTES:]
     for length in range(len(data)):
         try:
-            assert frames.decode(data[:length]) is None
+            assert codec.decode(data[:length]) is None
         except RemoteProtocolError:
             continue
         raise AssertionError(length)
 
 
-@given(mutated(st.sampled_from(FRAMES).map(lambda frame: frames.encode(frame)[LENGTH_BYTES:])))
+@given(mutated(st.sampled_from(FRAMES).map(lambda frame: codec.encode(frame)[LENGTH_BYTES:])))
 def test_a_changed_frame_is_read_or_refused(data: bytes) -> None:
     reads_or_refuses(data)
 
@@ -289,7 +289,7 @@ ODD_FORMS = [
     ]
 ]
 hot_frames = st.sampled_from([Publish, Confirmed, Deliver, Fin]).flatmap(frame_of)
-payloads = hot_frames.map(lambda frame: frames.encode(frame)[LENGTH_BYTES:])
+payloads = hot_frames.map(lambda frame: codec.encode(frame)[LENGTH_BYTES:])
 
 
 def outcome(reader: Callable[[bytes], Frame | None], payload: bytes) -> str:
@@ -303,7 +303,7 @@ def outcome(reader: Callable[[bytes], Frame | None], payload: bytes) -> str:
 
 @given(st.one_of(payloads, mutated(payloads), st.sampled_from(ODD_FORMS), mutated(st.sampled_from(ODD_FORMS))))
 def test_one_pass_reads_what_the_strict_reader_reads(payload: bytes) -> None:
-    assert outcome(frames.decode, payload) == outcome(frames.decode_strictly, payload)
+    assert outcome(codec.decode, payload) == outcome(codec.decode_strictly, payload)
 
 
 @given(hot_frames)
@@ -311,7 +311,7 @@ def test_the_frames_of_a_messages_way_are_read_and_written_in_one_pass(frame: Fr
     usual = frame._replace(options={})
     if isinstance(usual, Deliver):
         usual = usual._replace(attempts=[])
-    read = onepass.read(frames.encode(usual)[LENGTH_BYTES:])
+    read = onepass.read(codec.encode(usual)[LENGTH_BYTES:])
     assert read is not None
     assert (KINDS[read[0]], read[1]) == (type(usual), list(usual))
-    assert b"".join(frames.encode_parts(frame)) == frames.encode(frame)
+    assert b"".join(codec.encode_parts(frame)) == codec.encode(frame)

@@ -17,7 +17,7 @@ from meshq.engine.engine import Engine
 from meshq.link.client import ClientSession
 from meshq.machine.effects import Store, Write
 from meshq.names import ChannelKey, Epoch, LogId
-from meshq.wire import bodies, frames, gossip, interest
+from meshq.wire import bodies, codec, gossip, interest
 from meshq.wire.frames import KINDS, MAGIC, VERSION, Confirmed, Hello
 from meshq.wire.prefix import PACKET_BYTES_MAX, Prefix
 from tests.properties.strategies import mutated
@@ -35,7 +35,7 @@ datagrams = st.one_of(
     mutated(packets).filter(lambda packet: len(packet) <= PACKET_BYTES_MAX).map(PREFIX.wrap),
     mutated(packets.map(PREFIX.wrap)),
 )
-told = st.one_of(any_frame, st.sampled_from(FRAMES)).map(frames.encode)
+told = st.one_of(any_frame, st.sampled_from(FRAMES)).map(codec.encode)
 streams = st.tuples(
     st.sampled_from(["node", "client", "gossip", "nobody"]), st.lists(st.one_of(told, mutated(told)), max_size=6)
 )
@@ -106,7 +106,7 @@ class Node:
         """A stream of that role, and what comes over it until it is closed."""
         stream = self.engine.accepted(self.now, THEM)
         said = Hello(VERSION, VERSION, [], "meshq", role, "them", Epoch(5, 5), "", {"mesh": list(THEM)})
-        self.engine.received(self.now, stream, MAGIC + frames.encode(said))
+        self.engine.received(self.now, stream, MAGIC + codec.encode(said))
         self.turn()
         for part in data:
             self.engine.received(self.now, stream, part)
@@ -168,7 +168,7 @@ def test_a_peer_that_talks_nonsense_of_what_exists_leaves_a_node_that_serves(
     client.publish(2, "orders", 5, bodies.encode([b"x"] * 5))
     node.talk(client, stream)
     node.turn()
-    data = [frames.encode(frame) for frame in said]
+    data = [codec.encode(frame) for frame in said]
     node.hello(role, [b"".join(data[:cut]), b"".join(data[cut:])])
     node.engine.broker.check()
     assert node.serves()

@@ -8,27 +8,27 @@ import pytest
 
 from meshq.errors import RemoteProtocolError
 from meshq.names import ChannelKey
-from meshq.wire import frames, strict
+from meshq.wire import codec, frames, strict
 from meshq.wire.frames import KINDS, LENGTH_BYTES, Frame
 from tests.wire.samples import FRAMES, LOG
 
 
 def payload(frame: Frame) -> bytes:
-    return frames.encode(frame)[LENGTH_BYTES:]
+    return codec.encode(frame)[LENGTH_BYTES:]
 
 
 def refused(data: bytes) -> str:
     with pytest.raises(RemoteProtocolError) as caught:
-        frames.decode(data)
+        codec.decode(data)
     assert len(str(caught.value)) < 250
     return caught.value.code
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: type(frame).__name__)
 def test_every_frame_comes_back_as_it_was(frame: Frame) -> None:
-    data = frames.encode(frame)
+    data = codec.encode(frame)
     assert int.from_bytes(data[:LENGTH_BYTES], "big") == len(data) - LENGTH_BYTES
-    decoded = frames.decode(data[LENGTH_BYTES:])
+    decoded = codec.decode(data[LENGTH_BYTES:])
     assert decoded == frame
     assert type(decoded) is type(frame)
 
@@ -64,8 +64,8 @@ def test_a_field_more_or_less_is_refused(frame: Frame) -> None:
 
 
 def test_a_kind_of_a_later_version_is_skipped() -> None:
-    assert frames.decode(strict.encode([99, "what", "ever"])) is None
-    assert frames.decode(strict.encode([-1])) is None
+    assert codec.decode(strict.encode([99, "what", "ever"])) is None
+    assert codec.decode(strict.encode([-1])) is None
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", [], {}, ["Hello"], [True], [1.0], [None]])
@@ -76,7 +76,7 @@ def test_what_is_no_frame_at_all_is_refused(value: Any) -> None:
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: type(frame).__name__)
 def test_options_of_a_later_version_are_carried(frame: Frame) -> None:
     newer = frame._replace(options={"not yet": {"invented": [1, b"2", None]}})
-    assert frames.decode(payload(newer)) == newer
+    assert codec.decode(payload(newer)) == newer
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_flow_that_names_no_channel_is_refused(flow: Any) -> None:
 
 def test_a_flow_is_a_channel_between_nodes_and_a_number_for_clients() -> None:
     for flow in (ChannelKey("a", "b", 1), 5):
-        assert frames.decode(payload(frames.Recall(flow))) == frames.Recall(flow)
+        assert codec.decode(payload(frames.Recall(flow))) == frames.Recall(flow)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (1, 1), (2, 1)])
@@ -105,7 +105,7 @@ def test_an_address_that_is_none_is_refused(address: Any) -> None:
 
 
 def test_numbers_end_at_64_bits() -> None:
-    assert frames.decode(payload(frames.Ping(2**64 - 1))) == frames.Ping(2**64 - 1)
+    assert codec.decode(payload(frames.Ping(2**64 - 1))) == frames.Ping(2**64 - 1)
     assert refused(payload(frames.Ping(2**64))) == "BAD_CBOR"
 
 
@@ -113,7 +113,7 @@ def test_the_statistics_of_a_whole_mesh_fit_the_depth() -> None:
     channel = {"channel": "c", "depth": 1, "consumers": {"a": 1}}
     node = {"topics": [{"topic": "t", "channels": [channel]}]}
     answer = frames.Answer(1, "", {"nodes": {"a": node}, "missing": []})
-    assert frames.decode(payload(answer)) == answer
+    assert codec.decode(payload(answer)) == answer
 
 
 def test_every_frame_says_in_its_docstring_what_it_is_for() -> None:
@@ -136,6 +136,6 @@ def test_a_body_passed_on_as_it_is_makes_the_same_bytes(size_bytes: int) -> None
         frames.Deliver(ChannelKey("t", "c", 1), LOG, 1, 3, 123, [], body, {"later": 1}),
         frames.Publish(1, "t", 3, body, {"delay_ms": 4}),
     ):
-        parts = frames.encode_parts(frame)
-        assert b"".join(parts) == frames.encode(frame)
-        assert size_bytes < frames.SPLICED_BYTES_MIN or any(part is body for part in parts)
+        parts = codec.encode_parts(frame)
+        assert b"".join(parts) == codec.encode(frame)
+        assert size_bytes < codec.SPLICED_BYTES_MIN or any(part is body for part in parts)
