@@ -146,7 +146,7 @@ class Engine:
         self.links.on_up = self._questions.link_up
         self.links.on_call = self._post.call
         self._doors.on_ask = self._questions.ask
-        self._opening.on_open = self._doors.opened
+        self._opening.on_open = self._doors.subscriptions.opened
         self.keys.on_cut = self._reception.cut
 
     # inputs
@@ -280,7 +280,7 @@ class Engine:
         if not confirmed:
             return []
         for effect in confirmed:
-            self._doors.confirmed(effect)
+            self._doors.publishes.confirmed(effect)
         return self._streams.output(self._now)
 
     def effects(self) -> list[Effect]:
@@ -317,15 +317,16 @@ class Engine:
 
     def _settle(self) -> None:
         """Let the machines answer each other until none has anything to say."""
-        now, broker, doors = self._now, self.broker, self._doors
+        now, broker = self._now, self.broker
+        publishes, subscriptions = self._doors.publishes, self._doors.subscriptions
         for _ in range(ROUNDS_MAX):
             busy = False
             for broker_effect in broker.effects():
                 # The two of every message go to a client and stir no machine: nobody need be asked again for them.
                 if type(broker_effect) is broker_effects.Hand:
-                    doors.hand(broker_effect)
+                    subscriptions.hand(broker_effect)
                 elif type(broker_effect) is broker_effects.Confirmed:
-                    doors.confirmed(broker_effect)
+                    publishes.confirmed(broker_effect)
                 else:
                     busy = True
                     self._from_broker.tell(now, broker_effect)
@@ -346,4 +347,4 @@ class Engine:
 
     def _emit(self, event: events.Event) -> None:
         self._out.append(Emit(event))
-        self._doors.happened(event)
+        self._doors.watchers.happened(event)

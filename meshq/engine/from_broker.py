@@ -34,9 +34,9 @@ class FromBroker:
             case effects.BreakSession(peer, why):
                 self._links.broken(now, peer, why)
             case effects.ConsumerEnded():
-                self._doors.ended(now, effect)
+                self._doors.subscriptions.ended(now, effect)
             case effects.Unkept():
-                self._doors.unkept(effect)
+                self._doors.publishes.unkept(effect)
             case effects.DeadLetters(topic):
                 self._uses.bury(now, topic)
             case effects.CarryOver(topic, publishings):

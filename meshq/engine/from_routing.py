@@ -79,7 +79,7 @@ class FromRouting:
             case effects.InterestChanged(topic, channel):
                 self._broker.interest(now, topic, channel, self._interested(topic, channel))
             case effects.BarrierDone(token, answered, asked):
-                self._doors.barrier_done(token, answered, asked)
+                self._doors.subscriptions.barrier_done(token, answered, asked)
             case effects.Kept(row):
                 self._broker.put(row)
             case effects.HeadMoved():

@@ -74,7 +74,7 @@ class Reception:
         if stream is not None:
             stream.blocked = size_bytes >= self._blocked_bytes
             if not stream.blocked:
-                self._doors.room(stream)
+                self._doors.watchers.room(number)
 
     def cut(self, now: float) -> None:
         """A key was removed: end what it had sealed."""

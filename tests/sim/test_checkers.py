@@ -6,6 +6,7 @@ The bugs are planted at the doors between rooms (a wrapped method), so that they
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def play(plant: Plant, at_s: float = 2.0) -> Result:
 
 def wrap(engine: Engine, room: str, verb: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Replace ``engine.room.verb`` by ``wrapper`` of it."""
-    owner = getattr(engine, room)
+    owner = attrgetter(room)(engine)
     setattr(owner, verb, wrapper(getattr(owner, verb)))
 
 
@@ -91,7 +92,7 @@ def hand_twice(stage: Stage) -> None:
 
         return wrong
 
-    every(stage, "_doors", "hand", wrapper)
+    every(stage, "_doors.subscriptions", "hand", wrapper)
 
 
 def confirm_the_wrong_number(stage: Stage) -> None:
@@ -100,7 +101,7 @@ def confirm_the_wrong_number(stage: Stage) -> None:
     def wrapper(confirmed: Callable[..., Any]) -> Callable[..., Any]:
         return lambda effect: confirmed(effect._replace(first=effect.first + 1))
 
-    every(stage, "_doors", "confirmed", wrapper)
+    every(stage, "_doors.publishes", "confirmed", wrapper)
 
 
 def forget_a_member(stage: Stage) -> None:

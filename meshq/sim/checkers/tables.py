@@ -120,7 +120,7 @@ def _streams(engine: Engine) -> Iterator[Filling]:
     yield "dials", len(engine.links._dials), settings.links_max
     yield "addresses of members", len(engine._post._names), len(engine.membership.members)
     yield "clients", len(engine._doors), settings.clients_max
-    yield "subscriptions that wait for the catalog", len(engine._doors._early), settings.subscriptions_max
+    yield "subscriptions that wait for the catalog", len(engine._doors.subscriptions._early), settings.subscriptions_max
     yield "questions under way", len(engine._questions._fans), FANS_MAX
     for door in engine._doors._doors.values():
         yield f"subscriptions of {door.stream.name}", len(door.subscriptions), settings.subscriptions_max
