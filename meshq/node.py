@@ -111,10 +111,7 @@ class Node(Mesh):
         self.data = Path(data).expanduser().absolute() if data is not None else None
         own_name = check_node(name or (config.name if config else "") or around.node_name(self.data))
         given = {"label": label, "zone": zone, "http_port": http_port, "nsq_port": nsq_port}
-        chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-        if seeds:
-            chosen["seeds"] = (seeds,) if isinstance(seeds, str) else tuple(seeds)
-        self.config = replace(config or Config(name=own_name), name=own_name, **chosen).check()
+        self.config = _with_given(config or Config(name=own_name), own_name, seeds, given)
         super().__init__(self._dial_own, [_EMBEDDED], name=f"{own_name}:api", config=self.config.link)
         self._host = around.host(
             self.config,
@@ -264,3 +261,11 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arg
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:
         _log.debug("the loop that entered the node has ended before it")
+
+
+def _with_given(config: Config, name: str, seeds: Sequence[str], given: dict[str, Any]) -> Config:
+    """``config`` with what was given beside it, which goes before it. Raises ConfigError."""
+    chosen = {key: value for key, value in given.items() if value is not None}
+    if seeds:
+        chosen["seeds"] = (seeds,) if isinstance(seeds, str) else tuple(seeds)
+    return replace(config, name=name, **chosen).check()

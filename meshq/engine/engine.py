@@ -136,7 +136,7 @@ class Engine:
         unused = Unused(config.routing, membership, routing, broker)
         hearsay = self._post.hearsay
         self._timed = (membership, routing, broker, streams, links, hearsay, unused, keys, questions)
-        self._deadlines = (*(machine.deadline for machine in self._timed), opening.deadline)
+        self._deadlines = tuple(machine.deadline for machine in self._timed)
 
     def _introduce(self) -> None:
         self.membership.ask_before_death(self.links.heard_at)
@@ -305,8 +305,9 @@ class Engine:
             deadline = machine_deadline()
             if deadline is not None and deadline < first:
                 first = deadline
-        if self._departure.check_at is not None and self._departure.check_at < first:
-            first = self._departure.check_at
+        for waits_until in (self._departure.check_at, None if self._opening.open else self._opening.deadline()):
+            if waits_until is not None and waits_until < first:
+                first = waits_until
         return None if first == inf else first
 
     def view(self) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Opening:
         """The code with which publishes are refused, or nothing."""
         if self.closed:
             return "DRAINING"
-        return "" if self.ready else "STARTING"
+        return "" if self._ready or self.ready else "STARTING"
 
     def check(self, now: float) -> None:
         """Open if the catalog is here; else ask a member for it, another one each time."""
