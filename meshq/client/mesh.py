@@ -28,7 +28,8 @@ from meshq.client.receipts import Receipt
 from meshq.client.registry import Subscriptions
 from meshq.client.start import Start
 from meshq.client.start import setting as start_setting
-from meshq.client.subscription import Subscription, Terms
+from meshq.client.subscription import Subscription
+from meshq.client.terms import Terms
 from meshq.config import DRAIN_TIMEOUT_S, BrokerConfig, LinkConfig
 from meshq.errors import Closed, MeshError
 from meshq.machine.effects import Address

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from meshq.client.connection import Connection
 from meshq.client.session import LiveSession
-from meshq.client.subscription import Subscription, Terms
+from meshq.client.subscription import Subscription
+from meshq.client.terms import Terms
 from meshq.errors import MeshError
 from meshq.wire.frames import Deliver, Ended, Hello, Refused, Subscribed
 

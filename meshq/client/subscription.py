@@ -14,21 +14,18 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from meshq.client import checks
-from meshq.client.backoff import Wait
 from meshq.client.connection import Connection, again
 from meshq.client.extent import Extent
 from meshq.client.inbox import Inbox
 from meshq.client.lease import Lease
 from meshq.client.message import Message
 from meshq.client.session import LiveSession
-from meshq.client.start import Start
-from meshq.client.start import setting as start_setting
+from meshq.client.terms import Terms
+from meshq.client.vigil import Vigil
 from meshq.errors import Closed, LocalProtocolError, MeshError, Overloaded, RemoteProtocolError, Unreachable, refusal
 from meshq.names import check_channel, check_topic
 from meshq.wire.frames import Deliver, Ended, Refused, Subscribed
 
-MOMENT_S: Final = 1.0
-"""Messages that waited longer than this start their message timeout when they are taken."""
 BARRIER_S: Final = 1.0
 """The barrier where the subscriber does not say one; the node's own setting decides."""
 TIMEOUT_S: Final = 60.0
@@ -37,40 +34,6 @@ RETRY_S: Final = 0.2
 """A subscription that was refused for a while is tried again this often."""
 
 _log = logging.getLogger("meshq.client")
-
-
-class Terms:
-    """What a subscription asks for; None leaves it to the node."""
-
-    __slots__ = (
-        "backoff", "barrier_s", "max_in_flight", "max_in_flight_bytes", "message_timeout_s", "start", "timeout_s",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        max_in_flight: int,
-        max_in_flight_bytes: int,
-        backoff: Wait,
-        barrier_s: float | None,
-        message_timeout_s: float | None,
-        timeout_s: float,
-        start: Start | None = None,
-    ) -> None:
-        checks.whole("max_in_flight", max_in_flight)
-        checks.whole("max_in_flight_bytes", max_in_flight_bytes)
-        for name, value in (("barrier_s", barrier_s), ("message_timeout_s", message_timeout_s)):
-            if value is not None:
-                checks.seconds(name, value)
-        checks.seconds("timeout_s", timeout_s)
-        if not callable(backoff):
-            raise LocalProtocolError(f"backoff maps attempts to seconds, as lambda attempts: 2.0; not {backoff!r:.64}")
-        self.max_in_flight = max_in_flight
-        self.max_in_flight_bytes = max_in_flight_bytes
-        self.backoff = backoff
-        self.barrier_s = barrier_s
-        self.message_timeout_s = message_timeout_s
-        self.timeout_s = timeout_s
-        self.start = None if start is None else start_setting(start)
 
 
 class Registry(Protocol):
@@ -106,6 +69,7 @@ class Subscription:
         self._terms = terms
         self._loop: asyncio.AbstractEventLoop
         self._inbox: Inbox
+        self._vigil: Vigil
         self._entered: asyncio.Future[None] | None = None
         self._end: MeshError | None = None
         self._refused: MeshError | None = None
@@ -113,9 +77,7 @@ class Subscription:
         self._number = 0
         """Counts sessions: an extent of an earlier one has lost its lease."""
         self._gathered: list[Extent] = []
-        self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._touch_at = 0.0
 
     # entering and leaving
 
@@ -145,6 +107,7 @@ class Subscription:
             raise again(self._connection.ended)
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox()
+        self._vigil = Vigil(self._loop, self._inbox, self._timeout_s, self.freshen)
         self._entered = self._loop.create_future()
         barrier_s = BARRIER_S if self._terms.barrier_s is None else self._terms.barrier_s
         timeout_s = self._terms.timeout_s + barrier_s
@@ -273,9 +236,8 @@ class Subscription:
     def delivered(self, frame: Deliver) -> None:
         """Messages came."""
         self._inbox.put(Extent(self, self._number, frame))
-        if self._timer is None:
-            self._touch_at = self._loop.time() + self._timeout_s() / 3
-            self._timer = self._loop.call_later(self._moment_s(), self._look)
+        if self._vigil.timer is None:
+            self._vigil.begin()
 
     def ended(self, frame: Ended) -> None:
         """The node ended it: the channel was deleted, or worse."""
@@ -322,9 +284,9 @@ class Subscription:
         for extent in inbox.taken.values():
             extent.close()
         inbox.clear()
-        for timer in (self._timer, self._retry):
-            if timer is not None:
-                timer.cancel()
+        self._vigil.end()
+        if self._retry is not None:
+            self._retry.cancel()
         assert self._entered is not None, "left before it was entered"
         if not self._entered.done():
             self._entered.set_exception(error)
@@ -390,34 +352,12 @@ class Subscription:
             raise again(self._end)
         await self._inbox.more()
 
-    # keeping alive what waits
-
     def _timeout_s(self) -> float:
         if self._terms.message_timeout_s is not None:
             return self._terms.message_timeout_s
         hello = self._session.machine.peer if self._session is not None else None
         timeout_ms = hello.options.get("timeout_ms") if hello is not None else None
         return timeout_ms / 1000 if type(timeout_ms) is int and timeout_ms > 0 else TIMEOUT_S
-
-    def _moment_s(self) -> float:
-        return min(MOMENT_S, self._timeout_s() / 10)
-
-    def _look(self) -> None:
-        """A moment has passed: what waits is stale, and each third of the message timeout it is touched."""
-        self._timer = None
-        untaken = self._inbox.untaken()
-        if not untaken:
-            return
-        now = self._loop.time()
-        touching = now >= self._touch_at
-        for extent in untaken:
-            if touching:
-                self.freshen(extent)
-            else:
-                extent.stale = True
-        if touching:
-            self._touch_at = now + self._timeout_s() / 3
-        self._timer = self._loop.call_later(self._moment_s(), self._look)
 
     # giving back
 
