@@ -111,8 +111,7 @@ class Engine:
         config, membership, routing, broker = self.config, self.membership, self.routing, self.broker
         streams, links, post, doors, opening = self._streams, self.links, self._post, self._doors, self._opening
         out, emit = self._out, self._emit
-        nearness = Nearness(config, membership)
-        uses = Uses(opening, routing, broker, emit)
+        nearness, uses = Nearness(config, membership), Uses(opening, routing, broker, emit)
         self._departure = departure = Departure(
             config, opening, nearness, membership, broker, streams, doors, out, emit, self._settle
         )
@@ -134,8 +133,7 @@ class Engine:
         gatherers = {**GATHERERS, "stats": gather_stats}
         self._questions = questions = Questions(config, keys, streams, links, membership, kinds, gatherers)
         unused = Unused(config.routing, membership, routing, broker)
-        hearsay = self._post.hearsay
-        self._timed = (membership, routing, broker, streams, links, hearsay, unused, keys, questions)
+        self._timed = (membership, routing, broker, streams, links, self._post.hearsay, unused, keys, questions)
         self._deadlines = tuple(machine.deadline for machine in self._timed)
 
     def _introduce(self) -> None:
