@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from meshq.errors import (
     LocalProtocolError,
     MeshError,
     Overloaded,
+    RemoteProtocolError,
     Unconfirmed,
     Unreachable,
 )
@@ -272,9 +274,12 @@ async def test_the_verbs_ask_by_their_names() -> None:
     lan = Lan()
     node = lan.node()
     async with lan.mesh() as mesh:
+        node.on_ask = lambda ask: node.say(Answer(ask.number, "", {ask.kind: [], "topics": [], "next": ""}))
         await mesh.members()
         await mesh.topics()
+        await mesh.topics("t")
         await mesh.stats()
+        node.on_ask = lambda ask: node.say(Answer(ask.number, "", {"nodes": {}, "missing": [], "next": ""}))
         await mesh.stats(mesh=True)
         await mesh.create("t")
         await mesh.create("t", "c")
@@ -283,10 +288,11 @@ async def test_the_verbs_ask_by_their_names() -> None:
         assert await mesh.drain(2) == 3
     asked = [(ask.kind, ask.arguments) for ask in node.all(Ask)]
     assert asked == [
-        ("members", {}),
-        ("topics", {}),
-        ("stats", {}),
-        ("stats", {"mesh": True}),
+        ("members", {"after": ""}),
+        ("topics", {"after": ""}),
+        ("topics", {"topic": "t", "after": ""}),
+        ("stats", {"after": ""}),
+        ("stats", {"mesh": True, "after": ""}),
         ("create", {"topic": "t"}),
         ("create", {"topic": "t", "channel": "c"}),
         ("delete", {"topic": "t", "channel": "c"}),
@@ -327,8 +333,35 @@ async def test_open_questions_are_bounded() -> None:
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        node.on_ask = lambda ask: node.say(Answer(ask.number, "", []))
+        node.on_ask = lambda ask: node.say(Answer(ask.number, "", {"members": [], "next": ""}))
         assert await mesh.members() == []
+
+
+@on_loop
+async def test_pages_are_put_together_and_what_is_none_is_refused() -> None:
+    lan = Lan()
+    node = lan.node()
+    pages: dict[str, tuple[list[Any], str]] = {"": ([1, 2], "b"), "b": ([3], "c"), "c": ([], "")}
+    odd_ones: list[Any] = [[], {"topics": [], "next": None}, {"topics": 5, "next": ""}, {"next": ""}]
+
+    def turn(ask: Ask) -> None:
+        topics, after = pages[ask.arguments["after"]]
+        node.say(Answer(ask.number, "", {"node": "n", "topics": topics, "next": after}))
+
+    def reply(value: Any, ask: Ask) -> None:
+        node.say(Answer(ask.number, "", value))
+
+    async with lan.mesh() as mesh:
+        mesh_stats = partial(mesh.stats, mesh=True)
+        node.on_ask = turn
+        topics: list[Any] = list(await mesh.topics())
+        assert topics == [1, 2, 3]
+        assert await mesh.stats() == {"node": "n", "topics": [1, 2, 3]}
+        for odd in odd_ones:
+            node.on_ask = partial(reply, odd)
+            for verb in (mesh.members, mesh.topics, mesh.stats, mesh_stats):
+                with pytest.raises(RemoteProtocolError, match="another release"):
+                    await verb()
 
 
 # events

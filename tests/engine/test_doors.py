@@ -295,7 +295,7 @@ def test_questions_are_answered_and_unknown_ones_named() -> None:
     client.say()
     client.expect(Answer, 3)
     answers = {answer.number: answer for answer in client.all(Answer)}
-    assert [member["name"] for member in answers[1].value] == ["n1", "n2"]
+    assert [member["name"] for member in answers[1].value["members"]] == ["n1", "n2"]
     assert answers[2].code == "UNKNOWN"
     assert "members" in answers[2].value
     assert answers[3].code == "NOT_FOUND"
