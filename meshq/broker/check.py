@@ -65,7 +65,7 @@ def check_receiver(receiver: Receiver) -> None:
     )
     for kept, counted, what in sums:
         assert kept == counted >= 0, f"{receiver.key}: {what} kept {kept}, counted {counted}"
-    loans = [loan for log in receiver.loans for loan in receiver.loans_of(log)]
+    loans = [loan for log in receiver.loans.by_log for loan in receiver.loans.of(log)]
     hands = list(chain.from_iterable(loan.hands for loan in loans))
     for consumer in consumers:
         assert consumer.in_hand_messages == sum(hand.stop - hand.start for hand in consumer.hands)
@@ -79,5 +79,5 @@ def check_receiver(receiver: Receiver) -> None:
             f"{receiver.key}: {loan.held} held, {live} in hand, {buffered} buffered, {shared} shared"
         )
         assert loan.dead == loan.hands.messages - live, f"{receiver.key}: {loan.dead} dead of {loan.hands.messages}"
-    assert [source.queued for source in receiver.queue] == [True] * len(receiver.queue)
-    assert sum(source.queued for source in sources) == len(receiver.queue)
+    assert [source.queued for source in receiver.credit.queue] == [True] * len(receiver.credit.queue)
+    assert sum(source.queued for source in sources) == len(receiver.credit.queue)

@@ -98,7 +98,7 @@ class Consumer:
         self.late_extents += len(late) - before
         for hand in taken:
             hand.loan.late -= hand.stop - hand.start
-            self.receiver.tidy(hand.loan)
+            self.receiver.loans.tidy(hand.loan)
         if not len(late):
             del self.late[log]
         self._bound_late()  # a part taken out of the middle leaves two

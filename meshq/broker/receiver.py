@@ -1,34 +1,31 @@
-"""The receiving end of one channel: one ledger of its consumers' capacity (rules R1 to R8).
+"""The receiving end of one channel: one ledger of its consumers' capacity, and what they have in hand (R6, R7).
 
-Decides which origin is granted how much credit, whose is recalled, and which consumer is handed what. Free is
-the room of the consumers less what is granted and what is received but not handed over. The own node's logs are
-one source among the others.
+Decides which consumer is handed what, and what becomes of it when it is finished, goes back or times out. Which
+origin is granted how much is ``credit``'s, who else has lent the same ``loans``'. The own node's logs are one source
+among the others.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
 
 from meshq.broker.consumer import Consumer, Hand
+from meshq.broker.credit import Credit
 from meshq.broker.effects import Hand as Handed
+from meshq.broker.loans import Loans
 from meshq.broker.source import Loan, Parcel, Source
 from meshq.broker.turn import Turn
 from meshq.errors import RemoteProtocolError
 from meshq.machine.ranges import Ranges
 from meshq.names import ChannelKey, LogId
 
-LUMPS: Final = 4
-LUMP_MAX: Final = 1024
-"""Room is granted at once when it is this part of all there is, or so many messages."""
-
 
 class Receiver:
     """A channel's consumers at this node."""
 
     __slots__ = (
-        "buffered", "buffered_bytes", "buffered_messages", "consumers", "granted_bytes", "granted_messages",
-        "in_hand_messages", "key", "linger_until", "loans", "queue", "room_bytes", "room_messages", "sources", "turn",
+        "buffered", "buffered_bytes", "buffered_messages", "consumers", "credit", "granted_bytes",
+        "granted_messages", "in_hand_messages", "key", "loans", "room_bytes", "room_messages", "sources", "turn",
         "vacant",
     )  # fmt: skip
 
@@ -36,12 +33,11 @@ class Receiver:
         self.turn = turn
         self.key = key
         self.sources: dict[str, Source] = {}
-        self.loans: dict[LogId, Loan] = {}
+        self.loans = Loans()
+        self.credit = Credit(self)
         self.consumers: dict[int, Consumer] = {}
         self.vacant: dict[Consumer, None] = {}
         """Consumers with room for a message, whose turn is next first."""
-        self.queue: deque[Source] = deque()
-        """Origins that said READY, in turn."""
         self.buffered: deque[Parcel] = deque()
         self.buffered_messages = 0
         self.buffered_bytes = 0
@@ -51,8 +47,6 @@ class Receiver:
         """What the consumers could take more than they have in hand."""
         self.room_bytes = 0
         self.in_hand_messages = 0
-        self.linger_until = 0.0
-        """Until when little room is kept for more to come free; 0.0 while none is."""
 
     def touch(self) -> None:
         """Something changed: the rules run at the end of the turn."""
@@ -65,110 +59,23 @@ class Receiver:
         if self.granted_messages + self.buffered_messages > self.room_messages or (
             self.granted_bytes + self.buffered_bytes > self.room_bytes
         ):
-            self._shrink()
+            self.credit.shrink()
         if self.buffered and self.vacant:
             self._hand_over()
-        if self.queue:
-            self._serve()
-            if self.queue:
-                self._recall(len(self.queue))
+        queue = self.credit.queue
+        if queue:
+            self.credit.serve()
+            if queue:
+                self.credit.recall(len(queue))
 
-    def _serve(self) -> None:
-        """R2: the head of the queue, while a message is free and the head's bytes fit or nothing is used."""
-        queue = self.queue
-        while queue:
-            free = self.room_messages - self.granted_messages - self.buffered_messages
-            if free <= 0 or self._lingers(free):
-                return
-            free_bytes = self.room_bytes - self.granted_bytes - self.buffered_bytes
-            head, among = queue[0], len(queue)
-            if free_bytes >= head.least:
-                messages, size_bytes = max(1, free // among), max(head.least, free_bytes // among)
-            elif not (self.granted_messages or self.buffered_messages or self.in_hand_messages):
-                messages, size_bytes = 1, head.least  # larger than all capacity: alone
-            else:
-                return
-            self._end_linger()
-            queue.popleft()
-            head.queued = False
-            self.turn.counters.grants += 1
-            head.grant(messages, size_bytes)
-
-    def _lingers(self, free: int) -> bool:
-        """Whether so little room waits for more to come free, which it does for ``linger_s`` at most.
-
-        Room given out as it comes free cuts batches small, small extents come free in small amounts, and it
-        never gets better by itself: a consumer of 64 that took 20 ms a lease fell to 60 messages a second.
-        Not while hands of a broken session are to be adopted, which takes a grant each and no room.
-        """
-        turn = self.turn
-        enough = free * LUMPS >= self.room_messages + self.in_hand_messages or free >= LUMP_MAX
-        if enough or any(loan.dead for loan in self.loans.values()):
-            self._end_linger()
-            return False
-        if not self.linger_until:
-            self.linger_until = turn.now + turn.config.broker.linger_s
-            turn.timers.arm(self, self.linger_until)
-        return turn.now < self.linger_until
-
-    def _end_linger(self) -> None:
-        if self.linger_until:
-            self.linger_until = 0.0
-            self.turn.timers.cancel(self)
-
-    def rang(self) -> None:
-        """The linger is over: what is free is granted."""
-        self.touch()
-
-    def _recall(self, wanted: int) -> None:
-        """R4: ask holders of unused credit, largest first, for no more of them than are waiting."""
-        holders: list[Source] = []
-        for source in self.sources.values():
-            if source.recalling:
-                wanted -= 1
-            elif source.messages:
-                holders.append(source)
-        if wanted > 0 and holders:
-            holders.sort(key=_granted, reverse=True)
-            for source in holders[:wanted]:
-                self._recall_from(source)
-
-    def _recall_from(self, source: Source) -> None:
-        self.turn.counters.recalls += 1
-        source.recall()
-
-    def _shrink(self) -> None:
-        """R5: capacity shrank below what is used: return from the buffer, then recall, until it fits."""
-        while self.buffered and self._excess():
-            self._return(self.buffered.pop())
-        if not self._excess():
-            return
-        excess = self.granted_messages + self.buffered_messages - self.room_messages
-        excess_bytes = self.granted_bytes + self.buffered_bytes - self.room_bytes
-        holders = sorted((one for one in self.sources.values() if one.messages), key=_granted, reverse=True)
-        for source in sorted(holders, key=_not_recalling):
-            if excess <= 0 and excess_bytes <= 0:
-                return
-            excess -= source.messages
-            excess_bytes -= source.bytes
-            if not source.recalling:
-                self._recall_from(source)
-
-    def _excess(self) -> bool:
-        """Whether more is granted and buffered than fits. A message larger than everything may be alone."""
-        used = self.granted_messages + self.buffered_messages
-        if used > self.room_messages:
-            return True
-        if self.granted_bytes + self.buffered_bytes <= self.room_bytes:
-            return False
-        return used + self.in_hand_messages > 1
-
-    def _return(self, parcel: Parcel) -> None:
+    def send_back(self) -> None:
+        """What came last goes back to its origin: nobody has room for it any more."""
+        parcel = self.buffered.pop()
         loan = parcel.loan
         self._unbuffer(parcel)
         loan.held -= parcel.stop - parcel.start
         loan.source.to.give_back(loan.log, parcel.start, parcel.stop)
-        self._unshare(loan, parcel.start, parcel.stop)
+        self.loans.unshare(loan, parcel.start, parcel.stop)
 
     # handing over
 
@@ -240,7 +147,7 @@ class Receiver:
         parcel.loan.held -= messages
         self.turn.counters.broken_bodies += messages
         parcel.loan.source.to.req(parcel.loan.log, parcel.start, parcel.stop, 0.0, "broken", error)
-        self._unshare(parcel.loan, parcel.start, parcel.stop)
+        self.loans.unshare(parcel.loan, parcel.start, parcel.stop)
 
     def _fill(self, consumer: Consumer, messages: int, size_bytes: int) -> None:
         """The consumer has so much more (or less) in hand; its turn comes last."""
@@ -261,45 +168,6 @@ class Receiver:
             self.vacant.pop(consumer, None)
         self.turn.receivers[self] = None
 
-    # origins
-
-    def enqueue(self, source: Source) -> None:
-        """R1: the origin waits its turn, once."""
-        if not source.queued:
-            source.queued = True
-            self.queue.append(source)
-        self.touch()
-
-    def loan(self, source: Source, log: LogId) -> Loan:
-        """What was borrowed from the log there. A log that was handed over has two holders for a while."""
-        loan = source.loans.get(log)
-        if loan is None:
-            loan = source.loans[log] = Loan(source, log)
-            loan.other = self.loans.get(log)
-            self.loans[log] = loan
-        return loan
-
-    def share(self, loan: Loan, start: int, stop: int) -> list[tuple[int, int]]:
-        """Just lent: what is here from another holder of the log, waiting or in a hand, shares its fate. The rest."""
-        left = Ranges([(start, stop)])
-        for other in self.loans_of(loan.log):
-            if other is not loan:
-                for hand in other.hands.overlapping(start, stop):
-                    left.discard(hand.start, hand.stop)
-                for parcel in self.buffered:
-                    if parcel.loan is other:
-                        left.discard(parcel.start, parcel.stop)
-        for low, high in left.missing(start, stop):
-            loan.shared.add(low, high)
-        return list(left)
-
-    def _unshare(self, loan: Loan, start: int, stop: int) -> None:
-        """These go back, unfinished: the leases that shared their fate do too."""
-        for other in self.loans_of(loan.log):
-            for low, high in other.shared.within(start, stop) if other is not loan else ():
-                other.held -= other.shared.discard(low, high)
-                other.source.to.give_back(loan.log, low, high)
-
     def buffer(self, parcel: Parcel, *, first: bool = False) -> None:
         """Received: waits for a consumer with room."""
         if first:
@@ -317,22 +185,20 @@ class Receiver:
 
     def forget_session(self, source: Source) -> None:
         """A session ended: out of the queue, buffer dropped, live hands die."""
-        if source.queued:
-            source.queued = False
-            self.queue.remove(source)
+        self.credit.leave(source)
         dropped = [parcel for parcel in self.buffered if parcel.loan.source is source]
         if dropped:
             self.buffered = deque(parcel for parcel in self.buffered if parcel.loan.source is not source)
             for parcel in dropped:
                 self._unbuffer(parcel)
-                self._unshare(parcel.loan, parcel.start, parcel.stop)
+                self.loans.unshare(parcel.loan, parcel.start, parcel.stop)
         for loan in list(source.loans.values()):
             for hand in loan.hands:
                 hand.live = False
             loan.dead = loan.hands.messages
             loan.received = loan.held = 0
             loan.shared = Ranges()
-            self.tidy(loan)
+            self.loans.tidy(loan)
         self.touch()
 
     def forget_source(self, source: Source) -> None:
@@ -340,39 +206,11 @@ class Receiver:
         for loan in list(source.loans.values()):
             for hand in list(loan.hands):
                 self._drop(hand)
-                self._unshare(loan, hand.start, hand.stop)
-            self._unchain(loan)
+                self.loans.unshare(loan, hand.start, hand.stop)
+            self.loans.unchain(loan)
         source.loans.clear()
         self.sources.pop(source.name, None)
         self.turn.finishing.pop(source, None)
-
-    def tidy(self, loan: Loan) -> None:
-        """Forget what was borrowed from a log when nothing of it is left."""
-        if loan.empty() and loan.source.loans.pop(loan.log, None) is not None:
-            self._unchain(loan)
-
-    def _unchain(self, loan: Loan) -> None:
-        """The loan is not among those of its log any more, if it was."""
-        one = self.loans.get(loan.log)
-        if one is loan:
-            if loan.other is None:
-                del self.loans[loan.log]
-            else:
-                self.loans[loan.log] = loan.other
-            return
-        while one is not None and one.other is not loan:
-            one = one.other
-        if one is not None:
-            one.other = loan.other
-
-    def loans_of(self, log: LogId) -> list[Loan]:
-        """What was borrowed from the log, of every holder of it: nearly always one."""
-        loans: list[Loan] = []
-        loan = self.loans.get(log)
-        while loan is not None:
-            loans.append(loan)
-            loan = loan.other
-        return loans
 
     # consumers
 
@@ -394,7 +232,7 @@ class Receiver:
             self._drop(hand)
             if hand.live:
                 hand.loan.source.to.req(hand.loan.log, hand.start, hand.stop, 0.0, "departed")
-            self._unshare(hand.loan, hand.start, hand.stop)
+            self.loans.unshare(hand.loan, hand.start, hand.stop)
         consumer.forget_late()
         del self.consumers[consumer.number]
         self.turn.timers.cancel(consumer)
@@ -402,13 +240,13 @@ class Receiver:
 
     def finish(self, consumer: Consumer, log: LogId, start: int, stop: int) -> None:
         """R6: finished by that consumer, as far as it has them, late or not."""
-        loan = self.loans.get(log)
+        loan = self.loans.by_log.get(log)
         if loan is not None:
             hand = loan.hands.whole(start, stop)
             if hand is not None and hand.consumer is consumer and loan.other is None:
                 self._finish(hand)
                 return
-            for each in self.loans_of(log):
+            for each in self.loans.of(log):
                 for hand in self._hands(each, consumer, start, stop):
                     self._finish(hand)
         if consumer.late_extents:
@@ -417,8 +255,8 @@ class Receiver:
 
     def _finish(self, hand: Hand) -> None:
         loan = hand.loan
-        alone = loan.other is None and self.loans.get(loan.log) is loan
-        others = [] if alone else [one for one in self.loans_of(loan.log) if one is not loan]
+        alone = loan.other is None and self.loans.by_log.get(loan.log) is loan
+        others = [] if alone else [one for one in self.loans.of(loan.log) if one is not loan]
         self._drop(hand)
         loan.source.finish(loan.log, hand.start, hand.stop)
         for other in others:
@@ -441,7 +279,7 @@ class Receiver:
         loan, start, stop = hand.loan, hand.start, hand.stop
         self.turn.counters.late_finished += stop - start
         self._overtake(loan, start, stop)
-        for other in self.loans_of(loan.log):
+        for other in self.loans.of(loan.log):
             if other is not loan:
                 self._overtake(other, start, stop)
 
@@ -479,7 +317,7 @@ class Receiver:
     def touch_hands(self, consumer: Consumer, log: LogId, start: int, stop: int) -> None:
         """The message timeout starts again."""
         due = self.turn.now + consumer.timeout_s
-        for loan in self.loans_of(log):
+        for loan in self.loans.of(log):
             for hand in self._hands(loan, consumer, start, stop):
                 hand.due = due
 
@@ -493,15 +331,15 @@ class Receiver:
         if hand.live:
             hand.live = False
             loan.source.to.req(loan.log, hand.start, hand.stop, 0.0, "timeout")
-        self._unshare(loan, hand.start, hand.stop)
+        self.loans.unshare(loan, hand.start, hand.stop)
 
     def _settle(self, consumer: Consumer, log: LogId, start: int, stop: int) -> list[Hand]:
         """Remove these hands of the consumer; returns those that were live."""
         live: list[Hand] = []
-        for loan in self.loans_of(log):
+        for loan in self.loans.of(log):
             for hand in self._hands(loan, consumer, start, stop):
                 self._drop(hand)
-                self._unshare(loan, hand.start, hand.stop)
+                self.loans.unshare(loan, hand.start, hand.stop)
                 if hand.live:
                     live.append(hand)
         if consumer.late_extents:
@@ -525,23 +363,15 @@ class Receiver:
             loan.held -= messages
         else:
             loan.dead -= messages
-            self.tidy(loan)
+            self.loans.tidy(loan)
         self._fill(consumer, -messages, -hand.size_bytes)
 
     # views
 
     def empty(self) -> bool:
         """Whether nothing would be lost by forgetting it."""
-        return not (self.consumers or self.loans or any(not source.empty() for source in self.sources.values()))
+        return not (self.consumers or self.loans.by_log or any(not source.empty() for source in self.sources.values()))
 
 
 def _clip(attempts: list[list[int]], start: int, stop: int) -> list[list[int]]:
     return [[max(low, start), min(high, stop), count] for low, high, count in attempts if low < stop and high > start]
-
-
-def _granted(source: Source) -> int:
-    return source.messages
-
-
-def _not_recalling(source: Source) -> bool:
-    return not source.recalling

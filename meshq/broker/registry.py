@@ -125,7 +125,7 @@ class Registry:
         if channel is not None:
             channel.own = None
         self.turn.receivers.pop(receiver, None)
-        self.turn.timers.cancel(receiver)
+        receiver.credit.end()
 
     def forget_peer(self, name: str) -> None:
         """The node will not come back under this name as far as anybody knows."""

@@ -118,7 +118,7 @@ class Source:
             return
         self._use(back_messages, back_bytes)
         self.least = least
-        self.receiver.enqueue(self)
+        self.receiver.credit.enqueue(self)
 
     def deliver(
         self, log: LogId, payload: Payload, start: int, stop: int, accepted_ns: int, attempts: list[list[int]]
@@ -128,20 +128,20 @@ class Source:
         if messages > self.messages or size_bytes > self.bytes:
             self.accuse(f"lent {messages} messages of {size_bytes} bytes on credit for {self.messages} of {self.bytes}")
             return
-        loan = self.receiver.loan(self, log)
+        loan = self.receiver.loans.open(self, log)
         self._use(messages, size_bytes)
         if self.messages == 0:
             self._use(0, self.bytes)  # O3: what is left of the grant lapses
         loan.received += messages
         parcel = Parcel(loan, payload, start, stop, size_bytes, accepted_ns, attempts)
-        if not self.fins and not loan.dead and loan.other is None and self.receiver.loans[log] is loan:
+        if not self.fins and not loan.dead and loan.other is None and self.receiver.loans.by_log[log] is loan:
             loan.held += messages
             self.receiver.buffer(parcel)
             return
         for low, high in self.fins.missing(log, start, stop):
             for span in self._adopt(loan, low, high):
                 loan.held += span[1] - span[0]
-                for begin, end in self.receiver.share(loan, *span):
+                for begin, end in self.receiver.loans.share(loan, *span, self.receiver.buffered):
                     self.receiver.buffer(parcel if end - begin == messages else parcel.part(begin, end))
 
     def recalled(self, messages: int, size_bytes: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from meshq.broker.borrower import Borrower
 from meshq.broker.consumer import Hand
+from meshq.broker.credit import Credit
 from meshq.broker.extents import Extents
 from meshq.broker.fins import Fins
 from meshq.broker.receiver import Receiver
@@ -30,7 +31,7 @@ def _recalled_is_ignored(source: Source, messages: int, size_bytes: int) -> None
     source.receiver.touch()
 
 
-def _never_recall(receiver: Receiver, wanted: int) -> None:
+def _never_recall(credit: Credit, wanted: int) -> None:
     pass
 
 
@@ -72,13 +73,14 @@ def _crossing_deliver_is_kept(fins: Fins, log: LogId, start: int, stop: int) -> 
     return [(start, stop)]
 
 
-def _unfit_head_is_skipped(receiver: Receiver) -> None:
-    for source in list(receiver.queue):
+def _unfit_head_is_skipped(credit: Credit) -> None:
+    receiver = credit.receiver
+    for source in list(credit.queue):
         free = receiver.room_messages - receiver.granted_messages - receiver.buffered_messages
         free_bytes = receiver.room_bytes - receiver.granted_bytes - receiver.buffered_bytes
         unused = not (receiver.granted_messages or receiver.buffered_messages or receiver.in_hand_messages)
         if free > 0 and (free_bytes >= source.least or unused):
-            receiver.queue.remove(source)
+            credit.queue.remove(source)
             source.queued = False
             source.grant(1, source.least)
 
@@ -95,8 +97,8 @@ RULES: dict[str, list[tuple[type[Any], str, Callable[..., Any]]]] = {
         (Source, "recall", _recall_frees_credit),
         (Source, "recalled", _recalled_is_ignored),
     ],
-    "no recall (2)": [(Receiver, "_recall", _never_recall)],
-    "the head of the queue is skipped when its bytes do not fit (5)": [(Receiver, "_serve", _unfit_head_is_skipped)],
+    "no recall (2)": [(Credit, "recall", _never_recall)],
+    "the head of the queue is skipped when its bytes do not fit (5)": [(Credit, "serve", _unfit_head_is_skipped)],
     "FIN closes leases of all sessions (9)": [(Borrower, "finish", _fin_closes_every_lease)],
     "a late FIN closes only the hand that finished (10)": [(Receiver, "_finish_late", _late_finish_closes_one_hand)],
     "a DELIVER that crosses a late FIN is kept (11)": [(Fins, "missing", _crossing_deliver_is_kept)],

@@ -13,6 +13,7 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from meshq.broker.credit import Credit
 from meshq.broker.effects import Hand
 from meshq.broker.receiver import Receiver
 from meshq.broker.source import Source
@@ -101,7 +102,7 @@ class CreditMachine(RuleBasedStateMachine):
         super().__init__()
         self.turns = Turns()
         self.patches: list[Any] = []
-        self._watch(Receiver, "enqueue", lambda _, source: self.turns.enqueued(source))
+        self._watch(Credit, "enqueue", lambda _, source: self.turns.enqueued(source))
         self._watch(Source, "grant", lambda source, *_: self.turns.granted(source))
         self.mesh = Observed()
         self.published = 0
@@ -301,7 +302,7 @@ class CreditMachine(RuleBasedStateMachine):
 
     def _lingers(self) -> bool:
         receivers = [self.mesh.receiver(name) for name in NAMES]
-        return any(one is not None and one.linger_until > self.mesh.now for one in receivers)
+        return any(one is not None and one.credit.linger_until > self.mesh.now for one in receivers)
 
     def _repair(self) -> None:
         for a, b in self.mesh.lines:
@@ -378,8 +379,10 @@ class CreditMachine(RuleBasedStateMachine):
                 continue
             free = receiver.room_messages - receiver.granted_messages - receiver.buffered_messages
             free_bytes = receiver.room_bytes - receiver.granted_bytes - receiver.buffered_bytes
-            if receiver.queue and receiver.consumers:
-                assert free <= 0 or free_bytes < receiver.queue[0].least, f"{name}: room while somebody waits (I7)"
+            if receiver.credit.queue and receiver.consumers:
+                assert free <= 0 or free_bytes < receiver.credit.queue[0].least, (
+                    f"{name}: room while somebody waits (I7)"
+                )
                 idle = [one.name for one in receiver.sources.values() if one.messages]
                 assert not idle, f"{name}: credit unused at {idle} while others wait (I7)"
             for origin in NAMES:

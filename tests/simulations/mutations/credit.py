@@ -7,8 +7,8 @@ from typing import Any
 from meshq.broker.borrower import Borrower
 from meshq.broker.channel import Channel
 from meshq.broker.consumer import Consumer
+from meshq.broker.credit import Credit
 from meshq.broker.exchange import Exchange
-from meshq.broker.receiver import Receiver
 from meshq.broker.source import Source
 from tests.simulations.mutations.bug import Code, Strike, bug
 
@@ -56,12 +56,12 @@ def recalled_credit_is_free_at_once(right: Code, strike: Strike) -> Code:
     return recall
 
 
-@bug(Receiver, "_recall", "one-credit")
+@bug(Credit, "recall", "one-credit")
 def unused_credit_is_never_recalled(right: Code, strike: Strike) -> Code:
     """No RECALL for origins that wait while others keep what they do not use (pitfall 2)."""
 
-    def recall(receiver: Receiver, wanted: int) -> None:
-        if any(source.messages for source in receiver.sources.values()):
+    def recall(credit: Credit, wanted: int) -> None:
+        if any(source.messages for source in credit.receiver.sources.values()):
             strike()
 
     return recall
@@ -81,30 +81,32 @@ def a_recall_takes_a_grant_before_it_is_used(right: Code, strike: Strike) -> Cod
     return recall
 
 
-@bug(Receiver, "_serve", "busy", "one-credit")
+@bug(Credit, "serve", "busy", "one-credit")
 def credit_is_granted_in_lumps(right: Code, strike: Strike) -> Code:
     """Room is granted only once half of the capacity is free, however long that takes (pitfall 3)."""
 
-    def serve(receiver: Receiver) -> None:
+    def serve(credit: Credit) -> None:
+        receiver = credit.receiver
         free = receiver.room_messages - receiver.granted_messages - receiver.buffered_messages
-        if receiver.queue and 0 < free * 2 <= receiver.room_messages + receiver.in_hand_messages:
+        if credit.queue and 0 < free * 2 <= receiver.room_messages + receiver.in_hand_messages:
             strike()
             return
-        right(receiver)
+        right(credit)
 
     return serve
 
 
-@bug(Receiver, "_serve", "calm", "churn")
+@bug(Credit, "serve", "calm", "churn")
 def room_that_is_granted_counts_as_free(right: Code, strike: Strike) -> Code:
     """A grant looks at what consumers have in hand only, not at what other origins were granted already."""
 
-    def serve(receiver: Receiver) -> None:
+    def serve(credit: Credit) -> None:
+        receiver = credit.receiver
         granted = receiver.granted_messages, receiver.granted_bytes
-        if receiver.queue and granted[0]:
+        if credit.queue and granted[0]:
             strike()
         receiver.granted_messages = receiver.granted_bytes = 0
-        right(receiver)
+        right(credit)
         receiver.granted_messages += granted[0]
         receiver.granted_bytes += granted[1]
 
@@ -125,12 +127,12 @@ def bytes_of_a_used_grant_do_not_lapse(right: Code, strike: Strike) -> Code:
     return deliver
 
 
-@bug(Receiver, "_shrink", "busy", "churn")
+@bug(Credit, "shrink", "busy", "churn")
 def a_smaller_capacity_recalls_nothing(right: Code, strike: Strike) -> Code:
     """When a consumer lowers its capacity, what was granted for the larger one stays out."""
 
-    def shrink(receiver: Receiver) -> None:
-        if receiver._excess():
+    def shrink(credit: Credit) -> None:
+        if credit.exceeds():
             strike()
 
     return shrink
