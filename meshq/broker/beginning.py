@@ -25,7 +25,7 @@ def begin(log: Log, cursor: Cursor, age_s: float, *, exact: bool) -> None:
     start = cursor.channel.settings.start
     if not log.cursors:
         since = wanted = _begin_first(log, born_at)
-    elif log.first_born_at is not None and abs(born_at - log.first_born_at) <= config.first_channels_s:
+    elif log.grace.born_at is not None and abs(born_at - log.grace.born_at) <= config.first_channels_s:
         since = wanted = _backlog_since(log, born_at)
     elif exact:
         since = wanted = log.next
@@ -72,15 +72,7 @@ def open_at(log: Log, cursor: Cursor, since: int) -> None:
 
 def _begin_first(log: Log, born_at: float) -> int:
     """The first channel begins at the oldest batch, and the backlog waits for those born with it."""
-    config = log.turn.config.broker
-    log.first_born_at = born_at
-    if log.messages:
-        log.grace_until = log.turn.now + config.first_channels_s + config.window_s
-        for batch in log.in_order():
-            if batch.open and not batch.stored:
-                batch.keeps += 1
-                log.held.append(batch)
-        log.arm()
+    log.grace.begin(born_at)
     return _backlog_since(log, born_at)
 
 

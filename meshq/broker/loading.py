@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from meshq.broker import spilled
 from meshq.broker.batch import Batch, Broken, Payload, Traits
 from meshq.broker.cursor import Cursor
 from meshq.broker.log import Log
@@ -91,12 +92,12 @@ class Loader:
         number = start
         cursor.chunk = 0
         for row in rows:
-            counters.absent += log.absent(number, min(row.first, stop))
+            counters.absent += spilled.absent(log, number, min(row.first, stop))
             self.place(log, row)
             number = row.first + row.messages
             cursor.chunk += row.messages
         if not rows:
-            counters.absent += log.absent(start, stop)
+            counters.absent += spilled.absent(log, start, stop)
         if cursor.hungry:
             cursor.seek(cursor.at)
         cursor.channel.touch()
@@ -105,7 +106,7 @@ class Loader:
         """Make batches of what is not in memory of the row, and still wanted. Not ``stored``: it is nowhere else."""
         first, stop = row.first, row.first + row.messages
         if not row.body:
-            self._turn.counters.absent += log.unreadable(first, stop)
+            self._turn.counters.absent += spilled.unreadable(log, first, stop)
             return
         parts = log.away.within(first, stop) + log.sleeping.within(first, stop)
         if not parts:

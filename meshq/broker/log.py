@@ -3,8 +3,9 @@
 Every number from ``first`` on is in exactly one place: in a batch in memory, ``away`` (in the store only, for cursors
 that come that far), ``sleeping`` (in the store only, until it is due), ``retained`` (finished, in the store for
 channels to come) or ``gone``. Decides when a batch leaves memory, and when the log: when every channel has finished
-it, no window wants it, and the topic has a channel at all (a topic without keeps everything for its first). Where
-a channel begins is ``beginning``'s, what waits for a channel is its ``cursor``'s.
+it, no window wants it, and the topic has a channel at all (a topic without keeps everything for its first). What of
+the store is finished without being loaded is ``spilled``'s, what is kept for channels to come ``grace``'s and
+``retention``'s, where one begins ``beginning``'s, and what waits for a channel is its ``cursor``'s.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from meshq.broker import spilled
 from meshq.broker.batch import Batch
 from meshq.broker.cursor import Cursor
 from meshq.broker.expiry import Expiry
+from meshq.broker.grace import Grace
 from meshq.broker.retained import Retained
 from meshq.broker.sizes import Sizes
 from meshq.broker.turn import Turn
@@ -33,42 +36,10 @@ class Log:
     """One log of one life of a topic: the one that this start of the node writes, or one of an earlier start."""
 
     __slots__ = (
-        "_firsts",
-        "_here",
-        "_last",
-        "abandoned_ns",
-        "abandoned_to",
-        "away",
-        "away_messages",
-        "backlog_from",
-        "batches",
-        "current",
-        "cursors",
-        "ended_ns",
-        "expiry",
-        "falling",
-        "first",
-        "first_born_at",
-        "gone",
-        "grace_until",
-        "held",
-        "id",
-        "kept_bytes_mean",
-        "later",
-        "leaving",
-        "next",
-        "retained",
-        "retention",
-        "sizes",
-        "sleeping",
-        "sleeping_messages",
-        "times",
-        "topic",
-        "turn",
-        "ungone",
-        "window",
-        "window_bytes",
-        "written",
+        "_firsts", "_here", "_last", "abandoned_ns", "abandoned_to", "away", "away_messages", "backlog_from",
+        "batches", "current", "cursors", "ended_ns", "expiry", "falling", "first", "gone", "grace", "id",
+        "kept_bytes_mean", "later", "leaving", "next", "retained", "retention", "sizes", "sleeping",
+        "sleeping_messages", "times", "topic", "turn", "ungone", "window", "window_bytes", "written",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, topic: str, log: LogId, retention: Retention, first: int = 1) -> None:
@@ -121,14 +92,9 @@ class Log:
         """What its messages take, if somebody limits that."""
         self.kept_bytes_mean = 0.0
         """What a message of an earlier start takes on average."""
-        self.first_born_at: float | None = None
-        """When the first of the channels there are now was created."""
-        self.grace_until = 0.0
-        """Until then what is finished is kept for channels created together with the first."""
+        self.grace = Grace(self)
         self.window: deque[Batch] = deque()
         self.window_bytes = 0
-        self.held: list[Batch] = []
-        """The same, of what is in memory only."""
         self.times: deque[tuple[float, int]] = deque(maxlen=TIMES_MAX)
 
     @property
@@ -167,23 +133,6 @@ class Log:
         for cursor in cursors:
             if cursor.batch is None and not cursor.hungry:
                 cursor.reach(batch)
-
-    def sleep(self, batch: Batch) -> None:
-        """The same for one that is due so late that it waits in the store."""
-        self.next = batch.stop
-        self.sleeping.add(batch.first, batch.stop)
-        self.sleeping_messages += batch.stop - batch.first
-        self.falling[batch.first] = batch
-        self.turn.memory_bytes += batch.memory_bytes()
-        if self.sizes is not None:
-            self.sizes.add(batch.stop, len(batch.body))
-        if self.retained.ages is not None:
-            self.retained.ages.add(batch.stop, batch.accepted_ns, len(batch.body))
-        if batch.traits.expires:
-            self.expire(batch)
-        for cursor in self.cursors:
-            if cursor.batch is None and not cursor.hungry:
-                cursor.at = self.next
 
     def expire(self, batch: Batch) -> None:
         """The batch is not wanted any more at a certain time."""
@@ -261,28 +210,6 @@ class Log:
         if self.retained.held:
             self.retention.claimed(self, batch)
 
-    def absent(self, start: int, stop: int) -> int:
-        """The store turned out not to have these: they count as finished. Returns how many that were."""
-        return self._absent(self.away, start, stop)
-
-    def unreadable(self, start: int, stop: int) -> int:
-        """The same of what the store can't read, asleep or not."""
-        return self._absent(self.away, start, stop) + self._absent(self.sleeping, start, stop)
-
-    def _absent(self, kept: Ranges, start: int, stop: int) -> int:
-        lost = 0
-        for low, high in kept.within(start, stop) if start < stop else ():  # rows may begin before what was asked for
-            lost += high - low
-            kept.discard(low, high)
-            if kept is self.away:
-                self.away_messages -= high - low
-            else:
-                self.sleeping_messages -= high - low
-            self._gone(low, high)
-            for cursor in self.cursors:
-                cursor.finish(low, high)
-        return lost
-
     # what goes
 
     def settle(self, batch: Batch, messages: int) -> None:
@@ -300,7 +227,7 @@ class Log:
         for batch in self.overlapping(start, stop):
             self.settle(batch, min(stop, batch.stop) - max(start, batch.first))
         if self.away_messages or self.sleeping_messages:
-            self._settle_stored(start, stop)
+            spilled.settle(self, start, stop)
 
     def abandon(self, number: int) -> int:
         """While there is no channel: nothing is kept for one from below ``number``; how many messages that was."""
@@ -319,7 +246,7 @@ class Log:
                 messages = min(stop, batch.stop) - max(start, batch.first)
                 count += messages
                 self.settle(batch, messages)
-        return count + self._settle_stored(start, stop, retain=False)
+        return count + spilled.settle(self, start, stop, retain=False)
 
     def unkeep(self, batch: Batch) -> None:
         """One that wanted the batch to stay does no longer."""
@@ -361,9 +288,9 @@ class Log:
         """The channel ended: what it had not finished it never will; returns how many messages."""
         unfinished = cursor.finished.missing(cursor.born, self.next)
         if len(self.cursors) == 1:
-            self.unhold()
+            self.grace.end()
             self.backlog_from = self.next
-            self.first_born_at = None
+            self.grace.born_at = None
         self.cursors.remove(cursor)
         for start, stop in unfinished:
             self.settle_span(start, stop)
@@ -381,59 +308,16 @@ class Log:
         self.falling.clear()
         self.window.clear()
         self.window_bytes = 0
-        self.held.clear()
+        self.grace.drop()
         self.away, self.sleeping = Ranges(), Ranges()
         self._here = self.away_messages = self.sleeping_messages = 0
-        self.turn.timers.cancel(self)
         if self.expiry is not None:
             self.turn.timers.cancel(self.expiry)
-
-    def unhold(self) -> None:
-        """The grace of the first channel is over."""
-        self.grace_until = 0.0
-        held, self.held = self.held, []
-        for batch in held:
-            self.unkeep(batch)
-
-    def rang(self) -> None:
-        """Time passed: the grace of the first channels may be over, and what was retained."""
-        if self.grace_until and self.turn.now >= self.grace_until:
-            self.unhold()
-        for start, stop in self.retained.expired(self.turn.now):
-            self._forget(start, stop)
-        self.arm()
-
-    def arm(self) -> None:
-        """Wake when something that is kept is to be let go."""
-        times = [at for at in (self.grace_until or None, self.retained.next()) if at is not None]
-        if times:
-            self.turn.timers.arm(self, min(times))
 
     def unretain(self, start: int, stop: int) -> None:
         """Nobody wants these any more, of what is retained in the store."""
         for low, high in self.retained.take(start, stop):
-            self._gone(low, high)
-
-    def _settle_stored(self, start: int, stop: int, *, retain: bool = True) -> int:
-        """What no channel has open any more, of what is in the store only, needs no loading. How many messages."""
-        count = 0
-        for kept in (self.away, self.sleeping):
-            for low, high in kept.within(start, stop):
-                wanted = Ranges(
-                    span for cursor in self.cursors for span in cursor.finished.missing(max(low, cursor.born), high)
-                )
-                for begin, end in wanted.missing(low, high):
-                    settled = kept.discard(begin, end)
-                    count += settled
-                    if kept is self.away:
-                        self.away_messages -= settled
-                    else:
-                        self.sleeping_messages -= settled
-                    if retain and kept is self.away:
-                        self._forget(begin, end)
-                    else:
-                        self._gone(begin, end)
-        return count
+            self.let_go(low, high)
 
     def release(self, batch: Batch) -> None:
         """Every channel has finished it, and nobody keeps it."""
@@ -446,21 +330,22 @@ class Log:
         """Out of memory: in the store it may be kept."""
         self._unlink(batch)
         if batch.stored and (not self.retention.on or self.retention.wants(self, batch)):
-            self._forget(batch.first, batch.stop)
+            self.retire(batch.first, batch.stop)
         else:
-            self._gone(batch.first, batch.stop)
+            self.let_go(batch.first, batch.stop)
 
-    def _forget(self, start: int, stop: int) -> None:
+    def retire(self, start: int, stop: int) -> None:
         """Nobody has to finish these, which are in the store: a channel to come may still want them."""
         if self.retention.on:
             self.retention.keep(self, start, stop)
-        elif self.grace_until > self.turn.now:
-            self.retained.keep(start, stop, self.grace_until)
-            self.arm()
+        elif self.grace.until > self.turn.now:
+            self.retained.keep(start, stop, self.grace.until)
+            self.grace.arm()
         else:
-            self._gone(start, stop)
+            self.let_go(start, stop)
 
-    def _gone(self, start: int, stop: int) -> None:
+    def let_go(self, start: int, stop: int) -> None:
+        """Nobody wants these any more: the store may forget them."""
         if self.turn.journal.on:
             self.gone.add(start, stop)
             if self.written:

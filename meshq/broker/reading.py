@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from meshq.broker import spilled
 from meshq.broker.batch import Batch, Payload, Traits
 from meshq.errors import RemoteProtocolError
 from meshq.machine.effects import Load
@@ -72,12 +73,12 @@ class Reading:
             return
         for row in rows:
             if not deferred:
-                log.turn.counters.absent += log.absent(self._at, min(row.first, stop))
+                log.turn.counters.absent += spilled.absent(log, self._at, min(row.first, stop))
             self._cut(row, stop)
             self._at = max(self._at, min(stop, row.first + row.messages))
         if not rows:
             if not deferred:
-                log.turn.counters.absent += log.absent(start, stop)
+                log.turn.counters.absent += spilled.absent(log, start, stop)
             self._at = max(self._at, stop)
 
     def _go_on(self) -> None:
@@ -114,7 +115,7 @@ class Reading:
     def _cut(self, row: BatchRow, stop: int) -> None:
         """What was asked for of the row: the store joins batches, and the next of them may be in memory."""
         if not row.body:
-            self._log.turn.counters.absent += self._log.unreadable(row.first, row.first + row.messages)
+            self._log.turn.counters.absent += spilled.unreadable(self._log, row.first, row.first + row.messages)
             return
         payload = Payload(row.first, row.messages, row.body)
         self._add(payload, min(stop, payload.stop), row.accepted_ns, self._log.turn.loader.traits(row))

@@ -64,10 +64,10 @@ class Retention:
         """The topic retains nothing any more; what the log's first channels may want stays as long as for any topic."""
         retained = log.retained
         retained.ages = None
-        if log.grace_until > self._turn.now:
+        if log.grace.until > self._turn.now:
             for start, stop in list(retained.numbers):
-                retained.keep(start, stop, log.grace_until)
-            log.arm()
+                retained.keep(start, stop, log.grace.until)
+            log.grace.arm()
         else:
             self.forget(log, log.next)
 
@@ -153,7 +153,7 @@ class Retention:
         turn = self._turn
         if self._due and self.time_s:
             for log in list(self.logs.values()):
-                if log.retained and log.grace_until <= turn.now:
+                if log.retained and log.grace.until <= turn.now:
                     self._expire(log, turn.wall_ns(turn.now) - round(self.time_s * 1e9))
         self._due = False
         self._arm()
@@ -203,7 +203,7 @@ class Retention:
         found: tuple[int, Log, Batch | None] | None = None
         for log in self.logs.values():
             retained = log.retained
-            if not retained or log.grace_until > self._turn.now:
+            if not retained or log.grace.until > self._turn.now:
                 continue
             stored, held = retained.oldest_stored(), retained.oldest_held()
             if stored is not None and (found is None or stored[0] < found[0]):
@@ -242,8 +242,8 @@ class Retention:
             retained = log.retained
             if not retained:
                 continue
-            if log.grace_until > turn.now:
-                times.append(log.grace_until)
+            if log.grace.until > turn.now:
+                times.append(log.grace.until)
             elif self.time_s:
                 if retained.ages is not None:
                     retained.ages.correct(turn.wall_ns(turn.now))
@@ -324,7 +324,7 @@ class Retentions:
         for retention in self._with:
             for log in retention.logs.values():
                 batch = log.retained.oldest_held()
-                graceful = log.grace_until > self._turn.now
+                graceful = log.grace.until > self._turn.now
                 if batch is not None and not graceful and (found is None or batch.accepted_ns < found[0]):
                     found = (batch.accepted_ns, retention, log, batch)
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from meshq.broker import spilled
 from meshq.broker.batch import Batch, Broken
 from meshq.broker.channel import Channel
 from meshq.broker.cursor import Cursor
@@ -83,7 +84,7 @@ class Topic:
             for channel in self.channels.values():
                 channel.join_log(log, 0.0, exact=True)
             if self.channels:
-                log.first_born_at = self.log.first_born_at  # the topic's first channel is older than this log
+                log.grace.born_at = self.log.grace.born_at  # the topic's first channel is older than this log
         return log
 
     def close_batches(self) -> list[Accepted]:
@@ -114,7 +115,7 @@ class Topic:
                 journal.sync = journal.sync or traits.level >= FSYNC
                 journal.batch(log, batch)
                 if traits.due and self._loader.sleeps(log, traits.due):
-                    log.sleep(batch)
+                    spilled.sleep(log, batch)
                     log.address(batch)
                     continue
             log.append(batch)

@@ -37,7 +37,7 @@ class Begun(Checker):
             return
         for name, topic in engine.broker._registry.topics.items():
             retention = topic.retention
-            if retention.bytes_max and not any(log.grace_until for log in topic.logs.values()):
+            if retention.bytes_max and not any(log.grace.until for log in topic.logs.values()):
                 kept = sum(log.retained.stored_bytes() + log.retained.held_bytes for log in topic.logs.values())
                 if kept > retention.bytes_max + 1:
                     self.find(f"{host.name} retains {kept:.0f} bytes of {name}, of which it may {retention.bytes_max}")

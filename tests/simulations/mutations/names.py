@@ -245,7 +245,7 @@ def a_late_channel_begins_now(right: Code, strike: Strike) -> Code:
     def begin(log: Log, cursor: Any, age_s: float, *, exact: bool) -> None:
         if log.cursors and not exact:
             strike()
-            log.first_born_at = None
+            log.grace.born_at = None
             exact = True
         right(log, cursor, age_s, exact=exact)
 
@@ -257,9 +257,9 @@ def only_the_first_channel_gets_the_backlog(right: Code, strike: Strike) -> Code
     """The channel that an origin hears of first takes the backlog, one created with it begins at its own birth."""
 
     def begin(log: Log, cursor: Any, age_s: float, *, exact: bool) -> None:
-        if log.cursors and log.first_born_at is not None:
+        if log.cursors and log.grace.born_at is not None:
             strike()
-            log.first_born_at = None
+            log.grace.born_at = None
         right(log, cursor, age_s, exact=exact)
 
     return begin
@@ -271,9 +271,9 @@ def the_backlog_is_not_kept_for_the_second(right: Code, strike: Strike) -> Code:
 
     def begin_first(log: Log, born_at: float) -> Any:
         since = right(log, born_at)
-        if log.held or log.grace_until:
+        if log.grace.held or log.grace.until:
             strike()
-        log.unhold()
+        log.grace.end()
         return since
 
     return begin_first

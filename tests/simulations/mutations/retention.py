@@ -21,7 +21,7 @@ def what_is_finished_is_dropped_though_it_is_retained(right: Code, strike: Strik
 
     def keep(retention: Retention, log: Log, start: int, stop: int) -> None:
         strike()
-        log._gone(start, stop)
+        log.let_go(start, stop)
 
     return keep
 

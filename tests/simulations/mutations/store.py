@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from meshq.broker import spilled
 from meshq.broker.broker import Broker
 from meshq.broker.cursor import Cursor
 from meshq.broker.effects import Confirmed
@@ -307,7 +308,7 @@ def a_load_brings_no_more_than_it_was_asked_for_again(right: Code, strike: Strik
     def brought(loader: Loader, cursor: Cursor, start: int, stop: int, rows: list[Any]) -> None:
         right(loader, cursor, start, stop, rows)
         last = rows[-1].first + rows[-1].messages if rows else stop
-        if cursor.log.absent(last, stop):
+        if spilled.absent(cursor.log, last, stop):
             strike()
 
     return brought
