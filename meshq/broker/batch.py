@@ -68,6 +68,18 @@ class Payload:
         limit = offsets[start - self.first] + size_bytes
         return min(stop, self.first + bisect_right(offsets, limit) - 1) if size_bytes >= 0 else start
 
+    def most(self, start: int, stop: int, messages: int, size_bytes: int) -> tuple[int, int]:
+        """Up to where, between ``start`` and ``stop`` and within the limits, and how many bytes that is."""
+        if stop - start > messages:
+            stop = start + max(0, messages)
+            if stop == start:
+                return start, 0
+        taken_bytes = self.size(start, stop)
+        if taken_bytes > size_bytes:
+            stop = self.fit(start, stop, size_bytes)
+            taken_bytes = self.size(start, stop) if stop > start else 0
+        return stop, taken_bytes
+
     def _find(self) -> Sequence[int]:
         found = self._offsets = bodies.offsets(self.body, self.stop - self.first)
         return found

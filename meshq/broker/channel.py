@@ -10,6 +10,7 @@ from meshq.broker.beginning import begin
 from meshq.broker.borrower import Borrower
 from meshq.broker.counters import ChannelCounters
 from meshq.broker.cursor import Cursor
+from meshq.broker.depth import asleep, not_due_ahead
 from meshq.broker.keyed import Keyed
 from meshq.broker.lanes import Lanes
 from meshq.broker.log import Log
@@ -194,4 +195,4 @@ class Channel:
     def deferred(self) -> int:
         """Messages that are not due."""
         cursors = self.cursors.values()
-        return sum(cursor.deferred_messages + cursor.asleep() + cursor.not_due_ahead() for cursor in cursors)
+        return sum(cursor.deferred_messages + asleep(cursor) + not_due_ahead(cursor) for cursor in cursors)

@@ -3,7 +3,7 @@
 Every message of the log from ``born`` on is for this channel in exactly one place: finished, ahead of
 the cursor, among the ``returned``, ``deferred`` or ``dying``, asleep in the store, or lent (which is the borrower's).
 Decides the order in which messages leave: lowest numbers first. What lies ahead in the store only is loaded when
-somebody wants it (``hungry``); how is ``loading``'s.
+somebody wants it (``hungry``); how is ``loading``'s. How much waits is counted by ``depth``.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Cursor:
     """One channel's place in one log."""
 
     __slots__ = (
-        "_ahead", "at", "attempts", "batch", "born", "channel", "chunk", "deferred", "deferred_messages", "dying",
-        "failures", "finished", "held", "hungry", "loading", "log", "postponed", "returned", "since_ns", "unsaved",
+        "at", "attempts", "batch", "born", "channel", "chunk", "deferred", "deferred_messages", "dying", "failures",
+        "finished", "finished_to", "held", "hungry", "loading", "log", "postponed", "returned", "since_ns", "unsaved",
     )  # fmt: skip
 
     def __init__(self, channel: Channel, log: Log) -> None:
@@ -65,7 +65,7 @@ class Cursor:
         self.failures = Failures(channel.turn.config.broker.errors_max)
         self.dying: dict[Dying, None] = {}
         """What becomes dead letters with this turn, and what waits until the store has its letters."""
-        self._ahead = 0
+        self.finished_to = 0
         """Up to here numbers that the cursor has not reached may be finished."""
 
     # where it stands
@@ -82,7 +82,7 @@ class Cursor:
         self.finished = Ranges((start, min(stop, end)) for start, stop in kept.finished if start < end)
         for start, stop in self.log.gone:  # kept in memory only, and lost with it, or finished by everybody
             self.finished.add(max(start, self.born), stop)
-        self._ahead = self.log.next
+        self.finished_to = self.log.next
         for tried in kept.tried:
             for start, stop in self.finished.missing(tried.start, tried.stop):
                 if tried.attempts:
@@ -204,47 +204,9 @@ class Cursor:
             return False
         if self.log.expiry is not None:
             self.log.expiry.sweep(self)
-        if self._ahead > self.at:
+        if self.finished_to > self.at:
             self.skip()
         return self.batch is not None or len(self.returned) > 0
-
-    def waiting(self) -> int:
-        """Messages that could be lent now."""
-        if self.held or (self.batch is None and not self.hungry):
-            return self.returned.messages
-        return self.ahead() + self.returned.messages
-
-    def ahead(self) -> int:
-        """Messages that the cursor has not come to, and that wait for nothing else."""
-        log = self.log
-        ahead = log.next - self.at
-        if self._ahead > self.at:
-            ahead = sum(stop - start for start, stop in self.finished.missing(self.at, log.next))
-        not_due = self.not_due_ahead()
-        if log.sleeping_messages:
-            not_due += sum(stop - start for start, stop in log.sleeping.within(self.at, log.next))
-        return ahead - not_due
-
-    def not_due_ahead(self) -> int:
-        """Messages in memory that are not due, and that the cursor has not come to."""
-        now = self.log.turn.now
-        return sum(
-            stop - start
-            for batch in self.log.later.values()
-            if batch.due > now and batch.stop > self.at
-            for start, stop in self.finished.missing(max(batch.first, self.at), batch.stop)
-        )
-
-    def asleep(self) -> int:
-        """Messages that are not due and in the store only."""
-        log = self.log
-        if not log.sleeping_messages:
-            return 0
-        return sum(
-            high - low
-            for start, stop in log.sleeping.within(self.born, log.next)
-            for low, high in self.finished.missing(start, stop)
-        )
 
     def unfinished(self) -> int:
         """Messages that are this channel's and not finished, wherever they are."""
@@ -268,8 +230,8 @@ class Cursor:
         if batch is None or messages <= 0:
             return None
         start = self.at
-        stop = batch.stop if start >= self._ahead else self.finished.missing(start, batch.stop)[0][1]
-        stop, taken_bytes = _fit(batch, start, stop, messages, size_bytes)
+        stop = batch.stop if start >= self.finished_to else self.finished.missing(start, batch.stop)[0][1]
+        stop, taken_bytes = batch.most(start, stop, messages, size_bytes)
         if stop == start:
             return None
         if stop == batch.stop:
@@ -290,7 +252,7 @@ class Cursor:
     def _take_returned(self, messages: int, size_bytes: int) -> tuple[Extent, int] | None:
         extent = self.returned.first()
         batch, start = extent.batch, extent.start
-        stop, taken_bytes = _fit(batch, start, extent.stop, messages, size_bytes)
+        stop, taken_bytes = batch.most(start, extent.stop, messages, size_bytes)
         if stop == start:
             return None
         self.returned.shorten(extent, stop)
@@ -439,7 +401,7 @@ class Cursor:
                 self._undefer(low, high)
             self.attempts.drop(low, high)
             self.failures.drop(low, high)
-            self._ahead = max(self._ahead, high)
+            self.finished_to = max(self.finished_to, high)
             self.channel.keyed.finished(self, low, high)
             self.log.settle_span(low, high)
         return count
@@ -470,16 +432,3 @@ class Cursor:
                 self.reach(batch.following)
             else:  # it has left the log, and what followed it then may have left memory since
                 self.seek(self.at)
-
-
-def _fit(batch: Batch, start: int, stop: int, messages: int, size_bytes: int) -> tuple[int, int]:
-    """Up to where, within ``stop`` and the limits, and how many bytes that is."""
-    if stop - start > messages:
-        stop = start + max(0, messages)
-        if stop == start:
-            return start, 0
-    taken_bytes = batch.size(start, stop)
-    if taken_bytes > size_bytes:
-        stop = batch.fit(start, stop, size_bytes)
-        taken_bytes = batch.size(start, stop) if stop > start else 0
-    return stop, taken_bytes

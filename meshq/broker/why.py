@@ -10,6 +10,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from meshq.broker.channel import Channel
+from meshq.broker.depth import ahead
 from meshq.broker.receiver import Receiver
 
 
@@ -90,7 +91,7 @@ def _could_go(channel: Channel) -> bool:
 def _held_back(channel: Channel) -> int:
     """Messages that wait behind others of their key."""
     waiting = (extent for cursor in channel.cursors.values() for extent in channel.keyed.waiting(cursor))
-    beyond = sum(cursor.ahead() for cursor in channel.cursors.values() if cursor.held)
+    beyond = sum(ahead(cursor) for cursor in channel.cursors.values() if cursor.held)
     return beyond + sum(extent.stop - extent.start for extent in waiting)
 
 

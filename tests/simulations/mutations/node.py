@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshq.broker.broker import Broker
+from meshq.broker.depth import ahead
 from meshq.broker.exchange import Exchange
 from meshq.broker.intake import Intake
 from meshq.broker.log import Log
@@ -218,9 +219,9 @@ def a_drain_counts_what_waits_only(right: Code, strike: Strike) -> Code:
     """A node that drains says "nothing left" while messages are with consumers or deferred."""
 
     def messages_left(broker: Broker) -> int:
-        waiting = sum(
-            cursor.waiting() for channel in broker._registry.channels.values() for cursor in channel.cursors.values()
-        )
+        cursors = [cursor for channel in broker._registry.channels.values() for cursor in channel.cursors.values()]
+        waiting = sum(cursor.returned.messages for cursor in cursors)
+        waiting += sum(ahead(cursor) for cursor in cursors if not cursor.held and (cursor.batch or cursor.hungry))
         if waiting != right(broker):
             strike()
         return waiting
