@@ -2,19 +2,20 @@
 
 Decides whether this node is willing, what it keeps while a log comes in, and when the log is its own: when everything
 of it is kept here, in the store if there is one, and not before. Until then what came is marked, so that a start which
-finds it forgets it: its giver has it still. What becomes of a log of one's own is as with those of earlier starts.
+finds it forgets it (``marks``): its giver has it still. What a giver may say is ``take``'s. What becomes of a log of
+one's own is as with those of earlier starts.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from meshq.broker.intake import Intake
-from meshq.errors import RemoteProtocolError
+from meshq.broker.marks import mark, unmark
+from meshq.broker.take import Take, offerable, storable
 from meshq.machine import events
 from meshq.machine.effects import Emit
 from meshq.machine.ranges import Ranges
-from meshq.machine.settings import TIME_S_MAX
 from meshq.machine.store import (
     BATCH_OVERHEAD_BYTES,
     BatchRow,
@@ -24,13 +25,9 @@ from meshq.machine.store import (
     Gone,
     LogKept,
     LogOver,
-    Put,
-    Recovered,
     Row,
-    Tried,
 )
-from meshq.names import KEY_CHARACTERS_MAX, LEVELS, MEMORY, LogId, is_ephemeral, log_text
-from meshq.wire import strict
+from meshq.names import LEVELS, MEMORY, is_ephemeral, log_text
 from meshq.wire.frames import NO_OPTIONS, Cede, Declined, Offer, Part, Place, Taken, Withdraw
 
 if TYPE_CHECKING:
@@ -38,75 +35,6 @@ if TYPE_CHECKING:
     from meshq.broker.peer import Peer
     from meshq.broker.registry import Registry
     from meshq.broker.topic import Topic
-
-TAKING: Final = "taking"
-"""The kind under which a store remembers a log of which not everything has come."""
-NUMBERS_END: Final = 1 << 63
-"""A store has no room for numbers from here on, though a frame has."""
-
-
-class Take:
-    """One log on its way to this node."""
-
-    __slots__ = (
-        "ceded", "deferred", "durable", "giver", "has", "log", "marked", "memory_bytes", "next", "number",
-        "offered", "offered_bytes", "over", "places", "ready", "rows", "size_bytes", "storing", "storing_bytes",
-        "topic", "transfer",
-    )  # fmt: skip
-
-    def __init__(self, giver: Peer, offer: Offer, *, durable: bool, has: bool) -> None:
-        self.giver = giver
-        self.transfer = offer.transfer
-        self.topic = offer.topic
-        self.log = offer.log
-        self.next = offer.next
-        self.offered = offer.messages
-        self.offered_bytes = offer.bytes
-        self.durable = durable
-        """What comes goes to the store and does not stay in memory."""
-        self.has = has
-        """This node has the messages: only the places are news."""
-        self.number = 0
-        """Of the last frame."""
-        self.rows: list[BatchRow] = []
-        """What came, unless it is in the store."""
-        self.storing = 0
-        """Parts on their way there."""
-        self.storing_bytes = 0
-        """Of these."""
-        self.ready = Ranges()
-        self.deferred = Ranges()
-        self.size_bytes = 0
-        self.memory_bytes = 0
-        self.places: dict[str, ChannelKept] = {}
-        self.marked = False
-        """The store knows of it."""
-        self.ceded = False
-        self.over = False
-
-    def key(self) -> str:
-        """Under which the store remembers it."""
-        return f"{self.topic} {log_text(self.log)}"
-
-    def joined(self, frame: Place, tried: list[Tried]) -> ChannelKept | None:
-        """The place of a channel with what this frame adds; None when that is more than can be true.
-
-        Between two ranges of a channel lies a message that it has not finished, so there are no more than these.
-        """
-        before = self.places.get(frame.channel)
-        if before is None:
-            before = ChannelKept(frame.channel, frame.generation, frame.born, frame.since_ns, [], [])
-        finished = before.finished + [(start, stop) for start, stop in frame.finished]
-        tried = before.tried + tried
-        ranges_max = max(self.offered, self.ready.count() + self.deferred.count()) + 1
-        if before.generation != frame.generation or max(len(finished), len(tried)) > ranges_max:
-            return None
-        return before._replace(finished=finished, tried=tried)
-
-    def follows(self, number: int) -> bool:
-        """Whether this is the next frame; it is counted then."""
-        self.number += 1
-        return number == self.number and not self.ceded
 
 
 class Taker:
@@ -125,7 +53,7 @@ class Taker:
         if (peer.name, frame.transfer) in self._takes:
             self._turn.accuse(peer.name, f"offered {frame.transfer} twice")
             return
-        if max(frame.next, frame.log.epoch_ms, frame.log.generation, frame.log.lane) >= NUMBERS_END:
+        if not offerable(frame):
             self._turn.accuse(peer.name, f"offered a log with numbers that no store has room for: {frame.log}")
             return
         found = self._held(frame)
@@ -134,7 +62,7 @@ class Taker:
             peer.outbox.append(Declined(frame.transfer, *why))
             return
         durable = self._turn.journal.on and not is_ephemeral(frame.topic)
-        self._takes[peer.name, frame.transfer] = Take(peer, frame, durable=durable, has=found is not None)
+        self._takes[peer.name, frame.transfer] = Take(self._turn, peer, frame, durable=durable, has=found is not None)
         peer.outbox.append(Taken(frame.transfer, 0, {"has": True} if found is not None else NO_OPTIONS))
 
     def _held(self, frame: Offer) -> Log | None:
@@ -180,7 +108,7 @@ class Taker:
         take = self._takes.get((peer.name, frame.transfer))
         if take is None:
             return  # declined meanwhile
-        row = self._row(take, frame)
+        row = take.row(frame)
         if not take.follows(frame.number) or row is None:
             self._accuse(take, f"part {frame.number} of {take.topic} is not what comes next")
             return
@@ -207,32 +135,12 @@ class Taker:
         self._turn.journal.rows.append(row)
         self._turn.journal.waiting.append(_Kept(self, take, number, size_bytes))
 
-    def _row(self, take: Take, frame: Part) -> BatchRow | None:
-        """The part as the store keeps it, if it can be one."""
-        first, stop = frame.first, frame.first + frame.messages
-        if take.has or not 0 < first < stop <= take.next or len(frame.body) < 2 * frame.messages:
-            return None
-        options = _options(frame.options) if frame.accepted_ns < NUMBERS_END else None
-        if options is None or take.ready.within(first, stop) or take.deferred.within(first, stop):
-            return None
-        (take.deferred if frame.due_ms else take.ready).add(first, stop)
-        return BatchRow(take.topic, take.log, first, frame.messages, frame.body, frame.accepted_ns,
-                        self._due_ns(frame.due_ms), self._wall_ns(frame.expires_ms, TIME_S_MAX), options)  # fmt: skip
-
-    def _due_ns(self, in_ms: int) -> int:
-        return self._wall_ns(in_ms, self._turn.config.broker.delay_max_s)
-
-    def _wall_ns(self, in_ms: int, most_s: float) -> int:
-        """The wall time so many milliseconds from now, at most so many seconds; of 0: none."""
-        turn = self._turn
-        return turn.wall_ns(turn.now + min(in_ms / 1000, most_s)) if in_ms else 0
-
     def place(self, peer: Peer, frame: Place) -> None:
         """Where a channel is in the log."""
         take = self._takes.get((peer.name, frame.transfer))
         if take is None:
             return
-        if not take.follows(frame.number) or not _storable(frame):
+        if not take.follows(frame.number) or not storable(frame):
             self._accuse(take, f"place {frame.number} of {take.topic} is not what comes next")
             return
         topic = self._registry.topics.get(take.topic)
@@ -240,12 +148,7 @@ class Taker:
         if channel is None or channel.key.generation < frame.generation:
             self._decline(take, "UNKNOWN", f"this node has not heard of channel {frame.channel}")
             return
-        key = (frame.channel, frame.generation)
-        tried = [
-            Tried(take.topic, take.log, *key, start, stop, attempts, self._due_ns(due_ms), first, last)
-            for start, stop, attempts, due_ms, first, last in frame.tried
-        ]
-        place = take.joined(frame, tried)
+        place = take.joined(frame)
         if place is None:
             self._accuse(take, f"the places of {frame.channel} in {take.topic} are more than it has messages")
             return
@@ -297,7 +200,7 @@ class Taker:
     def _mark(self, take: Take) -> None:
         if not take.marked:
             take.marked = True
-            self._turn.journal.rows.append(Put(TAKING, take.key(), strict.encode([take.topic, list(take.log)])))
+            self._turn.journal.rows.append(mark(take.topic, take.log))
 
     def _write(self, take: Take) -> None:
         """The places, and that nothing is missing, in one transaction."""
@@ -312,7 +215,7 @@ class Taker:
             rows.append(Born(*about, *key, place.number, place.since_ns))
             rows += [Finished(*about, *key, start, stop) for start, stop in place.finished]
             rows += place.tried
-        rows.append(Put(TAKING, take.key(), None))
+        rows.append(unmark(*about))
         self._turn.journal.rows += rows
 
     def _merge(self, topic: Topic, take: Take) -> None:
@@ -404,7 +307,7 @@ class Taker:
     def _erase(self, take: Take) -> None:
         """Nothing of it is to stay in the store."""
         if take.marked:
-            self._turn.journal.rows += [LogOver(take.topic, take.log), Put(TAKING, take.key(), None)]
+            self._turn.journal.rows += [LogOver(take.topic, take.log), unmark(take.topic, take.log)]
 
 
 class _Kept:
@@ -423,49 +326,3 @@ class _Kept:
 
     def unkept(self, why: str) -> None:
         self._taker.unkept(self._take, why)
-
-
-def whole(recovered: Recovered) -> tuple[Recovered, list[Row]]:
-    """What a start finds without the logs of which not everything had come, and the rows that forget those."""
-    half: dict[tuple[str, LogId], None] = {}
-    rows: list[Row] = []
-    for put in recovered.puts:
-        if put.kind == TAKING and put.value is not None:
-            rows.append(Put(TAKING, put.key, None))
-            noted = _noted(put.value)
-            if noted is not None:
-                half[noted] = None
-                rows.append(LogOver(*noted))
-    logs = [kept for kept in recovered.logs if (kept.topic, kept.log) not in half]
-    return recovered._replace(logs=logs), rows
-
-
-def _noted(value: bytes) -> tuple[str, LogId] | None:
-    """The log that a note of a start names; None when it is damaged: what is kept counts as whole then, as its giver,
-    who has it too, can't be asked."""
-    try:
-        topic, log = strict.decode(value)
-        return topic, LogId(*log)
-    except (RemoteProtocolError, TypeError, ValueError):
-        return None
-
-
-def _storable(frame: Place) -> bool:
-    stops = [stop for _, stop in frame.finished]
-    stops += [number for _, stop, attempts, *_ in frame.tried for number in (stop, attempts)]
-    return max(frame.born, frame.since_ns, *stops) < NUMBERS_END
-
-
-def _options(said: dict[str, Any]) -> dict[str, Any] | None:
-    """Of what a part says of its messages: what this version knows; None when that is nonsense."""
-    options: dict[str, Any] = {}
-    key, channels = said.get("key", ""), said.get("channels", [])
-    if type(key) is not str or len(key) > KEY_CHARACTERS_MAX:
-        return None
-    if type(channels) is not list or not all(type(name) is str for name in channels):
-        return None
-    if key:
-        options["key"] = key
-    if channels:
-        options["channels"] = channels
-    return options

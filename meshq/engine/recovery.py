@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from meshq.broker.broker import Broker
-from meshq.broker.taking import whole
+from meshq.broker.marks import whole
 from meshq.machine.store import Recovered
 from meshq.routing.routing import Routing
 

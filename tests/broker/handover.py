@@ -14,7 +14,7 @@ from typing import Any
 from meshq.broker.batch import PLAIN, Traits
 from meshq.broker.broker import Broker
 from meshq.broker.effects import BreakSession, Confirmed, Hand, ToPeer, WantLink
-from meshq.broker.taking import whole
+from meshq.broker.marks import whole
 from meshq.config import BrokerConfig, Config
 from meshq.machine.effects import Emit, Load, LoadDue, Store
 from meshq.names import DISK, Epoch, LogId

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from meshq.broker.batch import Traits
-from meshq.broker.taking import TAKING
+from meshq.broker.marks import TAKING
 from meshq.config import BrokerConfig
 from meshq.machine import events
 from meshq.names import ChannelKey, LogId
