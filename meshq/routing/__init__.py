@@ -2,5 +2,6 @@
 
 ``routing`` is the machine; ``catalog`` and ``interest`` are what it knows, ``news`` what it has to tell,
 ``announce`` and ``exchange`` how it is told, ``barrier`` who has heard it, ``repair`` and ``digest`` what is done
-about what was not, ``bootstrap`` how a newcomer begins.
+about what was not, ``bootstrap`` how a newcomer begins; ``changes`` is what the broker is told,
+``head`` what gossip is.
 """

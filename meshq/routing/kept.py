@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from meshq.errors import RemoteProtocolError
-from meshq.machine.store import Put
+from meshq.machine.store import LogKept, Put
 from meshq.wire import interest as wire
 from meshq.wire import strict
 from meshq.wire.interest import Record
@@ -35,3 +35,12 @@ def from_put(put: Put, wall_ms: int) -> Record | None:
         return wire.read_record(fields)
     except (RemoteProtocolError, ValueError, TypeError, IndexError):
         return None
+
+
+def records(puts: list[Put], logs: list[LogKept], wall_ms: int) -> list[Record]:
+    """What an earlier start knew: names, and logs, which prove that theirs are in use."""
+    found = [record for put in puts if (record := from_put(put, wall_ms)) is not None]
+    for log in logs:
+        found.append(Record(log.topic, "", log.log.generation, False, 0, {}))
+        found += [Record(log.topic, one.channel, one.generation, False, 0, {}) for one in log.channels]
+    return found

@@ -1,9 +1,9 @@
 """Routing: which topics and channels exist, and which node consumes what, the same at every node in the end.
 
 Composed of the catalog, everybody's interest, the announcer that tells the others, the barriers that wait for
-them, the repairs that notice what was not heard and the bootstrap that fills a newcomer. What is decided here
-is only who hears of what, in which order: names before interest before acknowledgements, so that a node that
-acknowledged a channel has it.
+them, the repairs that notice what was not heard, the bootstrap that fills a newcomer, the changes that the broker is
+told and the head that gossip spreads. What is decided here is only who hears of what, in which order: names before
+interest before acknowledgements, so that a node that acknowledged a channel has it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any
 
 from meshq.config import Config
 from meshq.errors import Overloaded
-from meshq.machine import events
-from meshq.machine.effects import Address, Emit
+from meshq.machine.effects import Address
 from meshq.machine.rng import Rng
 from meshq.machine.store import LogKept, Put
 from meshq.names import Epoch, check_channel, check_topic, is_ephemeral
@@ -23,29 +22,20 @@ from meshq.routing.announce import Announcer
 from meshq.routing.barrier import Barrier, Barriers
 from meshq.routing.bootstrap import Bootstrap
 from meshq.routing.catalog import USED, Catalog
+from meshq.routing.changes import Changes
 from meshq.routing.counters import Counters
-from meshq.routing.effects import (
-    ChannelBorn,
-    ChannelEnded,
-    Configured,
-    Existence,
-    HeadMoved,
-    InterestChanged,
-    Kept,
-    RoutingEffect,
-    TopicBorn,
-    TopicEnded,
-)
+from meshq.routing.effects import HeadMoved, InterestChanged, Kept, RoutingEffect
 from meshq.routing.ephemeral import Ephemerals, is_fleeting
 from meshq.routing.exchange import Exchange
-from meshq.routing.interest import Interest, Key
+from meshq.routing.head import OwnHead
+from meshq.routing.interest import Interest
 from meshq.routing.peers import NEVER, Arrival, Peers
 from meshq.routing.repair import Repairs
 from meshq.routing.settings import stamped
 from meshq.routing.view import View
 from meshq.wire import interest as wire
-from meshq.wire.gossip import NO_HEAD, Head
-from meshq.wire.interest import CONSUMERS_MAX, Record
+from meshq.wire.gossip import Head
+from meshq.wire.interest import CONSUMERS_MAX
 
 
 class Routing:
@@ -59,9 +49,6 @@ class Routing:
         self._due: float | None = None
         self._wall_offset_ms = 0.0
         self._keeps = False
-        self._existence: list[Existence] = []
-        self._head = NO_HEAD
-        self._head_at = NEVER
         self.counters = Counters()
         self._peers = Peers()
         self._catalog = Catalog(config.routing, self.counters)
@@ -75,6 +62,8 @@ class Routing:
             config.routing, config.name, epoch, self._peers, self._catalog, self._ephemerals, self.counters
         )
         self._news = self._announcer.news
+        self._changes = Changes(self._catalog, self._ephemerals, self._index)
+        self._head = OwnHead(config.routing.repair_quiet_s, self._news, self._catalog)
         self._exchange = Exchange(
             config.routing, config.name, epoch, peers=self._peers, catalog=self._catalog, interest=self._interest,
             announcer=self._announcer, barriers=self._barriers, bootstrap=self._bootstrap, counters=self.counters,
@@ -111,7 +100,7 @@ class Routing:
         else:
             generation = self._catalog.use_topic(now, topic)
             self._news.note(topic, "")
-        self._absorb(now)
+        self._changes.absorb(now)
         return generation
 
     def use_channel(self, now: float, topic: str, channel: str, values: dict[str, Any] | None = None) -> int:
@@ -134,7 +123,7 @@ class Routing:
             settings = stamped({}, values, self._wall_ms(now)) if values else {}
             generation = self._catalog.use_channel(now, topic, channel, settings)
             self._news.note(topic, channel)
-        self._absorb(now)
+        self._changes.absorb(now)
         return generation
 
     def delete_topic(self, now: float, topic: str) -> bool:
@@ -146,7 +135,7 @@ class Routing:
         deleted = self._catalog.delete_topic(now, topic)
         if deleted:
             self._news.note(topic, "")
-            self._absorb(now)
+            self._changes.absorb(now)
         return deleted
 
     def delete_channel(self, now: float, topic: str, channel: str) -> bool:
@@ -155,7 +144,7 @@ class Routing:
         deleted = self._catalog.delete_channel(now, topic, channel)
         if deleted:
             self._news.note(topic, channel)
-            self._absorb(now)
+            self._changes.absorb(now)
         return deleted
 
     def configure(self, now: float, topic: str, channel: str, values: dict[str, Any]) -> bool:
@@ -167,7 +156,7 @@ class Routing:
         if not self._catalog.configure(topic, channel, values, self._wall_ms(now)):
             return False
         self._news.note(topic, channel)
-        self._absorb(now)
+        self._changes.absorb(now)
         return True
 
     def idle_s(self, now: float, topic: str) -> float:
@@ -186,7 +175,7 @@ class Routing:
         self._stir(now)
         if self._catalog.end_unused(now, topic):
             self._news.note(topic, "")
-            self._absorb(now)
+            self._changes.absorb(now)
 
     def settings(self, topic: str, channel: str = "") -> dict[str, Any]:
         """How a topic or channel is set: name to plain value; nothing for one that does not exist."""
@@ -204,14 +193,9 @@ class Routing:
         """There is a store, and this is what it kept: names, and logs, which prove that their names are in use."""
         self._stir(now)
         self._keeps = True
-        wall_ms = self._wall_ms(now)
-        records = [record for put in puts if (record := kept.from_put(put, wall_ms)) is not None]
-        for log in logs:
-            records.append(Record(log.topic, "", log.log.generation, False, 0, {}))
-            records += [Record(log.topic, one.channel, one.generation, False, 0, {}) for one in log.channels]
-        for record in records:
+        for record in kept.records(puts, logs, self._wall_ms(now)):
             self._catalog.merge(now, record)
-        self._absorb(now)
+        self._changes.absorb(now)
 
     def expect_catalog(self, now: float) -> None:
         """The node starts with seeds: until the mesh's catalog is here, or nobody had one, its own is nothing."""
@@ -311,7 +295,7 @@ class Routing:
 
     def own_head(self) -> Head:
         """What gossip is to say of this node; moves with HeadMoved."""
-        return self._head
+        return self._head.head
 
     # packets
 
@@ -324,7 +308,7 @@ class Routing:
         read = wire.decode(packet)
         if read is not None:
             self._exchange.take(now, read, via)
-            self._absorb(now)
+            self._changes.absorb(now)
 
     @property
     def ready(self) -> bool:
@@ -353,7 +337,7 @@ class Routing:
         if peer is not None:
             interest, catalog = self._repairs.interest_differs(peer), self._repairs.catalog_differs(peer)
             self._exchange.repair(now, peer, interest=interest, catalog=catalog)
-        self._absorb(now)
+        self._changes.absorb(now)
 
     def deadline(self) -> float | None:
         """When ``tick`` has something to do."""
@@ -364,22 +348,18 @@ class Routing:
         if not self._stirred:
             return []
         now = self._now
-        self._absorb(now)
+        self._changes.absorb(now)
         changes = self._index.changes()
-        for key, came in changes.items():
-            if is_fleeting(*key):
-                self._fleeting_changed(now, key, came)
-        self._absorb(now)
+        self._changes.interest(now, changes, self._exchange.since)
         out: list[RoutingEffect] = self._rows(now) if self._catalog.touched else []
-        for change in self._existence:
-            out += (change, Emit(_event(change)))
+        out += self._changes.take()
         out += [InterestChanged(*key) for key in changes]
         out += self._barriers.done
         out += self._exchange.out(now)
         out += self._announcer.push(now)
-        self._existence, self._barriers.done = [], []
+        self._barriers.done = []
         self._repairs.moved(now)
-        if self._move_head(now):
+        if self._head.move(now):
             out.append(HeadMoved())
         self._stirred = False
         self._due = self._next()
@@ -425,66 +405,11 @@ class Routing:
             self._announcer.deadline(),
             self._repairs.deadline(),
             self._exchange.deadline(),
+            self._head.deadline(),
         ]
-        if self._head[1:] != self._state():
-            deadlines.append(self._head_at + self._config.repair_quiet_s)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
-
-    # inside: what came and went
 
     def _stir(self, now: float) -> None:
         """An input that may change something: until then a turn costs nothing, and most have none."""
         self._now = now
         self._stirred = True
-
-    def _absorb(self, now: float) -> None:
-        """Take over what catalog and ephemerals report; a topic's ephemeral channels begin and end with it."""
-        if self._catalog.changes:
-            changes, self._catalog.changes = self._catalog.changes, []
-            for change in changes:
-                if type(change) is TopicEnded:
-                    self._ephemerals.topic_ended(change.topic)
-                    self._take_fleeting()
-                self._existence.append(change)
-                if type(change) is TopicBorn:
-                    self._ephemerals.topic_born(now, change.topic)
-                    self._take_fleeting()
-        self._take_fleeting()
-
-    def _take_fleeting(self) -> None:
-        if self._ephemerals.changes:
-            self._existence += self._ephemerals.changes
-            self._ephemerals.changes = []
-
-    def _fleeting_changed(self, now: float, key: Key, came: bool) -> None:
-        if not self._index.interested(key):
-            self._ephemerals.left(now, key)
-        elif came:
-            topic_known = self._catalog.known(key[0]) is not None
-            self._ephemerals.came(now, key, self._exchange.since.get(key, now), topic_known)
-
-    # inside: head
-
-    def _state(self) -> tuple[int, int, int, int]:
-        return self._news.version, self._news.hash, len(self._news), self._catalog.hash
-
-    def _move_head(self, now: float) -> bool:
-        if self._head[1:] == self._state() or now < self._head_at + self._config.repair_quiet_s:
-            return False
-        self._head = Head(self._head.version + 1, *self._state())
-        self._head_at = now
-        return True
-
-
-def _event(change: Existence) -> events.Event:
-    match change:
-        case TopicBorn(topic, generation):
-            return events.TopicCreated(topic, generation)
-        case TopicEnded(topic, generation):
-            return events.TopicDeleted(topic, generation)
-        case ChannelBorn(topic, channel, generation):
-            return events.ChannelCreated(topic, channel, generation)
-        case ChannelEnded(topic, channel, generation):
-            return events.ChannelDeleted(topic, channel, generation)
-        case Configured(topic, channel, settings):
-            return events.Configured(topic, channel, settings)

@@ -180,10 +180,10 @@ def test_whatever_comes_is_taken_or_refused_and_what_is_refused_changes_nothing(
     ]
     drawn = data.draw(st.one_of([nearly_packets(like) for like in likes]))
     routing = net["b"]
-    before = list(routing.topics()), routing._state(), routing.ready
+    before = list(routing.topics()), routing._head._state(), routing.ready
     try:
         routing.packet(net.now, drawn, "a", net.nodes["a"].address, data.draw(st.sampled_from([None, 7])))
     except RemoteProtocolError:
-        assert (list(routing.topics()), routing._state(), routing.ready) == before
+        assert (list(routing.topics()), routing._head._state(), routing.ready) == before
         assert routing.effects() == []
     routing.effects()
