@@ -1,8 +1,8 @@
 """The broker of one node: topics, logs, channels, credit, leases; both ends of the credit protocol.
 
 Composition: every verb sets the time and goes to the part that it is about; ``effects()`` ends the turn by
-running the send rules of what was touched until nothing is. The rules are those parts' own. The own
-node's logs are lent to its own consumers by direct calls, to other nodes by frames.
+running the send rules of what was touched until nothing is. The rules are those parts' own, what consumers ask is
+``consumers``'. The own node's logs are lent to its own consumers by direct calls, to other nodes by frames.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from meshq.broker import views
 from meshq.broker.batch import PLAIN, Traits
-from meshq.broker.channel import Channel
-from meshq.broker.check import check_channel, check_receiver
-from meshq.broker.consumer import Consumer
+from meshq.broker.check import check
+from meshq.broker.consumers import Consumers
 from meshq.broker.counters import Counters
 from meshq.broker.dead import Undertaker
 from meshq.broker.effects import BrokerEffect, Confirmed, ToPeer
@@ -24,8 +23,7 @@ from meshq.broker.gathering import Publishing
 from meshq.broker.giving import Giver
 from meshq.broker.intake import Intake
 from meshq.broker.loading import Loader
-from meshq.broker.peek import Glance, backlog_messages, channel_messages
-from meshq.broker.receiver import Receiver
+from meshq.broker.peek import Glance, peek
 from meshq.broker.registry import Registry
 from meshq.broker.retention import Retentions
 from meshq.broker.taking import Taker
@@ -36,8 +34,8 @@ from meshq.config import Config
 from meshq.errors import ChannelDeleted
 from meshq.machine.rng import Rng
 from meshq.machine.store import BatchRow, LogKept, Put, Row
-from meshq.names import ChannelKey, Epoch, LogId, is_ephemeral
-from meshq.wire.frames import Frame, Span
+from meshq.names import ChannelKey, Epoch, is_ephemeral
+from meshq.wire.frames import Frame
 
 NO_SETTINGS: Final[Mapping[str, Any]] = {}
 
@@ -56,8 +54,15 @@ class Broker:
         self._turn.giver = self._giver = Giver(self._registry, self._intake)
         self._exchange = Exchange(self._registry, rng, self._giver, Taker(self._registry, self._intake))
         self._undertaker = Undertaker(self._turn, self._intake)
-        self._receivers = self._registry.receivers
-        self._consumers = self._registry.consumers
+        self.consumers = consumers = Consumers(self._registry)
+        # The verbs of consumers are the broker's too, without a call between: they are asked once a batch.
+        self.consumer_joined = consumers.joined
+        self.consumer_capacity = consumers.capacity
+        self.consumer_left = consumers.left
+        self.finish = consumers.finish
+        self.requeue = consumers.requeue
+        self.give_back = consumers.give_back
+        self.touch = consumers.touch
 
     def raise_epoch(self, epoch: Epoch) -> None:
         """Before anything was accepted: the mesh remembers a later start of this name, so logs bear ``epoch``."""
@@ -304,83 +309,6 @@ class Broker:
         """Whether a link to ``peer`` would serve nobody: no leases, no messages, no unacknowledged FINs."""
         return self._exchange.idle(peer)
 
-    # consumers at this node
-
-    def consumer_joined(
-        self,
-        now: float,
-        consumer: int,
-        topic: str,
-        channel: str,
-        generation: int,
-        messages: int,
-        size_bytes: int,
-        timeout_s: float,
-    ) -> None:
-        """A consumer that may hold so much of the channel's messages, each for ``timeout_s`` untouched."""
-        self._turn.now = now
-        receiver = self._registry.receiver(ChannelKey(topic, channel, generation))
-        joined = self._consumers[consumer] = Consumer(consumer, receiver, messages, size_bytes, timeout_s)
-        receiver.join(joined)
-        self._own_interest(receiver)
-
-    def consumer_capacity(self, now: float, consumer: int, messages: int, size_bytes: int) -> None:
-        """The consumer may hold so much from now on."""
-        self._turn.now = now
-        found = self._consumers.get(consumer)
-        if found is not None:
-            found.receiver.resize(found, messages, size_bytes)
-
-    def consumer_left(self, now: float, consumer: int) -> None:
-        """The consumer is gone: what it has in hand goes back at once."""
-        self._turn.now = now
-        found = self._consumers.pop(consumer, None)
-        if found is not None:
-            found.receiver.leave(found)
-            self._own_interest(found.receiver)
-            self._registry.tidy_receiver(found.receiver)
-
-    def finish(self, now: float, consumer: int, spans: list[Span]) -> None:
-        """The consumer is done with these; what it was never handed is ignored."""
-        self._turn.now = now
-        found = self._consumers.get(consumer)
-        if found is not None:
-            for log, start, stop in spans:
-                found.receiver.finish(found, log, start, stop)
-
-    def requeue(
-        self, now: float, consumer: int, log: LogId, start: int, stop: int, delay_s: float, reason: str, error: str = ""
-    ) -> None:
-        """Deliver these again, after ``delay_s``: an attempt each, unless ``reason`` is "cancelled".
-
-        Those that are "broken" are not delivered again. ``error`` is what the consumer says went wrong.
-        """
-        self._turn.now = now
-        found = self._consumers.get(consumer)
-        if found is not None:
-            found.receiver.requeue(found, log, start, stop, delay_s, reason, error)
-
-    def give_back(self, now: float, consumer: int, log: LogId, start: int, stop: int) -> None:
-        """The application never took these; counts nothing."""
-        self._turn.now = now
-        found = self._consumers.get(consumer)
-        if found is not None:
-            found.receiver.give_back(found, log, start, stop)
-
-    def touch(self, now: float, consumer: int, spans: list[Span]) -> None:
-        """Start the message timeout of these again."""
-        self._turn.now = now
-        found = self._consumers.get(consumer)
-        if found is not None:
-            for log, start, stop in spans:
-                found.receiver.touch_hands(found, log, start, stop)
-
-    def _own_interest(self, receiver: Receiver) -> None:
-        channel = self._registry.channels.get(receiver.key)
-        if channel is not None and channel.own is not None:
-            channel.own.interested = bool(receiver.consumers)
-            channel.touch()
-
     # time, and the turn
 
     def wall(self, now: float, wall_ns: int) -> None:
@@ -483,55 +411,23 @@ class Broker:
         if channel not in found.channels:
             return Why.NO_CHANNEL
         one = found.channels[channel]
-        return why(one, self._receivers.get(one.key), unconfirmed=self._intake.unconfirmed())
+        return why(one, self._registry.receivers.get(one.key), unconfirmed=self._intake.unconfirmed())
 
     def explain(self, now: float, topic: str) -> dict[str, Any]:
         """What this node knows of why messages of the topic wait, by channel."""
         self._turn.now = now
-        found = self._registry.topics.get(topic)
-        channels = found.channels if found is not None else {}
-        receivers = {key.channel: one for key, one in self._receivers.items() if key.topic == topic}
-        unconfirmed = self._intake.unconfirmed()
-        return {
-            "backlog": found.messages if found is not None and not channels else 0,
-            "channels": {
-                name: views.explanation(channels.get(name), receivers.get(name), unconfirmed=unconfirmed)
-                for name in dict.fromkeys((*channels, *receivers))
-            },
-        }
+        return views.explain(self._registry, topic, unconfirmed=self._intake.unconfirmed())
 
     def peek(self, now: float, topic: str, channel: str, glance: Glance) -> dict[str, Any]:
         """Messages of the channel that are not finished here; without ``channel``: those kept for the first."""
         self._turn.now = now
-        found = self._registry.topics.get(topic)
-        if found is None or (channel and channel not in found.channels):
-            return {"counts": {}, "messages": [], "retained": 0}
-        if channel:
-            shown = channel_messages(found.channels[channel], found, glance)
-        else:
-            shown = backlog_messages(found, self._turn, glance)
-        return {**shown, "retained": found.retention.messages()}
+        return peek(self._registry, topic, channel, glance)
 
     def stats(self, after: str = "", only: str = "") -> Iterator[dict[str, Any]]:
         """Topics with their channels, as the ``stats`` question answers: by name, those behind ``after``; ``only``
         that one, if it is named. Made as they are taken."""
-        receivers: dict[str, dict[str, Receiver]] = {}
-        for key, receiver in self._receivers.items():
-            receivers.setdefault(key.topic, {})[key.channel] = receiver
-        unconfirmed = self._intake.unconfirmed()
-        topics = self._registry.topics
-        names = sorted(name for name in topics if name > after and only in ("", name))
-        return (views.topic_map(topics[name], receivers.get(name, {}), unconfirmed=unconfirmed) for name in names)
+        return views.stats(self._registry, after, only, unconfirmed=self._intake.unconfirmed())
 
     def check(self) -> None:
         """Assert what must always hold (I3, I5, the ledger's sums), of what changed since the last check."""
-        turn = self._turn
-        touched: dict[Any, None] = dict.fromkeys((*self._registry.channels.values(), *self._receivers.values()))
-        if turn.unchecked is not None:
-            touched = turn.unchecked
-        turn.unchecked = {}
-        for one in touched:
-            if isinstance(one, Channel):
-                check_channel(one)
-            else:
-                check_receiver(one)
+        check(self._turn, self._registry)

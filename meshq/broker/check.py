@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import Any
 
 from meshq.broker.borrower import Borrower
 from meshq.broker.channel import Channel
 from meshq.broker.cursor import Cursor
 from meshq.broker.receiver import Receiver
+from meshq.broker.registry import Registry
+from meshq.broker.turn import Turn
 from meshq.machine.ranges import Ranges
 
 
-def check_channel(channel: Channel) -> None:
+def check(turn: Turn, registry: Registry) -> None:
+    """Assert it of what changed since the last time; the first time of everything."""
+    touched: dict[Any, None] = dict.fromkeys((*registry.channels.values(), *registry.receivers.values()))
+    if turn.unchecked is not None:
+        touched = turn.unchecked
+    turn.unchecked = {}
+    for one in touched:
+        if isinstance(one, Channel):
+            _check_channel(one)
+        else:
+            _check_receiver(one)
+
+
+def _check_channel(channel: Channel) -> None:
     """I3: each message is in exactly one place. I5: who said READY has no credit."""
     borrowers = [*channel.borrowers.values(), *([channel.own] if channel.own is not None else [])]
     for cursor in channel.cursors.values():
-        check_cursor(cursor, borrowers)
+        _check_cursor(cursor, borrowers)
     for borrower in borrowers:
         where = f"{channel.key} to {borrower.name}"
         assert borrower.messages >= 0 <= borrower.bytes, (
@@ -25,7 +41,7 @@ def check_channel(channel: Channel) -> None:
         assert borrower.session or not (borrower.lent or borrower.messages or borrower.said), f"{where}: no session"
 
 
-def check_cursor(cursor: Cursor, borrowers: list[Borrower]) -> None:
+def _check_cursor(cursor: Cursor, borrowers: list[Borrower]) -> None:
     """Every number from ``born`` on is finished, ahead, returned, deferred or leased, and only one of them."""
     log = cursor.log
     where = f"{cursor.channel.key} in {log.id}"
@@ -51,7 +67,7 @@ def check_cursor(cursor: Cursor, borrowers: list[Borrower]) -> None:
     assert cursor.returned.messages == sum(extent.stop - extent.start for extent in cursor.returned)
 
 
-def check_receiver(receiver: Receiver) -> None:
+def _check_receiver(receiver: Receiver) -> None:
     """The ledger's sums hold, and nothing is in a hand without its consumer knowing."""
     sources, consumers = receiver.sources.values(), receiver.consumers.values()
     sums = (

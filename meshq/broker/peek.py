@@ -15,6 +15,7 @@ from meshq.broker.batch import Batch
 from meshq.broker.channel import Channel
 from meshq.broker.cursor import Cursor
 from meshq.broker.log import Log
+from meshq.broker.registry import Registry
 from meshq.broker.topic import Topic
 from meshq.broker.turn import Turn
 from meshq.errors import RemoteProtocolError
@@ -59,7 +60,19 @@ class Span(NamedTuple):
     """An earlier message of their key is not finished."""
 
 
-def channel_messages(channel: Channel, topic: Topic, glance: Glance) -> dict[str, Any]:
+def peek(registry: Registry, topic: str, channel: str, glance: Glance) -> dict[str, Any]:
+    """Messages of the channel that are not finished here; without ``channel``: those kept for the first."""
+    found = registry.topics.get(topic)
+    if found is None or (channel and channel not in found.channels):
+        return {"counts": {}, "messages": [], "retained": 0}
+    if channel:
+        shown = _channel_messages(found.channels[channel], found, glance)
+    else:
+        shown = _backlog_messages(found, registry.turn, glance)
+    return {**shown, "retained": found.retention.messages()}
+
+
+def _channel_messages(channel: Channel, topic: Topic, glance: Glance) -> dict[str, Any]:
     """What of the channel is not finished at this origin."""
     in_flight = channel.in_flight()
     deferred = channel.deferred()
@@ -74,7 +87,7 @@ def channel_messages(channel: Channel, topic: Topic, glance: Glance) -> dict[str
     }
 
 
-def backlog_messages(topic: Topic, turn: Turn, glance: Glance) -> dict[str, Any]:
+def _backlog_messages(topic: Topic, turn: Turn, glance: Glance) -> dict[str, Any]:
     """What a topic without channels keeps for its first."""
     spans = (span for log in topic.logs.values() for span in _kept(log))
     here = (batch for log in topic.logs.values() for batch in islice(log.batches.values(), COUNTED_BATCHES))

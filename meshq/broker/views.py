@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from meshq.broker.channel import Channel
 from meshq.broker.receiver import Receiver
+from meshq.broker.registry import Registry
 from meshq.broker.topic import Topic
 from meshq.broker.why import Why, reasons, why
 
 ENDED: Final = ("dead", "expired", "dropped_oldest", "emptied")
 """The counters of messages that ended without a consumer that finished them."""
+
+
+def stats(registry: Registry, after: str, only: str, *, unconfirmed: bool) -> Iterator[dict[str, Any]]:
+    """Topics with their channels: by name, those behind ``after``; ``only`` that one, if it is named."""
+    receivers: dict[str, dict[str, Receiver]] = {}
+    for key, receiver in registry.receivers.items():
+        receivers.setdefault(key.topic, {})[key.channel] = receiver
+    topics = registry.topics
+    names = sorted(name for name in topics if name > after and only in ("", name))
+    return (topic_map(topics[name], receivers.get(name, {}), unconfirmed=unconfirmed) for name in names)
 
 
 def topic_map(topic: Topic, receivers: dict[str, Receiver], *, unconfirmed: bool) -> dict[str, Any]:
@@ -64,6 +76,20 @@ def channel_map(name: str, channel: Channel | None, receiver: Receiver | None, *
         "in_hand": in_hand,
         "paused": channel.settings.paused,
         "why": why(channel, receiver, unconfirmed=unconfirmed).name,
+    }
+
+
+def explain(registry: Registry, topic: str, *, unconfirmed: bool) -> dict[str, Any]:
+    """What ``why`` is answered from, of all channels of a topic at this node."""
+    found = registry.topics.get(topic)
+    channels = found.channels if found is not None else {}
+    receivers = {key.channel: one for key, one in registry.receivers.items() if key.topic == topic}
+    return {
+        "backlog": found.messages if found is not None and not channels else 0,
+        "channels": {
+            name: explanation(channels.get(name), receivers.get(name), unconfirmed=unconfirmed)
+            for name in dict.fromkeys((*channels, *receivers))
+        },
     }
 
 

@@ -223,12 +223,12 @@ class Node:
     def _sync(self) -> None:
         for consumer in self.model.consumers.values():
             has: dict[int, None] = {}
-            found = self.broker._consumers.get(consumer.number)
+            found = self.broker._registry.consumers.get(consumer.number)
             for hand in found.hands if found is not None else ():
                 has |= self._ones(consumer.channel.topic, hand.loan.log, hand.start, hand.stop)
             self.model.sync(consumer, has, consumer.number in self._handed)
         for channel in self.channels():
-            receiver = self.broker._receivers.get(channel.key)
+            receiver = self.broker._registry.receivers.get(channel.key)
             channel.buffered = {}
             for parcel in receiver.buffered if receiver is not None else ():
                 channel.buffered |= self._ones(channel.topic, parcel.loan.log, parcel.start, parcel.stop)
