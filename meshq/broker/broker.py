@@ -54,15 +54,8 @@ class Broker:
         self._turn.giver = self._giver = Giver(self._registry, self._intake)
         self._exchange = Exchange(self._registry, rng, self._giver, Taker(self._registry, self._intake))
         self._undertaker = Undertaker(self._turn, self._intake)
-        self.consumers = consumers = Consumers(self._registry)
-        # The verbs of consumers are the broker's too, without a call between: they are asked once a batch.
-        self.consumer_joined = consumers.joined
-        self.consumer_capacity = consumers.capacity
-        self.consumer_left = consumers.left
-        self.finish = consumers.finish
-        self.requeue = consumers.requeue
-        self.give_back = consumers.give_back
-        self.touch = consumers.touch
+        self.consumers = Consumers(self._registry)
+        """What consumers ask."""
 
     def raise_epoch(self, epoch: Epoch) -> None:
         """Before anything was accepted: the mesh remembers a later start of this name, so logs bear ``epoch``."""

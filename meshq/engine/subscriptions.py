@@ -85,7 +85,7 @@ class Subscriptions:
         subscription = self._of(door, frame.flow)
         if subscription is not None:
             messages = min(frame.messages, self._config.broker.max_in_flight_max)
-            self._broker.consumer_capacity(now, subscription.consumer, messages, frame.bytes)
+            self._broker.consumers.capacity(now, subscription.consumer, messages, frame.bytes)
         elif waits := self._early.get((door.stream.number, frame.flow)):
             waits[1][1:] = [frame]
 
@@ -102,7 +102,7 @@ class Subscriptions:
         """Messages are finished."""
         subscription = self._of(door, frame.flow)
         if subscription is not None:
-            self._broker.finish(now, subscription.consumer, frame.spans)
+            self._broker.consumers.finish(now, subscription.consumer, frame.spans)
 
     def req(self, now: float, door: Door, frame: Req) -> None:
         """Messages are to be delivered again."""
@@ -112,7 +112,7 @@ class Subscriptions:
         if subscription is not None:
             delay_s = min(frame.delay_ms / 1000, self._config.broker.requeue_delay_max_s)
             error = error_of(frame.options)
-            self._broker.requeue(
+            self._broker.consumers.requeue(
                 now, subscription.consumer, frame.log, frame.start, frame.stop, delay_s, frame.reason, error
             )
 
@@ -120,13 +120,13 @@ class Subscriptions:
         """Messages were never handed over."""
         subscription = self._of(door, frame.flow)
         if subscription is not None and 0 < frame.start < frame.stop:
-            self._broker.give_back(now, subscription.consumer, frame.log, frame.start, frame.stop)
+            self._broker.consumers.give_back(now, subscription.consumer, frame.log, frame.start, frame.stop)
 
     def touch(self, now: float, door: Door, frame: Touch) -> None:
         """Messages take longer."""
         subscription = self._of(door, frame.flow)
         if subscription is not None:
-            self._broker.touch(now, subscription.consumer, frame.spans)
+            self._broker.consumers.touch(now, subscription.consumer, frame.spans)
 
     def closed(self, now: float, number: int, door: Door | None) -> None:
         """The connection is gone: what it consumed, or waited to consume, is not wanted any more."""
@@ -201,7 +201,7 @@ class Subscriptions:
         )
         self._count(now, subscription, 1)
         door.subscriptions[frame.flow] = self._consumers[self._tokens] = subscription
-        self._broker.consumer_joined(
+        self._broker.consumers.joined(
             now, self._tokens, frame.topic, frame.channel, generation, frame.messages, frame.bytes, timeout_s
         )
         return subscription
@@ -229,7 +229,7 @@ class Subscriptions:
         return door.subscriptions.get(flow)
 
     def _leave(self, now: float, subscription: Subscription) -> None:
-        self._broker.consumer_left(now, subscription.consumer)
+        self._broker.consumers.left(now, subscription.consumer)
         self._forget(now, subscription)
 
     def _forget(self, now: float, subscription: Subscription) -> None:

@@ -94,7 +94,7 @@ class Node:
         """A consumer of the channel, which everybody hears of."""
         number = len(self.consumers) + 1
         self.consumers[number] = channel
-        self.broker.consumer_joined(self.mesh.now, number, "t", channel, 1, messages, 1 << 20, 60.0)
+        self.broker.consumers.joined(self.mesh.now, number, "t", channel, 1, messages, 1 << 20, 60.0)
         self.mesh.tell()
 
     def finish(self, *numbers: int) -> None:
@@ -103,7 +103,7 @@ class Node:
         for hand in held:
             for number in range(hand.start, hand.stop):
                 if not numbers or number in numbers:
-                    self.broker.finish(self.mesh.now, hand.consumer, [(hand.log, number, number + 1)])
+                    self.broker.consumers.finish(self.mesh.now, hand.consumer, [(hand.log, number, number + 1)])
                 else:
                     self.held.append(hand._replace(start=number, stop=number + 1))
         self.turn()

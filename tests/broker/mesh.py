@@ -279,7 +279,7 @@ class Mesh:
         """A consumer at the node, of which nobody else has heard yet."""
         self.serial += 1
         consumer = self.consumers[self.serial] = Consumer(self.serial, name, messages, size_bytes)
-        self.brokers[name].consumer_joined(self.now, consumer.number, *KEY, messages, size_bytes, timeout_s)
+        self.brokers[name].consumers.joined(self.now, consumer.number, *KEY, messages, size_bytes, timeout_s)
         self.turn(name)
         return consumer
 
@@ -293,13 +293,13 @@ class Mesh:
         """The consumer may hold so much from now on."""
         consumer.messages = messages
         consumer.size_bytes = consumer.size_bytes if size_bytes is None else size_bytes
-        self.brokers[consumer.node].consumer_capacity(self.now, consumer.number, messages, consumer.size_bytes)
+        self.brokers[consumer.node].consumers.capacity(self.now, consumer.number, messages, consumer.size_bytes)
         self.turn(consumer.node)
 
     def leave(self, consumer: Consumer) -> None:
         """The consumer is gone; nobody else has heard yet."""
         del self.consumers[consumer.number]
-        self.brokers[consumer.node].consumer_left(self.now, consumer.number)
+        self.brokers[consumer.node].consumers.left(self.now, consumer.number)
         self.turn(consumer.node)
 
     def finish(self, consumer: Consumer, *spans: Span) -> None:
@@ -308,24 +308,24 @@ class Mesh:
         for log, start, stop in chosen:
             self.finished.update(dict.fromkeys((log, number) for number in range(start, stop)))
         self._unhold(consumer, chosen)
-        self.brokers[consumer.node].finish(self.now, consumer.number, chosen)
+        self.brokers[consumer.node].consumers.finish(self.now, consumer.number, chosen)
         self.turn(consumer.node)
 
     def requeue(self, consumer: Consumer, span: Span, *, delay_s: float = 0.0, reason: str = "requeue") -> None:
         """The consumer gives a span up."""
         self._unhold(consumer, [span])
-        self.brokers[consumer.node].requeue(self.now, consumer.number, *span, delay_s, reason)
+        self.brokers[consumer.node].consumers.requeue(self.now, consumer.number, *span, delay_s, reason)
         self.turn(consumer.node)
 
     def give_back(self, consumer: Consumer, span: Span) -> None:
         """The application never took a span."""
         self._unhold(consumer, [span])
-        self.brokers[consumer.node].give_back(self.now, consumer.number, *span)
+        self.brokers[consumer.node].consumers.give_back(self.now, consumer.number, *span)
         self.turn(consumer.node)
 
     def touch(self, consumer: Consumer, *spans: Span) -> None:
         """The consumer is at work on these."""
-        self.brokers[consumer.node].touch(self.now, consumer.number, list(spans))
+        self.brokers[consumer.node].consumers.touch(self.now, consumer.number, list(spans))
         self.turn(consumer.node)
 
     def pass_time(self, seconds: float) -> None:

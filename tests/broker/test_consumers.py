@@ -199,7 +199,7 @@ def test_the_limit_of_late_finishes_holds_when_they_are_cut_to_pieces() -> None:
     mesh.pass_time(TIMEOUT_S + 1)
     rest(mesh)
     for number in range(start + 1, stop, 2):
-        mesh.brokers["r"].finish(mesh.now, slow.number, [(log, number, number + 1)])
+        mesh.brokers["r"].consumers.finish(mesh.now, slow.number, [(log, number, number + 1)])
         assert mesh.brokers["r"]._registry.consumers[slow.number].late_extents <= 2
         mesh.turn("r")
     assert mesh.brokers["r"].counters.late_forgotten > 0
@@ -293,7 +293,7 @@ def test_channels_take_turns_at_a_writer() -> None:
             mesh.brokers[name].channel_born(mesh.now, "t", channel, 1, 0.0, True)
         mesh.brokers["a"].interest(mesh.now, "t", channel, (("r", 1),))
         mesh.serial += 1
-        mesh.brokers["r"].consumer_joined(mesh.now, mesh.serial, "t", channel, 1, 1_000, 1 << 20, 60.0)
+        mesh.brokers["r"].consumers.joined(mesh.now, mesh.serial, "t", channel, 1, 1_000, 1 << 20, 60.0)
     mesh.turn("r")
     mesh.line("a", "r").blocked["a"] = True
     for _ in range(4):

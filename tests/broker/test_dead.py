@@ -90,13 +90,13 @@ class DeadNode(Node):
         """Whatever was handed comes back."""
         hands, self.hands = self.hands, []
         for _, log, start, stop, *_ in hands:
-            self.broker.requeue(self.now, 1, log, start, stop, delay_s, reason, error)
+            self.broker.consumers.requeue(self.now, 1, log, start, stop, delay_s, reason, error)
         self.turn()
 
     def letters(self, topic: str = "t.dead") -> list[tuple[bytes, dict[str, str]]]:
         """What a consumer of the dead letters gets."""
         self.broker.channel_born(self.now, topic, "dlq", 1, 0.0, True)
-        self.broker.consumer_joined(self.now, 9, topic, "dlq", 1, 1_000, 1 << 20, 60.0)
+        self.broker.consumers.joined(self.now, 9, topic, "dlq", 1, 1_000, 1 << 20, 60.0)
         self.hands.clear()
         self.turn()
         found = [one for hand in self.hands for one in bodies.decode(hand.body)]
@@ -151,8 +151,8 @@ def test_only_the_poison_of_a_batch_dies() -> None:
     node.publish(b"1", b"2", b"3")
     node.consume("c")
     (hand,) = node.hands
-    node.broker.requeue(node.now, 1, hand.log, 2, 3, 0.0, "requeue", "no")
-    node.broker.finish(node.now, 1, [(hand.log, 1, 2), (hand.log, 3, 4)])
+    node.broker.consumers.requeue(node.now, 1, hand.log, 2, 3, 0.0, "requeue", "no")
+    node.broker.consumers.finish(node.now, 1, [(hand.log, 1, 2), (hand.log, 3, 4)])
     node.turn()
     assert [body for body, _ in node.letters()] == [b"2"]
 
@@ -219,7 +219,7 @@ def test_without_a_channel_a_refused_letter_is_kept_for_nobody() -> None:
     node.consume("c")
     node.full = True
     node.refuses = True  # this test buries by itself
-    node.broker.requeue(node.now, 1, node.hands[0].log, 1, 2, 0.0, "requeue", "no")
+    node.broker.consumers.requeue(node.now, 1, node.hands[0].log, 1, 2, 0.0, "requeue", "no")
     node.hands.clear()
     assert DeadLetters("t.dead") in node.broker.effects()
     node.broker.bury(node.now, "t.dead", 1)
@@ -247,7 +247,7 @@ def test_a_topic_deleted_in_the_turn_of_the_letter_leaves_nothing_in_the_store()
     node = DeadNode(attempts_max=1)
     node.publish(b"poison")
     node.consume("c")
-    node.broker.requeue(node.now, 1, node.hands[0].log, 1, 2, 0.0, "requeue", "no")
+    node.broker.consumers.requeue(node.now, 1, node.hands[0].log, 1, 2, 0.0, "requeue", "no")
     assert DeadLetters("t.dead") in node.broker.effects()
     node.bury("t.dead")
     node.broker.topic_ended(node.now, "t", 1)
@@ -283,7 +283,7 @@ def test_a_message_whose_consumer_left_too_often_says_so() -> None:
     node = DeadNode(attempts_max=1)
     node.publish(b"1")
     node.consume("c")
-    node.broker.consumer_left(node.now, 1)
+    node.broker.consumers.left(node.now, 1)
     node.turn()
     ((_, headers),) = node.letters()
     assert headers["meshq-dead-last-error"] == "its consumer left"
@@ -317,7 +317,7 @@ def test_a_dead_letter_never_becomes_one_again() -> None:
     for _ in range(3):
         hands, node.hands = node.hands, []
         for _, log, start, stop, *_ in hands:
-            node.broker.requeue(node.now, 9, log, start, stop, 0.0, "requeue", "again")
+            node.broker.consumers.requeue(node.now, 9, log, start, stop, 0.0, "requeue", "again")
         node.turn()
     assert len(node.hands) == 1
     assert node.asked == ["t.dead"]
@@ -373,7 +373,7 @@ def test_what_is_left_of_a_row_that_cannot_be_read_is_put_away_and_the_next_one_
     before.publish(b"11111111", b"22222222", b"33333333", b"44444444")
     before.publish(b"good")
     before.consume("c", messages=1)
-    before.broker.finish(before.now, 1, [(before.hands[0].log, 1, 2)])
+    before.broker.consumers.finish(before.now, 1, [(before.hands[0].log, 1, 2)])
     before.wait(1.0)
     damaged(before)
     node = before.restarted()

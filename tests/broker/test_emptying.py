@@ -84,8 +84,8 @@ def test_what_came_back_what_is_deferred_and_what_is_lent_goes_too_and_a_late_fi
     node.publish(b"lent")
     back = node.hands[0]
     node.publish(b"deferred", delay_s=5.0)
-    node.broker.consumer_capacity(node.now, 1, 1, 1 << 20)
-    node.broker.requeue(node.now, 1, back.log, back.start, back.stop, 9.0, "requeue")
+    node.broker.consumers.capacity(node.now, 1, 1, 1 << 20)
+    node.broker.consumers.requeue(node.now, 1, back.log, back.start, back.stop, 9.0, "requeue")
     node.turn()
     node.empty("c")
     assert stats(node, "c")["emptied"] == 3

@@ -68,7 +68,7 @@ def test_what_came_back_expires_as_well() -> None:
     node.consume("c")
     (hand,) = node.hands
     node.now += 6.0
-    node.broker.requeue(node.now, 1, hand.log, 1, 2, 0.0, "requeue")
+    node.broker.consumers.requeue(node.now, 1, hand.log, 1, 2, 0.0, "requeue")
     node.turn()
     assert len(node.hands) == 1
     assert node.broker.messages_left() == 0

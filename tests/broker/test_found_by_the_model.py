@@ -83,7 +83,7 @@ def test_the_first_channel_has_a_key_in_order_though_a_restart_lies_between() ->
     node = restarted(shelf)
     publish(node, b"2", key="k")
     node.channel("c")
-    node.broker.consumer_joined(node.now, 1, "t", "c", 1, 100, 1 << 20, 60.0)
+    node.broker.consumers.joined(node.now, 1, "t", "c", 1, 100, 1 << 20, 60.0)
     assert turn(node, shelf) == [b"1", b"2"]
 
 
@@ -103,7 +103,7 @@ def test_messages_of_the_last_channel_do_not_come_back_after_it_ended() -> None:
     before.channel("c")
     before.consume("c")
     before.publish(b"finished", b"not")
-    before.broker.finish(before.now, 1, [(before.hands[0].log, 1, 2)])
+    before.broker.consumers.finish(before.now, 1, [(before.hands[0].log, 1, 2)])
     before.turn()
     before.broker.channel_ended(before.now, "t", "c", 1)
     before.turn()
@@ -150,7 +150,7 @@ def test_the_attempts_of_a_spared_message_are_written_down() -> None:
     configure(node, "c", attempts_max=1)
     gather(node, b"x", level=DISK)
     (hand,) = node.hands
-    node.broker.requeue(node.now, 1, hand.log, hand.start, hand.stop, 0.0, "requeue")
+    node.broker.consumers.requeue(node.now, 1, hand.log, hand.start, hand.stop, 0.0, "requeue")
     node.turn()
     node.broker.spare(node.now, "t.dead")
     node.turn()

@@ -383,9 +383,9 @@ def test_attempts_errors_and_delays_go_along(stores: str) -> None:
     a.publish(*messages(0, 4))
     a.consume("c")
     hand = a.held[0]
-    a.broker.requeue(mesh.now, 1, hand.log, 1, 2, 60.0, "requeue", "no")
-    a.broker.requeue(mesh.now, 1, hand.log, 2, 3, 0.0, "requeue", "no")
-    a.broker.consumer_left(mesh.now, 1)
+    a.broker.consumers.requeue(mesh.now, 1, hand.log, 1, 2, 60.0, "requeue", "no")
+    a.broker.consumers.requeue(mesh.now, 1, hand.log, 2, 3, 0.0, "requeue", "no")
+    a.broker.consumers.left(mesh.now, 1)
     a.consumers.clear()
     a.held.clear()
     mesh.tell()

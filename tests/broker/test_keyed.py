@@ -35,7 +35,7 @@ def finish_all(node: Node) -> list[bytes]:
         hands, node.hands = node.hands, []
         for hand in hands:
             came += [one for one in bodies.decode(hand.body) if isinstance(one, bytes)]
-            node.broker.finish(node.now, hand.consumer, [hand[1:4]])
+            node.broker.consumers.finish(node.now, hand.consumer, [hand[1:4]])
         node.turn()
     return came
 
@@ -63,7 +63,7 @@ def test_a_message_that_failed_holds_its_key_back() -> None:
     publish(node, b"1", b"2", key="k")
     publish(node, b"other")
     first = node.hands[0]
-    node.broker.requeue(node.now, first.consumer, first.log, first.start, first.stop, 5.0, "requeue")
+    node.broker.consumers.requeue(node.now, first.consumer, first.log, first.start, first.stop, 5.0, "requeue")
     node.turn()
     assert node.bodies() == [b"1", b"other"], "2 waits for 1, which waits for its time"
     node.hands.clear()
@@ -77,7 +77,7 @@ def test_a_consumer_that_leaves_gives_the_key_to_the_next() -> None:
     node.consume("c", 1)
     publish(node, b"1", b"2", key="k")
     node.consume("c", 2)
-    node.broker.consumer_left(node.now, 1)
+    node.broker.consumers.left(node.now, 1)
     node.turn()
     assert [(hand.consumer, bodies.decode(hand.body)) for hand in node.hands] == [(1, [b"1"]), (2, [b"1"])]
 
@@ -88,7 +88,7 @@ def test_every_channel_keeps_the_order_for_itself() -> None:
     node.consume("c", 1)
     node.consume("d", 2)
     publish(node, b"1", b"2", key="k")
-    node.broker.finish(node.now, 1, [hand[1:4] for hand in node.hands if hand.consumer == 1])
+    node.broker.consumers.finish(node.now, 1, [hand[1:4] for hand in node.hands if hand.consumer == 1])
     node.turn()
     assert [(hand.consumer, bodies.decode(hand.body)) for hand in node.hands] == [(1, [b"1"]), (2, [b"1"]), (1, [b"2"])]
 
@@ -147,7 +147,7 @@ def turn(node: Node, shelf: Shelf) -> list[bytes]:
             match effect:
                 case Hand():
                     came += [one for one in bodies.decode(effect.body) if isinstance(one, bytes)]
-                    node.broker.finish(node.now, effect.consumer, [effect[1:4]])
+                    node.broker.consumers.finish(node.now, effect.consumer, [effect[1:4]])
                 case Load():
                     node.broker.loaded(node.now, effect.token, shelf.load(effect))
                 case Store():
@@ -162,7 +162,7 @@ def test_after_a_restart_what_was_accepted_before_it_comes_first_within_its_key(
     publish(before, b"3", key="k")
     node, shelf = start_again(before)
     publish(node, b"4", key="k")
-    node.broker.consumer_joined(node.now, 1, "t", "c", 1, 100, 1 << 20, 60.0)
+    node.broker.consumers.joined(node.now, 1, "t", "c", 1, 100, 1 << 20, 60.0)
     came = turn(node, shelf)
     assert sorted(came) == [b"1", b"2", b"3", b"4", b"other"]
     assert [one for one in came if one != b"other"] == [b"1", b"2", b"3", b"4"]
@@ -174,7 +174,7 @@ def test_a_key_is_not_held_up_by_what_an_earlier_start_has_in_flight(finished: i
     before.begin("c")
     before.publish(b"1", b"2", b"3")
     before.consume("c")
-    before.broker.finish(before.now, 1, [(before.hands[0].log, finished, finished + 1)])
+    before.broker.consumers.finish(before.now, 1, [(before.hands[0].log, finished, finished + 1)])
     before.turn()
     before.wait(1.0)
     node = before.again("c")

@@ -61,7 +61,7 @@ class Backlog(Node):
             hands, self.hands = self.hands, []
             for hand in hands:
                 came += [one.rstrip(b".").decode() for one in bodies.decode(hand.body) if isinstance(one, bytes)]
-                self.broker.finish(self.now, hand.consumer, [hand[1:4]])
+                self.broker.consumers.finish(self.now, hand.consumer, [hand[1:4]])
                 self.turn()
         return came
 
@@ -126,16 +126,16 @@ def test_a_key_that_is_held_back_holds_others_beyond_what_the_channel_looks_at_a
     stuck = node.hands.pop(0)
     assert node.hands == [], "the channel has looked at as much as it may"
     assert node.cursor.held
-    node.broker.finish(node.now, stuck.consumer, [stuck[1:4]])
+    node.broker.consumers.finish(node.now, stuck.consumer, [stuck[1:4]])
     node.turn()
-    node.broker.requeue(node.now, 1, *node.hands.pop(0)[1:4], 5.0, "requeue")
+    node.broker.consumers.requeue(node.now, 1, *node.hands.pop(0)[1:4], 5.0, "requeue")
     node.turn()
     found = node.broker.explain(node.now, "t")["channels"]["c"]["reasons"]
     assert [one["messages"] for one in found if one["why"] == Why.HELD_BACK.name] == [38]
     node.wait(6.0)
     stuck = node.hands.pop(0)
     for _ in range(20):
-        node.broker.finish(node.now, stuck.consumer, [stuck[1:4]])
+        node.broker.consumers.finish(node.now, stuck.consumer, [stuck[1:4]])
         node.turn()
         stuck = node.hands.pop(0)
     assert [bodies.decode(hand.body)[0][:4] for hand in node.hands] == [b"free"]

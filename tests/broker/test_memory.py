@@ -25,7 +25,7 @@ def found(shelf: Shelf) -> Node:
     node.broker.recover(node.now, WALL_NS, shelf.recovered().logs)
     node.broker.channel_born(node.now, "t", "c", 1, 60.0, False)
     node.broker.recovered(node.now)
-    node.broker.consumer_joined(node.now, 1, "t", "c", 1, 100, 1 << 20, 60.0)
+    node.broker.consumers.joined(node.now, 1, "t", "c", 1, 100, 1 << 20, 60.0)
     return node
 
 
@@ -38,7 +38,7 @@ def deliver(node: Node, shelf: Shelf) -> tuple[int, int]:
             match effect:
                 case Hand():
                     came += effect.stop - effect.start
-                    node.broker.finish(node.now, effect.consumer, [effect[1:4]])
+                    node.broker.consumers.finish(node.now, effect.consumer, [effect[1:4]])
                 case Load() | LoadDue():
                     rows = shelf.load(effect) if isinstance(effect, Load) else shelf.load_due(effect)
                     most = max(most, len(rows))

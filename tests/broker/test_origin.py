@@ -68,12 +68,12 @@ class Node:
         self.turn()
 
     def consume(self, channel: str, number: int = 1, messages: int = 1_000, size_bytes: int = 1 << 20) -> None:
-        self.broker.consumer_joined(self.now, number, "t", channel, 1, messages, size_bytes, 60.0)
+        self.broker.consumers.joined(self.now, number, "t", channel, 1, messages, size_bytes, 60.0)
         self.turn()
 
     def finish(self, number: int = 1) -> None:
         spans = [hand[1:4] for hand in self.hands if hand.consumer == number]
-        self.broker.finish(self.now, number, spans)
+        self.broker.consumers.finish(self.now, number, spans)
         self.turn()
 
     def wait(self, seconds: float) -> None:
@@ -231,7 +231,7 @@ def test_an_unfinished_batch_does_not_keep_later_ones() -> None:
     node.publish(b"slow")
     held = node.broker.memory_bytes
     node.publish(*[b"x"] * 100)
-    node.broker.finish(node.now, 1, [hand[1:4] for hand in node.hands[1:]])
+    node.broker.consumers.finish(node.now, 1, [hand[1:4] for hand in node.hands[1:]])
     node.turn()
     node.wait(11.0)
     assert node.broker.memory_bytes == held
@@ -243,7 +243,7 @@ def test_the_window_is_bounded_per_topic_and_per_node() -> None:
         node.broker.topic_born(node.now, topic, 1)
         node.broker.channel_born(node.now, topic, "c", 1, 0.0, True)
     for number, topic in enumerate(("t", "u", "v"), 1):
-        node.broker.consumer_joined(node.now, number, topic, "c", 1, 1_000, 1 << 20, 60.0)
+        node.broker.consumers.joined(node.now, number, topic, "c", 1, 1_000, 1 << 20, 60.0)
         for _ in range(10):
             node.gather(b"x" * 1_000, topic=topic)
             node.turn()
@@ -361,7 +361,7 @@ def test_after_the_last_channel_the_topic_keeps_what_is_published_then() -> None
     node.publish(b"kept")
     node.wait(100.0)
     node.channel("c", generation=2)
-    node.broker.consumer_joined(node.now, 1, "t", "c", 2, 10, 1 << 20, 60.0)
+    node.broker.consumers.joined(node.now, 1, "t", "c", 2, 10, 1 << 20, 60.0)
     node.turn()
     assert node.bodies() == [b"kept"]
 
@@ -464,7 +464,7 @@ def test_the_stats_add_up() -> None:
     node.consume("c", messages=2)
     node.publish(b"1", b"2", b"3")
     node.publish(b"4", delay_s=5.0)
-    node.broker.requeue(node.now, 1, *node.hands[0][1:4], 10.0, "requeue")
+    node.broker.consumers.requeue(node.now, 1, *node.hands[0][1:4], 10.0, "requeue")
     node.turn()
     (topic,) = node.broker.stats()
     channel = topic["channels"][0]

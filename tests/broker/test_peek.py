@@ -77,7 +77,7 @@ def test_the_oldest_in_flight_is_shown_first() -> None:
         node.publish(body)
         node.wait(1.0)
     first = node.hands[0]
-    node.broker.requeue(node.now, 1, first.log, first.start, first.stop, 0.0, "requeue")
+    node.broker.consumers.requeue(node.now, 1, first.log, first.start, first.stop, 0.0, "requeue")
     node.turn()
     found = look(node)
     assert shown(found, "number", "attempts") == [(1, 2), (2, 1), (3, 1)]
@@ -90,7 +90,7 @@ def test_deferred_ones_tell_their_time_and_how_often_they_failed() -> None:
     node.publish(b"1")
     node.publish(b"2", delay_s=20.0)
     first = node.hands[0]
-    node.broker.requeue(node.now, 1, first.log, first.start, first.stop, 30.0, "requeue")
+    node.broker.consumers.requeue(node.now, 1, first.log, first.start, first.stop, 30.0, "requeue")
     node.turn()
     node.wait(5.0)
     found = look(node)
@@ -115,7 +115,7 @@ def test_what_came_back_goes_first() -> None:
     node.channel("c")
     node.consume("c", messages=1)
     node.publish(b"1", b"2")
-    node.broker.consumer_left(node.now, 1)
+    node.broker.consumers.left(node.now, 1)
     node.turn()
     assert shown(look(node), "number", "attempts") == [(1, 1), (2, 0)]
 
@@ -126,7 +126,7 @@ def test_what_is_finished_is_not_shown() -> None:
     node.consume("c")
     node.publish(b"1", b"2", b"3")
     hand = node.hands[0]
-    node.broker.finish(node.now, 1, [(hand.log, 2, 3)])
+    node.broker.consumers.finish(node.now, 1, [(hand.log, 2, 3)])
     node.turn()
     assert shown(look(node), "number") == [(1,), (3,)]
 

@@ -82,7 +82,7 @@ class Shelved(Kept):
         while (hands := sum(hand.consumer == number for hand in self.hands)) > seen:
             seen = hands
             self.finish(number)
-        self.broker.consumer_left(self.now, number)
+        self.broker.consumers.left(self.now, number)
         self.turn()
         return self.bodies(number)
 
@@ -158,7 +158,7 @@ def test_a_row_of_which_one_channel_has_finished_the_first_part_counts_nothing_a
     before.publish(b"1", b"2")
     before.publish(b"3", b"4")
     before.consume("c")
-    before.broker.finish(before.now, 1, [(before.hands[0].log, 1, 4)])
+    before.broker.consumers.finish(before.now, 1, [(before.hands[0].log, 1, 4)])
     before.turn()
     before.wait(1.0)
     node = before.again("c", "d")
@@ -454,7 +454,7 @@ def test_a_message_that_is_finished_before_the_store_has_it_is_retained_once_it_
     effects = node.broker.effects()
     store = next(effect for effect in effects if isinstance(effect, Store))
     node.hands += [effect for effect in effects if isinstance(effect, Hand)]
-    node.broker.finish(node.now, 1, [hand[1:4] for hand in node.hands])
+    node.broker.consumers.finish(node.now, 1, [hand[1:4] for hand in node.hands])
     node.broker.effects()
     assert node.kept()[0] == 1
     assert node.broker.memory_bytes > 0

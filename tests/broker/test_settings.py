@@ -57,7 +57,7 @@ def test_what_comes_back_to_a_paused_channel_stays_until_it_goes_on() -> None:
     node.publish(b"one")
     configure(node, "c", paused=True)
     (hand,) = node.hands
-    node.broker.requeue(node.now, 1, hand.log, hand.start, hand.stop, 0.0, "requeue")
+    node.broker.consumers.requeue(node.now, 1, hand.log, hand.start, hand.stop, 0.0, "requeue")
     node.turn()
     assert len(node.hands) == 1
     configure(node, "c", paused=False)

@@ -174,7 +174,7 @@ def test_what_is_in_the_store_only_waits_for_a_consumer_and_then_for_the_disk() 
     node = recovered(7)
     assert whys(node) == ["NO_CONSUMER"]
     assert told(node)["reasons"][0]["messages"] == 7
-    node.broker.consumer_joined(node.now, 1, "t", "c", 1, 10, 1 << 20, 60.0)
+    node.broker.consumers.joined(node.now, 1, "t", "c", 1, 10, 1 << 20, 60.0)
     assert [effect for effect in node.broker.effects() if isinstance(effect, Load)]
     assert whys(node) == ["LOADING"]
 

@@ -347,27 +347,27 @@ class Node:
         """A consumer joins."""
         consumer = Consumer(self.next(), channel, messages, size_bytes, timeout_s)
         self.model.consumers[consumer.number] = channel.consumers[consumer.number] = consumer
-        self.broker.consumer_joined(self.now, consumer.number, *channel.key, messages, size_bytes, timeout_s)
+        self.broker.consumers.joined(self.now, consumer.number, *channel.key, messages, size_bytes, timeout_s)
         self.turn()
         return consumer
 
     def resize(self, consumer: Consumer, messages: int, size_bytes: int) -> None:
         """It may hold so much from now on."""
         consumer.messages, consumer.size_bytes = messages, size_bytes
-        self.broker.consumer_capacity(self.now, consumer.number, messages, size_bytes)
+        self.broker.consumers.capacity(self.now, consumer.number, messages, size_bytes)
         self.turn()
 
     def leave(self, consumer: Consumer) -> None:
         """It is gone."""
         self.model.leave(consumer.number)
-        self.broker.consumer_left(self.now, consumer.number)
+        self.broker.consumers.left(self.now, consumer.number)
         self.turn()
 
     def finish(self, consumer: Consumer, ones: list[int]) -> None:
         """It is done with these."""
         spans = self.spans(consumer, ones)
         self.model.finish(consumer.number, ones)
-        self.broker.finish(self.now, consumer.number, spans)
+        self.broker.consumers.finish(self.now, consumer.number, spans)
         self.turn()
 
     def requeue(self, consumer: Consumer, ones: list[int], delay_s: float, reason: str) -> None:
@@ -375,7 +375,7 @@ class Node:
         spans = self.spans(consumer, ones)
         self.model.give_up(consumer.number, ones, delay_s, counts=reason == "requeue")
         for span in spans:
-            self.broker.requeue(self.now, consumer.number, *span, delay_s, reason)
+            self.broker.consumers.requeue(self.now, consumer.number, *span, delay_s, reason)
         self.turn()
 
     def give_back(self, consumer: Consumer, ones: list[int]) -> None:
@@ -383,7 +383,7 @@ class Node:
         spans = self.spans(consumer, ones)
         self.model.give_up(consumer.number, ones, 0.0, counts=False)
         for span in spans:
-            self.broker.give_back(self.now, consumer.number, *span)
+            self.broker.consumers.give_back(self.now, consumer.number, *span)
         self.turn()
 
     def touch(self, consumer: Consumer, ones: list[int]) -> None:
@@ -391,7 +391,7 @@ class Node:
         for one in ones:
             if one in consumer.held:
                 consumer.held[one] = self.now + consumer.timeout_s
-        self.broker.touch(self.now, consumer.number, self.spans(consumer, ones))
+        self.broker.consumers.touch(self.now, consumer.number, self.spans(consumer, ones))
         self.turn()
 
     def spans(self, consumer: Consumer, ones: list[int]) -> list[Span]:
