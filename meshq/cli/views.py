@@ -26,7 +26,7 @@ def members(nodes: Sequence[str] | None, *, as_json: bool) -> None:
         out.document(found)
         return
     more = [column for column in ("zone", "version") if len({each[column] for each in found}) > 1]
-    columns = ("NODE", "STATE", "SINCE", "RTT", "HEALTH", "INC", "EPOCH", "MESH", *(name.upper() for name in more))
+    columns = ("NODE", "STATE", "SINCE", "RTT", "LAG", "INC", "EPOCH", "MESH", *(name.upper() for name in more))
     out.table(
         columns, [(*_member(each), *(each[name] or "-" for name in more)) for each in found], cut=("NODE", "ZONE")
     )
@@ -164,13 +164,13 @@ def ask(nodes: Sequence[str] | None, question: Callable[[Any], Awaitable[T]]) ->
 
 def _member(view: Mapping[str, Any]) -> tuple[str, ...]:
     """A member's row: its epoch as the local time at which it started, zone and version only where they differ."""
-    rtt_ms, health = view.get("rtt_ms"), view.get("health")
+    rtt_ms, lag_ms = view.get("rtt_ms"), view.get("lag_ms")
     return (
         view["name"],
         view["state"],
         out.span(view["since_s"]),
         "self" if view["self"] else "-" if rtt_ms is None else f"{rtt_ms:.1f} ms",
-        "-" if health is None else str(health),
+        "-" if lag_ms is None else f"{lag_ms / 1000:g} s",
         str(view["incarnation"]),
         time.strftime("%m-%d %H:%M:%S", time.localtime(view["epoch_ms"] / 1000)),
         _address(view["host"], view["port"]),

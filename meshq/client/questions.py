@@ -35,8 +35,8 @@ class MemberView(TypedDict, total=False):
     """Whether it is the node that answers."""
     since_s: float
     """How long it has been in this state."""
-    health: int | None
-    """Local health of the node that answers: 0 is well, each more stretches its probes; None of the others."""
+    lag_ms: int
+    """How late it says that it reads, for which the others allow it that much more time; 0: in time."""
     rtt_ms: float | None
     """From a ping to its answer, smoothed; None when none was measured, as over streams only."""
 

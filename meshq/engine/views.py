@@ -130,7 +130,7 @@ class Views:
             "version": member.version,
             "zone": member.zone,
             "self": member is self._membership.me,
-            "health": self._membership.health if member is self._membership.me else None,
+            "lag_ms": member.lag_ms,
             "rtt_ms": None if rtt_s is None else round(rtt_s * 1000, 3),
             "since_s": round(now - max(self.started_at, member.since), 3),
         }

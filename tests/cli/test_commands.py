@@ -168,7 +168,7 @@ def test_members_topics_and_stats_as_tables(node: NodeProcess, topic: str, capfd
     assert run(["members"]) == 0
     said = capfd.readouterr().out
     header, _, first, second, *_ = said.splitlines()
-    assert header.split() == ["NODE", "STATE", "SINCE", "RTT", "HEALTH", "INC", "EPOCH", "MESH"]
+    assert header.split() == ["NODE", "STATE", "SINCE", "RTT", "LAG", "INC", "EPOCH", "MESH"]
     assert first.split()[:2] == ["cli-1", "alive"]
     assert " self " in first
     assert node.mesh in first
@@ -190,8 +190,8 @@ def test_members_as_json_say_what_is_known_of_each(node: NodeProcess, capfd: pyt
     while other.get("rtt_ms") is None:
         assert run(["members", "--json"]) == 0
         mine, other = json.loads(capfd.readouterr().out)
-    assert (mine["self"], mine["health"], mine["rtt_ms"]) == (True, 0, None)
-    assert (other["self"], other["health"], other["state"], other["incarnation"]) == (False, None, "alive", 0)
+    assert (mine["self"], mine["lag_ms"], mine["rtt_ms"]) == (True, 0, None)
+    assert (other["self"], other["lag_ms"], other["state"], other["incarnation"]) == (False, 0, "alive", 0)
     assert isinstance(other["rtt_ms"], float)
     assert mine["http_port"] == int(node.http.rpartition(":")[2])
 
