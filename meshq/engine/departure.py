@@ -13,17 +13,20 @@ from typing import Any, Final
 from meshq.broker.broker import Broker
 from meshq.config import DRAIN_TIMEOUT_S, Config
 from meshq.engine.doors import Doors
+from meshq.engine.hearsay import Hearsay
 from meshq.engine.nearness import Nearness
 from meshq.engine.opening import Opening
 from meshq.engine.streams import Streams
 from meshq.errors import RemoteProtocolError
 from meshq.machine import events
-from meshq.machine.effects import Effect, Stop
+from meshq.machine.effects import Address, Effect, Stop
 from meshq.membership.membership import Membership
 
 DRAIN_CHECK_S: Final = 0.05
 LAST_WORD_S: Final = 1.0
 """So much longer it waits for the last word of a node that is about to own a log."""
+GOODBYE_S: Final = 1.0
+"""A goodbye that no datagram carries waits so long for a stream."""
 
 
 class Departure:
@@ -37,6 +40,7 @@ class Departure:
         membership: Membership,
         broker: Broker,
         streams: Streams,
+        hearsay: Hearsay,
         doors: Doors,
         out: list[Effect],
         emit: Callable[[events.Event], None],
@@ -48,12 +52,15 @@ class Departure:
         self._membership = membership
         self._broker = broker
         self._streams = streams
+        self._hearsay = hearsay
         self._doors = doors
         self._out = out
         self._emit = emit
         self._settle = settle
         self._until = 0.0
         self._stopped = False
+        self._unheard: list[Address] | None = None
+        """Where the goodbye goes by streams; None before it is said, and at the end."""
         self.draining = False
         """The node hands over what it has, takes no more publishes and is about to leave."""
         self.check_at: float | None = None
@@ -78,7 +85,7 @@ class Departure:
 
     def check(self, now: float) -> None:
         """Go on with a drain; stop when nothing is left or its time is over."""
-        if self.check_at is None:
+        if self.check_at is None or self._stopped:
             return
         self.check_at = now + DRAIN_CHECK_S
         broker = self._broker
@@ -88,14 +95,26 @@ class Departure:
             self.stop(now)
 
     def stop(self, now: float) -> None:
-        """Leave at once; ends in a Stop effect that says how many messages went with the node."""
+        """Leave at once; ends in a Stop effect that says how many messages went with the node.
+
+        Where a goodbye has to be said over a stream that is not there yet, the end waits ``GOODBYE_S`` for it at most.
+        """
         if self._stopped:
             return
         self._end()
-        left = self._broker.messages_left()
         self._settle()
         self._membership.leave(now)
         self._settle()
+        members = self._membership.alive()
+        self._unheard = [member.address for member in members if self._membership.blocked(member.name)]
+        self.check_at = self._until = now + GOODBYE_S
+
+    def finish(self, now: float) -> None:
+        """End a node that has left, once its last words are on their way, or can't be."""
+        if self._unheard is None or (now < self._until and any(map(self._hearsay.unsaid, self._unheard))):
+            return
+        self._unheard = self.check_at = None
+        left = self._broker.messages_left()
         self._emit(events.Leaving(left))
         text = f"{self._name} is leaving the mesh"
         self._doors.goodbye(now, "LEAVING", text)

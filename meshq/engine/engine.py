@@ -113,7 +113,7 @@ class Engine:
         out, emit = self._out, self._emit
         nearness, uses = Nearness(config, membership), Uses(opening, routing, broker, emit)
         self._departure = departure = Departure(
-            config, opening, nearness, membership, broker, streams, doors, out, emit, self._settle
+            config, opening, nearness, membership, broker, streams, post.hearsay, doors, out, emit, self._settle
         )
         self._from_broker = FromBroker(links, doors, uses, out, emit)
         self._from_routing = FromRouting(nearness, membership, routing, broker, post, doors, uses, emit)
@@ -288,6 +288,7 @@ class Engine:
         if not self._opening.open and self._opening.ready:
             self._opening.check(self._now)
             self._settle()
+        self._departure.finish(self._now)
         if self._writers.pull(self._now):
             self._more = True
         out = [*self._out, *self._streams.output(self._now)]

@@ -62,6 +62,11 @@ class Hearsay:
         else:
             self._counters.packets_dropped += 1
 
+    def unsaid(self, to: Address) -> bool:
+        """Whether something for that address still waits for its stream."""
+        stream = self._dialled.get(to)
+        return stream is not None and bool(self._queued.get(stream.number))
+
     def connected(self, now: float, stream: Stream) -> None:
         self._streams.open(now, stream, self._greeting.hello("gossip", stream.address))
 

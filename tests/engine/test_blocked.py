@@ -93,3 +93,36 @@ def test_in_a_larger_mesh_without_datagrams_news_of_one_is_soon_news_of_all() ->
     cast.fleet.crash("n7")
     cast.fleet.restart("n7")
     cast.until(lambda: cast.engine("n7").epoch > epoch and agreed(cast, names), within_s=5.0)
+
+
+def streaming(count: int) -> Cast:
+    """A mesh that knows that no datagrams come through to anybody, some time after that was news."""
+    names = tuple(f"n{number}" for number in range(1, count + 1))
+    cast = Cast(names).start()
+    cast.fleet.spell(NO_DATAGRAMS)
+    others = [(name, other) for name in names for other in names if other != name]
+    cast.until(lambda: all(cast.engine(name).membership.blocked(other) for name, other in others), within_s=60.0)
+    cast.run(20.0)
+    return cast
+
+
+def test_a_goodbye_takes_streams_of_its_own_where_no_datagrams_come_through() -> None:
+    cast = streaming(16)
+    cast.fleet.hosts["n5"].call("stop")
+    cast.run(0.05)
+    assert cast.fleet.hosts["n5"].stopped is not None
+    assert len(told(cast, events.MemberLeft)) >= 8, "whom it told, no rumour was that fast"
+    cast.until(lambda: len(told(cast, events.MemberLeft)) == 15, within_s=2.0)
+    cast.run(10.0)
+    assert not told(cast, events.MemberFailed)
+
+
+def test_a_goodbye_to_whom_no_stream_can_be_had_keeps_a_node_for_a_second_at_most() -> None:
+    cast = streaming(16)
+    for name in ("n6", "n7", "n8", "n9", "n10", "n11"):
+        cast.fleet.crash(name, host=True)
+    began = cast.fleet.world.now
+    cast.fleet.hosts["n5"].call("stop")
+    cast.until(lambda: cast.fleet.hosts["n5"].stopped is not None, within_s=2.0)
+    assert 0.9 < cast.fleet.world.now - began < 1.1
+    cast.until(lambda: len(told(cast, events.MemberLeft)) == 9, within_s=3.0)
