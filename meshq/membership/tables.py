@@ -70,7 +70,7 @@ def merge(now: float, view: View, records: list[Record], by: str) -> list[str]:
 
 
 def hand_over(view: View, via: int, members: list[Member]) -> None:
-    """Send rows back on the stream they are an answer to; nothing when there are none."""
-    for rows, _ in parts(members):
+    """Send rows back on the stream they are an answer to; nothing when there are none that may be told."""
+    for rows, _ in parts(filter(view.tellable, members)):
         if rows:
             view.out.append(ReplyPacket(via, gossip.rows(view.me.name, rows)))

@@ -396,14 +396,14 @@ class View:
             self._refute(now, claim.incarnation)
 
     def _hear_of_self(self, now: float, record: Record) -> bool:
-        """True when this node's own account is later, as it is after a refutation, and may be told."""
+        """True when this node's own account is later, as it is after a new start or a refutation."""
         if self.me.state is not State.ALIVE:
             return record.epoch <= self.me.epoch
         if record.epoch > self.me.epoch:
             self._yield(now, record)
         elif record.state != State.LEFT and _precedence(record) > self.me.precedence:
             self._refute(now, record.incarnation)
-        return self.announced and _precedence(record) < self.me.precedence
+        return _precedence(record) < self.me.precedence
 
     def _refute(self, now: float, accused: int) -> None:
         """Outbid the accusation. Source: SWIM, section 4.2; memberlist state.go refute."""

@@ -55,6 +55,16 @@ def test_a_node_is_joined_by_the_last_part_of_a_table_and_announces_itself_on_th
     assert sorted(desk.machine.members) == ["home", "m1", "m2"]
 
 
+def test_a_table_with_an_earlier_start_of_the_joiner_is_answered_by_this_start() -> None:
+    desk = Desk(seeds=("10.0.1.1",))
+    join = asked(desk)
+    earlier = member(9, epoch=Epoch(500, 1)).with_(name="home")
+    rows = [member(1).row, earlier.row]
+    desk.hear(gossip.welcome(join.number, "m1", "10.0.0.1", Epoch(500, 1), True, rows), ("10.0.1.1", 4155), 3)
+    [told] = desk.replied()
+    assert [(record.name, record.epoch) for record in told.records] == [("home", EPOCH)]
+
+
 def test_nothing_is_said_about_a_node_before_it_is_joined() -> None:
     desk = Desk(seeds=("10.0.1.1",))
     desk.hear(gossip.rows("m1", [member(1).row]), ("10.0.1.1", 40_000), 5)

@@ -144,6 +144,18 @@ def test_a_first_node_that_restarts_at_once_and_has_no_seeds_is_found_by_the_oth
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_a_restarted_node_hands_its_own_row_to_its_seed_though_all_rumours_are_lost(seed: int) -> None:
+    mesh = Mesh(seed)
+    mesh.add(5)
+    mesh.run(10.0)
+    mesh.crash("n3")
+    mesh.loss = 1.0
+    node = mesh.start("n3", ("n0",))
+    mesh.run(0.1)
+    assert mesh.nodes["n0"].on.members["n3"].epoch == node.on.me.epoch
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_half_the_mesh_restarts_at_once(seed: int) -> None:
     mesh = formed(seed, 12)
     mesh.crash(*names(6, 12))
