@@ -143,7 +143,8 @@ class MembershipConfig:
     seed_retry_max_s: float = 15.0
     """... up to this; a seed is tried for ever."""
     alone_after_s: float = 3.0
-    """Without an answer from any seed for this long a node says it is alone and serves."""
+    """Without an answer from any seed for this long a node says it is alone and serves; likewise when those that had
+    answered are gone before it knows their topics."""
     members_max: int = 10_000
     """Live members known; a joiner beyond it is refused."""
     senders_max: int = 20_000

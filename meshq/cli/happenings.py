@@ -55,6 +55,8 @@ def sentence(event: Event) -> str:
         case events.KeysChanged():
             also = f", and takes {event.others} too" if event.others else ""
             return f"keys: this node seals with {event.in_use} now{also}"
+        case events.Alone(joined=True):
+            return f"no member is left that knows the topics, for {event.after_s:g} s: serving alone, and still trying"
         case events.Alone():
             return f"no seed answered within {event.after_s:g} s: serving alone, and still trying"
         case events.Trouble():

@@ -94,7 +94,7 @@ class Engine:
         """What comes and goes over the network, by packets and by streams."""
         config, keys, counters, emit = self.config, self.keys, self.counters, self._emit
         membership, routing, broker = self.membership, self.routing, self.broker
-        self._opening = Opening(config, membership, routing)
+        self._opening = Opening(config, membership, routing, emit)
         self._streams = streams = Streams(config.link, keys, counters)
         strangers, greeting = Strangers(emit), Greeting(config, membership)
         self.links = links = Links(config, rng, streams, greeting, membership, broker, emit)

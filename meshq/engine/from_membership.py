@@ -99,6 +99,7 @@ class FromMembership:
         self._routing.member_down(now, name)
         if member.state is State.DEAD:
             self._broker.peer_died(now, name, member.epoch)
+        self._opening.check(now)
 
     def _raise_epoch(self, epoch: Epoch) -> None:
         self.epoch = epoch

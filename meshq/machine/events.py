@@ -163,9 +163,13 @@ class KeysChanged:
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """No seed answered in time; the node serves on its own and keeps trying."""
+    """Nobody answered in time; the node serves on its own and keeps trying.
+
+    ``joined``: a seed had, and all members were gone before this node knew their topics; else no seed has.
+    """
 
     after_s: float
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +213,7 @@ Event: TypeAlias = (
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Event.__args__}
 # The fields' types by the name under which they are annotated; a whole float may come back as an int.
 _TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (float, int), "dict[str, Any]": (dict,)
+    "str": (str,), "int": (int,), "bool": (bool,), "float": (float, int), "dict[str, Any]": (dict,)
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from meshq.cli.happenings import sentence
 from meshq.machine.events import Event, LinkDown, SeedFailed
 
-EXAMPLES: dict[str, Any] = {"str": "thing", "int": 3, "float": 1.5, "dict[str, Any]": {}}
+EXAMPLES: dict[str, Any] = {"str": "thing", "int": 3, "float": 1.5, "bool": True, "dict[str, Any]": {}}
 
 
 @pytest.mark.parametrize("kind", get_args(Event), ids=lambda kind: str(kind.__name__))

@@ -11,7 +11,7 @@ import pytest
 from meshq.machine import events
 from meshq.machine.events import Event, LinkDown, MemberJoined, SeedFailed, from_map, to_map
 
-EXAMPLES: dict[str, Any] = {"str": "x", "int": 3, "float": 1.5, "dict[str, Any]": {"paused": True}}
+EXAMPLES: dict[str, Any] = {"str": "x", "int": 3, "float": 1.5, "bool": True, "dict[str, Any]": {"paused": True}}
 KINDS: list[type[Any]] = list(Event.__args__)
 
 
