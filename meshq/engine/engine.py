@@ -72,6 +72,7 @@ class Engine:
     ) -> None:
         """``recovered``: what the store kept; None when there is no store. ``secrecy``: None at a node without keys."""
         self._recovered = recovered
+        seeds_named = len(config.seeds)
         if recovered is not None:
             config = replace(config, seeds=(*config.seeds, *known_peers(recovered.puts, config)))
         self.config = config
@@ -79,7 +80,7 @@ class Engine:
         self._more = False
         self._out: list[Effect] = []
         self.counters = Counters()
-        self.membership = Membership(config, epoch, rng, bound=bound, advertised=advertised)
+        self.membership = Membership(config, epoch, rng, bound=bound, advertised=advertised, seeds_named=seeds_named)
         self.routing = Routing(config, epoch, rng)
         self.broker = Broker(config, epoch, rng)
         self.keys = Keys(config, secrecy, self._out, self._emit)

@@ -39,9 +39,12 @@ class Hearsay:
         self._greeting = greeting
         self._counters = counters
         self.on_packet: Callable[[float, bytes, Address, int], None]
-        self.on_trouble: Callable[[Address, str], None]
+        self.on_trouble: Callable[[float, Address, str, str], None]
+        """Told of a dial that failed: when, where, the code of a refusal (or nothing), and why."""
         self._dialled: dict[Address, Stream] = {}
         self._queued: dict[int, list[bytes]] = {}
+        self._refusals: dict[int, tuple[str, str]] = {}
+        """By stream: with which code and words its peer said goodbye, unless in peace."""
         self._idle: Timers[int] = Timers()
 
     def send(self, now: float, to: Address, packet: bytes) -> None:
@@ -51,8 +54,7 @@ class Hearsay:
             if len(self._dialled) >= SHORT_STREAMS_MAX:
                 self._counters.packets_dropped += 1
                 return
-            stream = self._dialled[to] = self._streams.dial(now, to, self)
-            self._queued[stream.number] = []
+            stream = self._dial(now, to, [])
         self._idle.arm(stream.number, now + IDLE_CLOSE_S)
         queued = self._queued.get(stream.number)
         if queued is None:
@@ -82,18 +84,22 @@ class Hearsay:
             self.on_packet(now, frame.packet, stream.address, stream.number)
         elif type(frame) is Goodbye:
             if frame.code not in PEACEFUL:
-                self.on_trouble(stream.address, frame.text)
+                self._refusals[stream.number] = (frame.code, frame.text)
             self._streams.end(now, stream, "", "")
         else:
             raise RemoteProtocolError(f"{type(frame).__name__} on a gossip stream", code="BAD_FRAME")
 
     def closed(self, now: float, stream: Stream, reason: str) -> None:
         self._idle.cancel(stream.number)
-        self._queued.pop(stream.number, None)
-        if self._dialled.get(stream.address) is stream:
-            del self._dialled[stream.address]
-            if reason in FAILURES:
-                self.on_trouble(stream.address, FAILURES[reason])
+        queued = self._queued.pop(stream.number, [])
+        code, why = self._refusals.pop(stream.number, ("", FAILURES.get(reason, "")))
+        if self._dialled.get(stream.address) is not stream:
+            return
+        del self._dialled[stream.address]
+        if queued and self._streams.has_another_key(stream):
+            self._dial(now, stream.address, queued)
+        elif why:
+            self.on_trouble(now, stream.address, code, why)
 
     def tick(self, now: float) -> None:
         """Close the streams over which nothing came for a while."""
@@ -105,3 +111,9 @@ class Hearsay:
     def deadline(self) -> float | None:
         """When ``tick`` has something to do."""
         return self._idle.deadline()
+
+    def _dial(self, now: float, to: Address, queued: list[bytes]) -> Stream:
+        stream = self._dialled[to] = self._streams.dial(now, to, self)
+        self._queued[stream.number] = queued
+        self._idle.arm(stream.number, now + IDLE_CLOSE_S)
+        return stream

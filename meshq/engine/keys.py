@@ -82,6 +82,11 @@ class Keys:
             del self._refusals[next(iter(self._refusals))]
         self._refusals[to] = refusals + 1
 
+    def has_another(self, to: Address) -> bool:
+        """Whether not all keys of the ring have been turned away there in this round of them."""
+        ring = self.ring
+        return ring is not None and self._refusals.get(to, 0) % len(ring.keys) > 0
+
     def accepting(self, host: str) -> Guard | None:
         """What opens a stream that came from ``host``: any key; plain streams are taken from this host."""
         secrecy = self._secrecy

@@ -98,6 +98,11 @@ class Streams:
             stream.session.send(frame)
             self._dirty[stream.number] = stream
 
+    def has_another_key(self, stream: Stream) -> bool:
+        """Whether a dialled stream was turned away for its key, and the next dial there is made with one not tried."""
+        session = stream.session
+        return session is not None and session.turned_away and self._keys.has_another(stream.address)
+
     def touch(self, stream: Stream) -> None:
         """The stream's session may have something to write."""
         self._dirty[stream.number] = stream

@@ -27,6 +27,8 @@ from meshq.wire import gossip
 from meshq.wire.gossip import Join, Refusal, Welcome
 
 ALONE: Final[TimerKey] = ("alone", 0)
+REFUSALS: Final = ("KEY", "LABEL", "VERSION")
+"""What only people can mend: another key, another mesh, another version. Whatever else keeps a seed may pass."""
 ASKED_MAX: Final = 256
 """Joins whose answer is still taken; the oldest goes first."""
 
@@ -45,12 +47,14 @@ class Question:
 class Joining:
     """The way of one node into the mesh."""
 
-    def __init__(self, view: View, *, bound: Address, advertised: Address | None) -> None:
+    def __init__(self, view: View, *, bound: Address, advertised: Address | None, named: int | None) -> None:
         self._view = view
         self._bound = bound
         self._advertised = advertised
         minimum_s = view.settings.seed_retry_min_s
         self.seeds = [Seed(number, text, minimum_s) for number, text in enumerate(view.config.seeds)]
+        self._named = self.seeds[:named]
+        """Those that somebody has named, not the node itself: a refusal of theirs ends it."""
         self.joined = False
         self.alone = False
         self._asked: dict[int, Question] = {}
@@ -76,9 +80,13 @@ class Joining:
         self._announce(now, alone=False)
 
     def waited(self, now: float) -> None:
-        """No seed has answered in time: serve alone, and go on asking."""
+        """No seed has let this node in in time: serve alone, and go on asking, unless one has refused it."""
         if self.alone:
             return
+        for seed in self._named:
+            if seed.refusal:
+                self._turn_away(seed)
+                return
         self._announce(now, alone=True)
         self._view.emit(Alone(self._view.settings.alone_after_s))
 
@@ -141,11 +149,16 @@ class Joining:
             name = self._view.me.name
             self._view.stop(ConfigError(f"name {name!r} is in use by {holder}; give this one another (--name)"))
 
-    def trouble_with(self, address: Address, why: str) -> None:
-        """Why the seed at ``address`` does not answer, for the line that says so."""
-        for question in self._asked.values():
-            if question.address == address:
-                question.seed.reason = why
+    def trouble_with(self, now: float, address: Address, code: str, why: str) -> None:
+        """The seed at ``address`` does not answer, or refuses with that code: why, for the line that says so.
+
+        A node that every seed refuses does not belong where it was sent, and must not begin a mesh of its own there.
+        """
+        for seed in {q.seed.number: q.seed for q in self._asked.values() if q.address == address}.values():
+            seed.trouble(address, why, refused=code in REFUSALS)
+        asked = [seed for seed in self._named if not seed.mine]
+        if asked and all(seed.shut for seed in asked) and not self.joined and not self.alone:
+            self._turn_away(asked[0])
 
     def reached(self, now: float, host: str) -> None:
         """Somebody reached this node at ``host``: the address to tell, when it is bound to all and knows none."""
@@ -156,6 +169,10 @@ class Joining:
         known = view.me.address[0]
         if not usable(known) or (loopback(known) and not loopback(host)):
             self._appear_as(now, (host, self._bound[1]))
+
+    def _turn_away(self, seed: Seed) -> None:
+        said = f"seed {seed.text} refuses this node and says: {seed.refusal}"
+        self._view.stop(ConfigError(f"{said} (without seeds a node begins a mesh of its own)", code="REFUSED"))
 
     def _attempt(self, now: float, seed: Seed) -> None:
         seed.asking = True
@@ -170,8 +187,8 @@ class Joining:
             self._view.out.append(Resolve(seed.number, seed.host, seed.port))
 
     def _dial(self, now: float, seed: Seed, addresses: list[Address]) -> None:
-        seed.others = [address for address in addresses if address not in self._mine]
-        for address in seed.others:
+        seed.found([address for address in addresses if address not in self._mine])
+        for address in seed.others or ():
             if not (self.joined and self._lives_at(address)):
                 self._question(seed, address)
         self._check_alone(now)

@@ -50,7 +50,20 @@ _LONG_DIGEST: Final = 1 << 32
 class Membership:
     """One node's membership. ``members`` holds this node too; ``alive`` leaves it out."""
 
-    def __init__(self, config: Config, epoch: Epoch, rng: Rng, *, bound: Address, advertised: Address | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        epoch: Epoch,
+        rng: Rng,
+        *,
+        bound: Address,
+        advertised: Address | None,
+        seeds_named: int | None = None,
+    ) -> None:
+        """``seeds_named``: so many of the seeds, the first ones, somebody has named; None: all.
+
+        The others are where members were in an earlier start of this node.
+        """
         self._view = View(config, epoch, rng, advertised or bound)
         self._lag = Lag(self._view)
         self._trials = Trials(self._view, self._lag)
@@ -61,7 +74,7 @@ class Membership:
         self._view.appeal = self._appeals.waits
         self._repair = Repair(self._view)
         self._admission = Admission(self._view, self._prober)
-        self._joining = Joining(self._view, bound=bound, advertised=advertised)
+        self._joining = Joining(self._view, bound=bound, advertised=advertised, named=seeds_named)
         self._rejoin = Rejoin(self._view, self._prober, self._repair, self._joining)
         self._timers: dict[str, Callable[[float, Any], None]] = {
             "probe": lambda now, _: self._prober.round(now),
@@ -226,9 +239,9 @@ class Membership:
         for name in own.roster.pick(GOODBYES, ()) * 2:
             own.tell(name, gossip.gossip(own.me.name, [goodbye]))
 
-    def trouble_with(self, address: Address, why: str) -> None:
-        """A stream to ``address`` could not be had, or was refused: whoever waits for that seed can say why."""
-        self._joining.trouble_with(address, why)
+    def trouble_with(self, now: float, address: Address, code: str, why: str) -> None:
+        """A stream to ``address`` could not be had, or was refused with that code: of a seed this tells why."""
+        self._joining.trouble_with(now, address, code, why)
 
     def path_evidence(self, now: float, name: str, heard: bool) -> None:
         """A link to the member delivered bytes, which answers a probe; or was reset, which is a reason for one."""

@@ -22,7 +22,9 @@ PATIENCE_S_MAX: Final = 5.0
 class Seed:
     """One seed: where it is said to be, and how it has answered so far."""
 
-    __slots__ = ("asking", "backoff_s", "host", "number", "others", "port", "reason", "text")
+    __slots__ = (
+        "_troubled", "asking", "backoff_s", "host", "number", "others", "port", "reason", "refusal", "text",
+    )  # fmt: skip
 
     def __init__(self, number: int, text: str, backoff_s: float) -> None:
         self.number = number
@@ -34,11 +36,32 @@ class Seed:
         self.others: list[Address] | None = None
         """Its addresses that are not this node's own, once they are known."""
         self.reason = "no answer"
+        self.refusal = ""
+        """With which words it has refused this node, last; empty: it has not."""
+        self._troubled: dict[Address, bool] = {}
+        """Addresses that failed in this attempt, and whether they refused."""
 
     @property
     def mine(self) -> bool:
         """It turned out to be this node itself."""
         return self.others is not None and not self.others
+
+    @property
+    def shut(self) -> bool:
+        """Whether it refuses this node, and no other address of it is left that might not."""
+        return any(self._troubled.values()) and all(address in self._troubled for address in self.others or ())
+
+    def found(self, others: list[Address]) -> None:
+        """Its addresses but for this node's own, for an attempt."""
+        self.others = others
+        self._troubled.clear()
+
+    def trouble(self, address: Address, why: str, *, refused: bool) -> None:
+        """An address of it can't be reached, or refuses this node."""
+        self.reason = why
+        self._troubled[address] = refused
+        if refused:
+            self.refusal = why
 
     @property
     def patience_s(self) -> float:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -277,3 +278,24 @@ def test_a_name_that_is_in_use_is_refused_with_its_holder(
     arguments = ["--bind", "127.0.0.1", "--port", "0", "--http-port", "0"]
     assert run(["join", nodes[1].mesh, "--name", "cli-1", *arguments]) == 3
     assert f"name 'cli-1' is in use by {node.mesh}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--label", "other"], "this mesh has the label 'meshq', yours is 'other': give both the same"),
+        (["--key", "FILE"], "this node has none: start this one with --key too, or yours without"),
+    ],
+)
+def test_a_node_that_its_seed_refuses_ends_with_the_reason_and_what_to_do(
+    node: NodeProcess, flags: list[str], why: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    keys = tmp_path / "mesh.keys"
+    assert run(["keys", "generate", str(keys)]) == 0
+    arguments = ["--bind", "127.0.0.1", "--port", "0", "--http-port", "0", "--memory"]
+    capfd.readouterr()
+    assert run(["join", node.mesh, *arguments, *(str(keys) if flag == "FILE" else flag for flag in flags)]) == 3
+    said = capfd.readouterr()
+    assert f"meshq: seed {node.mesh} refuses this node and says: " in said.err
+    assert why in said.err
+    assert "is ready" not in said.out

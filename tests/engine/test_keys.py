@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meshq.machine.events import KeysChanged, LinkDown, MemberFailed, MemberSuspected, SeedFailed, Trouble
+from meshq.machine.events import KeysChanged, LinkDown, MemberFailed, MemberSuspected, Trouble
 from meshq.wire import bodies
 from meshq.wire.frames import Answer, Confirmed, Deliver, Goodbye, Subscribed
 from meshq.wire.keyring import PLAIN, Key, Keyring, Secrecy, read_keyring
@@ -101,10 +101,10 @@ def test_a_node_that_was_away_while_the_key_went_is_told_on_both_sides_and_comes
     ask(cast, boss, "keys_remove", key=ONE.name)
     cast.fleet.hosts["n3"].restart()
     why = f"key {ONE.name} is not known here, key {TWO.name} is"
-    cast.until(lambda: any(why in event.reason for event in told(cast, "n3", SeedFailed)))
+    cast.until(lambda: cast.fleet.hosts["n3"].stopped is not None)
+    assert why in str(cast.fleet.hosts["n3"].stops[0][1].error)
     cast.until(lambda: any(why in event.text for event in told(cast, "n1", Trouble)))
     assert cast.engine("n1").membership.members["n3"].state.name == "DEAD"
-    cast.fleet.hosts["n3"].crash()
     cast.fleet.hosts["n3"].keys = cast.fleet.hosts["n1"].keys
     cast.fleet.hosts["n3"].restart()
     cast.until(lambda: cast.engine("n1").membership.members["n3"].state.name == "ALIVE")

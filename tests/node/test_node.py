@@ -274,6 +274,16 @@ async def test_a_node_whose_name_is_taken_does_not_open() -> None:
 
 
 @on_loop
+async def test_a_node_that_its_seed_refuses_does_not_open_and_leaves_nothing_behind() -> None:
+    before = loop_threads()
+    async with quick_node(name="a") as a:
+        with pytest.raises(ConfigError, match=r"refuses this node and says: .* yours is 'other'") as refused:
+            await quick_node(a.address, name="b", label="other")
+        assert refused.value.code == "REFUSED"
+    await until(lambda: loop_threads() <= before)
+
+
+@on_loop
 async def test_a_port_that_was_asked_for_and_is_taken_is_a_config_error() -> None:
     before = loop_threads()
     async with quick_node() as node:
