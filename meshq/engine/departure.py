@@ -14,6 +14,7 @@ from meshq.broker.broker import Broker
 from meshq.config import DRAIN_TIMEOUT_S, Config
 from meshq.engine.doors import Doors
 from meshq.engine.hearsay import Hearsay
+from meshq.engine.links import Links
 from meshq.engine.nearness import Nearness
 from meshq.engine.opening import Opening
 from meshq.engine.streams import Streams
@@ -21,6 +22,7 @@ from meshq.errors import RemoteProtocolError
 from meshq.machine import events
 from meshq.machine.effects import Address, Effect, Stop
 from meshq.membership.membership import Membership
+from meshq.wire.frames import Gossip
 
 DRAIN_CHECK_S: Final = 0.05
 LAST_WORD_S: Final = 1.0
@@ -40,6 +42,7 @@ class Departure:
         membership: Membership,
         broker: Broker,
         streams: Streams,
+        links: Links,
         hearsay: Hearsay,
         doors: Doors,
         out: list[Effect],
@@ -52,6 +55,7 @@ class Departure:
         self._membership = membership
         self._broker = broker
         self._streams = streams
+        self._links = links
         self._hearsay = hearsay
         self._doors = doors
         self._out = out
@@ -104,6 +108,8 @@ class Departure:
         self._end()
         self._settle()
         self._membership.leave(now)
+        for link in self._links.all():
+            self._links.send(link.name, Gossip(self._membership.goodbye))
         self._settle()
         members = self._membership.alive()
         self._unheard = [member.address for member in members if self._membership.blocked(member.name)]

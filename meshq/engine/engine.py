@@ -114,7 +114,7 @@ class Engine:
         out, emit = self._out, self._emit
         nearness, uses = Nearness(config, membership), Uses(opening, routing, broker, emit)
         self._departure = departure = Departure(
-            config, opening, nearness, membership, broker, streams, post.hearsay, doors, out, emit, self._settle
+            config, opening, nearness, membership, broker, streams, links, post.hearsay, doors, out, emit, self._settle
         )
         self._from_broker = FromBroker(links, doors, uses, out, emit)
         self._from_routing = FromRouting(nearness, membership, routing, broker, post, doors, uses, emit)

@@ -55,6 +55,8 @@ class Joining:
         self.seeds = [Seed(number, text, minimum_s) for number, text in enumerate(view.config.seeds)]
         self._named = self.seeds[:named]
         """Those that somebody has named, not the node itself: a refusal of theirs ends it."""
+        self.host = ""
+        """The member that let this node in: for a moment the only one that takes a word of it for a member's."""
         self.joined = False
         self.alone = False
         self._asked: dict[int, Question] = {}
@@ -129,6 +131,7 @@ class Joining:
             del self._asked[packet.number]
             question.seed.asking = False
             if not self.joined:
+                self.host = packet.source
                 self.finish(now)
             hand_over(view, via, question.reading.answer(view, ALL_BUCKETS))
 

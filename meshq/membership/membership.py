@@ -143,6 +143,11 @@ class Membership:
         """Local health: 0 is well."""
         return self._view.health.score
 
+    @property
+    def goodbye(self) -> bytes:
+        """The packet in which this node, having left, says so."""
+        return gossip.gossip(self.me.name, [self.me.claim(self.me.name)])
+
     def alive(self) -> list[Member]:
         """The other members held alive or suspect."""
         return self._view.live()
@@ -234,10 +239,13 @@ class Membership:
         own.renew(now, Kind.DEATH, state=State.LEFT)
         if not own.announced:
             return
-        goodbye = own.me.claim(own.me.name)
-        own.spread(now, own.me.name, Kind.DEATH, goodbye)
-        for name in own.roster.pick(GOODBYES, ()) * 2:
-            own.tell(name, gossip.gossip(own.me.name, [goodbye]))
+        own.spread(now, own.me.name, Kind.DEATH, own.me.claim(own.me.name))
+        told = own.roster.pick(GOODBYES, ())
+        host = own.members.get(self._joining.host)
+        if host is not None and host.live and host.name not in told:
+            told.append(host.name)
+        for name in told * 2:
+            own.tell(name, self.goodbye)
 
     def trouble_with(self, now: float, address: Address, code: str, why: str) -> None:
         """A stream to ``address`` could not be had, or was refused with that code: of a seed this tells why."""

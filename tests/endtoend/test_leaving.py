@@ -40,6 +40,23 @@ def test_a_node_that_holds_nothing_leaves_with_status_0(launcher: Launcher, numb
     assert first.wait_event(lambda event: event["event"] == "MemberLeft")["name"] == "leaves"
 
 
+def test_a_node_that_leaves_is_told_as_left_by_all_and_nobody_looks_for_its_messages(launcher: Launcher) -> None:
+    first, second, third = launcher.start_mesh("first", "second", "leaves")
+    for _ in range(3):
+        with blocking.connect(third.mesh) as mesh, mesh.subscribe("t", "c"):
+            mesh.publish("t", b"x")
+        counts = {node: node.heard for node in (first, second)}
+        third.terminate()
+        assert third.wait() == 0
+        for node, count in counts.items():
+            node.wait_event(lambda event: event["event"] == "MemberLeft" and event["name"] == "leaves", since=count)
+            assert not [event for event in node.said() if event["event"] == "MemberFailed"]
+        with blocking.connect(first.mesh) as mesh:
+            found = [finding["why"] for answer in mesh.why("t", "c")["answers"] for finding in answer["findings"]]
+        assert "NODE_DEAD" not in found
+        third.restart()
+
+
 def test_a_node_says_how_many_messages_went_with_it(launcher: Launcher) -> None:
     node = launcher.start("alone", arguments=["--drain-timeout", "0.1"])
     with blocking.connect(node.mesh) as mesh:

@@ -126,3 +126,18 @@ def test_a_goodbye_to_whom_no_stream_can_be_had_keeps_a_node_for_a_second_at_mos
     cast.until(lambda: cast.fleet.hosts["n5"].stopped is not None, within_s=2.0)
     assert 0.9 < cast.fleet.world.now - began < 1.1
     cast.until(lambda: len(told(cast, events.MemberLeft)) == 9, within_s=3.0)
+
+
+def test_a_goodbye_goes_over_links_as_well_where_it_is_not_known_yet_that_datagrams_are_lost() -> None:
+    cast = Cast(NAMES[:2]).start()
+    consumer, publisher = cast.client("n2"), cast.client("n1")
+    consumer.session.subscribe(1, "t", "c", 100, 1_000_000)
+    consumer.say()
+    consumer.expect(Subscribed)
+    publisher.publish("t", b"x")
+    consumer.expect(Deliver)
+    cast.fleet.spell(NO_DATAGRAMS)
+    cast.fleet.hosts["n2"].call("stop")
+    cast.until(lambda: bool(told(cast, events.MemberLeft, "n1")), within_s=0.1)
+    cast.run(10.0)
+    assert not told(cast, events.MemberFailed)

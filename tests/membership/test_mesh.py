@@ -196,6 +196,19 @@ def test_a_node_whose_packets_leave_by_another_address_of_its_host_is_heard_like
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_a_node_that_leaves_before_most_have_heard_of_it_is_suspected_by_nobody(seed: int) -> None:
+    mesh = Mesh(seed, loss=0.05)
+    mesh.full(40)
+    mesh.run(1.0)
+    mesh.start("brief", ("n0",))
+    mesh.run(0.05)
+    mesh.leave("brief")
+    mesh.run(10.0)
+    assert not [node.name for node in mesh.running if node.told(MemberSuspected, "brief")]
+    assert not [node.name for node in mesh.running if "brief" in [member.name for member in node.on.alive()]]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_left_node_comes_back_by_a_new_start(seed: int) -> None:
     mesh = formed(seed, 4)
     mesh.leave("n3")
