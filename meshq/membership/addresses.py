@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
+from typing import Final
 
 from meshq.machine.effects import Address
+
+HOSTS_MAX: Final = 4096
+"""Hosts whose plain form is kept: parsing one costs as much as decoding a small packet."""
 
 
 def numeric(host: str) -> bool:
@@ -26,6 +31,7 @@ def loopback(host: str) -> bool:
     return ip_address(host).is_loopback
 
 
+@lru_cache(maxsize=HOSTS_MAX)
 def plain_host(host: str) -> str:
     """An IPv4 address that a dual socket shows as IPv6 is an IPv4 address; no address at all is empty."""
     try:

@@ -43,8 +43,9 @@ class Rumours:
         """``refutation_share``: so many times as many copies of a refutation as of others."""
         self._limit = limit
         self._refutation_share = refutation_share
-        self._levels: list[list[dict[str, bytes]]] = [[] for _ in Kind]
-        self._where: dict[str, tuple[Kind, int]] = {}
+        self._levels: list[dict[int, dict[str, bytes]]] = [{} for _ in Kind]
+        """By kind and by how often they were sent; those levels only on which there are any."""
+        self._where: dict[str, tuple[int, int]] = {}
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -61,17 +62,17 @@ class Rumours:
     def clear(self) -> None:
         """Nobody is there to be told."""
         self._where.clear()
-        self._levels = [[] for _ in Kind]
+        self._levels = [{} for _ in Kind]
 
     def take(self, room_bytes: int, limit: int) -> list[bytes]:
         """Rumours for one packet with this much room; each leaves the queue after ``limit`` copies."""
         if not self._where:
             return []
-        taken: list[tuple[str, Kind, int, bytes]] = []
+        taken: list[tuple[str, int, int, bytes]] = []
         misfits = 0
-        for kind in Kind:
-            for sent, level in enumerate(self._levels[kind]):
-                for key, rumour in level.items():
+        for kind, levels in enumerate(self._levels):
+            for sent in sorted(levels):
+                for key, rumour in levels[sent].items():
                     if len(rumour) > room_bytes:
                         misfits += 1
                     else:
@@ -81,32 +82,31 @@ class Rumours:
                         return self._sent(taken, limit)
         return self._sent(taken, limit)
 
-    def _sent(self, taken: list[tuple[str, Kind, int, bytes]], limit: int) -> list[bytes]:
+    def _sent(self, taken: list[tuple[str, int, int, bytes]], limit: int) -> list[bytes]:
         for key, kind, sent, rumour in taken:
             self._drop(key)
-            most = limit * self._refutation_share if kind is Kind.REFUTATION else limit
+            most = limit * self._refutation_share if kind == Kind.REFUTATION else limit
             if sent + 1 < most:
                 self._place(key, kind, sent + 1, rumour)
         return [rumour for _, _, _, rumour in taken]
 
-    def _place(self, key: str, kind: Kind, sent: int, rumour: bytes) -> None:
-        levels = self._levels[kind]
-        while len(levels) <= sent:
-            levels.append({})
-        levels[sent][key] = rumour
+    def _place(self, key: str, kind: int, sent: int, rumour: bytes) -> None:
+        self._levels[kind].setdefault(sent, {})[key] = rumour
         self._where[key] = (kind, sent)
 
     def _drop(self, key: str) -> None:
         place = self._where.pop(key, None)
         if place is not None:
             kind, sent = place
-            del self._levels[kind][sent][key]
+            level = self._levels[kind][sent]
+            del level[key]
+            if not level:
+                del self._levels[kind][sent]
 
     def _make_room(self) -> None:
         """Give up the least urgent rumour that was sent most often."""
-        for kind in reversed(Kind):
-            for level in reversed(self._levels[kind]):
-                if level:
-                    self._drop(next(iter(level)))
-                    self.dropped += 1
-                    return
+        for levels in reversed(self._levels):
+            if levels:
+                self._drop(next(iter(levels[max(levels)])))
+                self.dropped += 1
+                return
