@@ -355,6 +355,7 @@ def sim(
         bool, typer.Option("--compare", help="Of a measure: memberlist's profile beside ours, on the same seeds.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Of a measure: every size and many seeds, for hours.")] = False,
+    row: Annotated[str, typer.Option(metavar="TITLE", help="Of a measure: rows whose title begins like this.")] = "",
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Of a measure: draw it, .svg, .png or .pdf (needs meshq[plots])."),
@@ -373,13 +374,14 @@ def sim(
     if list_:
         raise typer.Exit(command.scenarios(as_json=json))
     if scenario in measure.MEASURES:
-        measure.refuse_of_scenarios(seed, first, draw)
+        measure.refuse_of_scenarios(seed, draw)
         raise typer.Exit(
             measure.run(
-                scenario, compare=compare, full=full, nodes=nodes, seeds=seeds, jobs=jobs, plot=plot, as_json=json
+                scenario, compare=compare, full=full, row=row, nodes=nodes, seeds=seeds, first=first, jobs=jobs,
+                plot=plot, as_json=json,
             )
-        )
-    measure.refuse_of_measures(compare, full, plot)
+        )  # fmt: skip
+    measure.refuse_of_measures(compare, full, row, plot)
     raise typer.Exit(
         command.sim(scenario, nodes=nodes or 5, seed=seed, seeds=seeds, first=first, jobs=jobs, draw=draw, as_json=json)
     )

@@ -16,7 +16,7 @@ from meshq.cli.progress import progress
 from meshq.sim.measure import accuracy, convergence, detection, heal, load, reference
 from meshq.sim.measure.cell import OURS, REFERENCE
 from meshq.sim.measure.plots import Page
-from meshq.sim.measure.table import Measured, chosen, measure
+from meshq.sim.measure.table import Measured, Row, chosen, measure
 
 MEASURES: Final = {
     "detection": (detection.rows, "How soon an end is noticed, by the first node and by all."),
@@ -31,21 +31,20 @@ VERDICTS: Final = {True: "holds", False: "MISSED", None: ""}
 
 
 def run(
-    name: str, *, compare: bool, full: bool, nodes: int | None, seeds: int | None, jobs: int | None, plot: Path | None,
-    as_json: bool,
+    name: str, *, compare: bool, full: bool, row: str, nodes: int | None, seeds: int | None, first: int,
+    jobs: int | None, plot: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Play, tell, draw; exit status 4 when a goal was missed. Raises MeshError."""
     page = Page(plot) if plot is not None else None
     all_rows = MEASURES[name][0]()
-    rows = chosen(all_rows, full=full, nodes=nodes)
+    rows = chosen(all_rows, full=full, nodes=nodes, title=row)
     if not rows:
-        sizes = ", ".join(str(size) for size in dict.fromkeys(row.nodes for row in all_rows))
-        raise exits.WrongUse(f"{name} has no row of {nodes} nodes: give one of {sizes}, with --full for the large ones")
+        raise exits.WrongUse(_no_row(name, all_rows, nodes, row))
     began = time.monotonic()
     with progress() as told:
         measured = measure(
             rows, [REFERENCE, OURS] if compare else [OURS], told,
-            full=full, seeds=seeds, processes=jobs or os.cpu_count() or 1,
+            full=full, seeds=seeds, first=first, processes=jobs or os.cpu_count() or 1,
         )  # fmt: skip
     wall_s = time.monotonic() - began
     kept = not any(each.holds(figure) is False for each in measured for figure in each.row.figures)
@@ -59,16 +58,24 @@ def run(
     return exits.DONE if kept else exits.MISSED
 
 
-def refuse_of_scenarios(seed: int | None, first: int, draw: Path | None) -> None:
+def _no_row(name: str, rows: list[Row], nodes: int | None, title: str) -> str:
+    if title:
+        titles = ", ".join(f"{each.title!r}" for each in rows if nodes in (None, each.nodes))
+        return f"{name} has no row {title!r} (large ones need --full): give the beginning of one of {titles}"
+    sizes = ", ".join(str(size) for size in dict.fromkeys(each.nodes for each in rows))
+    return f"{name} has no row of {nodes} nodes: give one of {sizes}, with --full for the large ones"
+
+
+def refuse_of_scenarios(seed: int | None, draw: Path | None) -> None:
     """Raises WrongUse for options that a measure does not have."""
-    if seed is not None or first != 1 or draw is not None:
-        raise exits.WrongUse("--seed, --first and --draw are for scenarios: a measure has --seeds and --plot")
+    if seed is not None or draw is not None:
+        raise exits.WrongUse("--seed and --draw are for scenarios: a measure has --seeds, --first and --plot")
 
 
-def refuse_of_measures(compare: bool, full: bool, plot: Path | None) -> None:
+def refuse_of_measures(compare: bool, full: bool, row: str, plot: Path | None) -> None:
     """Raises WrongUse for options that only measures have."""
-    if compare or full or plot is not None:
-        raise exits.WrongUse(f"--compare, --full and --plot are for measures: {', '.join(MEASURES)}")
+    if compare or full or row or plot is not None:
+        raise exits.WrongUse(f"--compare, --full, --row and --plot are for measures: {', '.join(MEASURES)}")
 
 
 def _tell(measured: list[Measured], wall_s: float) -> None:

@@ -42,11 +42,29 @@ def test_a_measure_is_a_table_for_people(capfd: pytest.CaptureFixture[str]) -> N
     assert "goals hold; 2 runs in" in told
 
 
+def test_a_row_is_asked_for_by_the_beginning_of_its_title(capfd: pytest.CaptureFixture[str]) -> None:
+    run(["sim", "accuracy", "--row", "starved, 1 of 8", "--jobs", "1", "--json"])
+    assert [row["row"] for row in judged(capfd.readouterr().out)[1]] == ["starved, 1 of 8, 5 % loss"]
+
+
+def test_a_measure_plays_other_seeds_if_asked_to(capfd: pytest.CaptureFixture[str]) -> None:
+    told: list[list[dict[str, Any]]] = []
+    for first in ("1", "901", "901"):
+        run(["sim", "detection", "--nodes", "3", "--seeds", "2", "--first", first, "--jobs", "1", "--json"])
+        told.append(judged(capfd.readouterr().out)[1])
+    ours, others, again = told
+    assert [rows[0]["first"] for rows in told] == [1, 901, 901]
+    assert others == again
+    assert others[0]["figures"] != ours[0]["figures"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["detection", "--nodes", "4"], "give one of 3, 8, 32"),
-        (["detection", "--seed", "4"], "a measure has --seeds and --plot"),
+        (["detection", "--seed", "4"], "a measure has --seeds, --first and --plot"),
+        (["accuracy", "--row", "wet"], "give the beginning of one of '5 % loss, 50 nodes, UDP only'"),
+        (["mixed", "--row", "wet"], "are for measures: detection"),
         (["mixed", "--compare"], "are for measures: detection"),
         (["detektion"], "did you mean detection?"),
         (["detection", "--nodes", "3", "--plot", "page.gif"], ".svg"),

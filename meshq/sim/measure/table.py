@@ -44,7 +44,7 @@ class Measured:
     """A row with the outcomes of its runs, by profile."""
 
     row: Row
-    seeds: int
+    seeds: range
     outcomes: dict[str, list[Outcome]]
 
     def value(self, figure: Figure, profile: str) -> float | None:
@@ -65,7 +65,8 @@ class Measured:
         return {
             "row": self.row.title,
             "cells": [asdict(cell) for cell in self.row.cells],
-            "seeds": self.seeds,
+            "seeds": len(self.seeds),
+            "first": self.seeds.start,
             "figures": [self._figure(figure) for figure in self.row.figures],
         }
 
@@ -82,19 +83,28 @@ class Measured:
         }
 
 
-def chosen(rows: Sequence[Row], *, full: bool, nodes: int | None) -> list[Row]:
-    """The rows to play: all if asked for, of one size if asked for."""
-    return [row for row in rows if (full or not row.full) and nodes in (None, row.nodes)]
+def chosen(rows: Sequence[Row], *, full: bool, nodes: int | None, title: str = "") -> list[Row]:
+    """The rows to play: all if asked for, of one size if asked for, those whose title begins like this."""
+    return [
+        row for row in rows if (full or not row.full) and nodes in (None, row.nodes) and row.title.startswith(title)
+    ]
 
 
 def measure(
-    rows: Sequence[Row], profiles: Sequence[str], told: Told, *, full: bool, seeds: int | None, processes: int
+    rows: Sequence[Row],
+    profiles: Sequence[str],
+    told: Told,
+    *,
+    full: bool,
+    seeds: int | None,
+    processes: int,
+    first: int = 1,
 ) -> list[Measured]:
-    """Play everything, the longest last; the rows in the order in which they are."""
+    """Play everything, the longest last; the rows in the order in which they are. Seeds count from ``first``."""
     wanted: list[tuple[int, Job]] = []
     for number, row in enumerate(rows):
         count = seeds or (row.seeds_full if full else row.seeds)
-        for seed in range(1, count + 1):
+        for seed in range(first, first + count):
             for profile in [row.profile] if row.profile else profiles:
                 wanted += [(number, Job(cell, profile, seed)) for cell in row.cells]
     outcomes: dict[tuple[int, Job], Outcome] = {}
@@ -112,7 +122,7 @@ def _gathered(
     jobs = [job for of, job in wanted if of == number]
     for job in jobs:
         by_profile.setdefault(job.profile, []).append(outcomes[number, job])
-    return Measured(row, max(job.seed for job in jobs), by_profile)
+    return Measured(row, range(jobs[0].seed, jobs[-1].seed + 1), by_profile)
 
 
 def _play(wanted: tuple[int, Job]) -> Outcome:

@@ -50,9 +50,9 @@ def test_a_goal_is_a_number_a_share_or_what_was_published(
 
 def test_the_last_profile_is_judged_beside_the_first() -> None:
     figure = Figure(name="f", of=mean("n"), share=0.5)
-    assert Measured(row(figure), 1, {REFERENCE: RUNS, OURS: [{"n": 0.5}]}).holds(figure) is True
-    assert Measured(row(figure), 1, {REFERENCE: RUNS, OURS: [{"n": 0.6}]}).holds(figure) is False
-    assert Measured(row(figure), 1, {OURS: [{"n": 0.6}]}).holds(figure) is None
+    assert Measured(row(figure), range(1, 2), {REFERENCE: RUNS, OURS: [{"n": 0.5}]}).holds(figure) is True
+    assert Measured(row(figure), range(1, 2), {REFERENCE: RUNS, OURS: [{"n": 0.6}]}).holds(figure) is False
+    assert Measured(row(figure), range(1, 2), {OURS: [{"n": 0.6}]}).holds(figure) is None
 
 
 def test_each_seed_of_each_cell_is_played_under_each_profile() -> None:
@@ -83,7 +83,11 @@ def test_rows_that_take_long_are_played_when_asked_for() -> None:
 
 def test_a_page_has_curves_by_size_and_points_by_row(tmp_path) -> None:  # type: ignore[no-untyped-def]
     measured = [
-        Measured(each, 1, {REFERENCE: [{"first_s": 5.0, "spread_s": 0.1, "known_s": 3.0}], OURS: [{"first_s": 4.0}]})
+        Measured(
+            each,
+            range(1, 2),
+            {REFERENCE: [{"first_s": 5.0, "spread_s": 0.1, "known_s": 3.0}], OURS: [{"first_s": 4.0}]},
+        )
         for each in detection.rows()
     ]
     page = tmp_path / "page.svg"
