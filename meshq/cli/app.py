@@ -336,8 +336,8 @@ def sim(
         typer.Argument(metavar="SCENARIO", help="What happens; `all` for every scenario, --list says what there is."),
     ] = "mixed",
     nodes: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=2, help="Nodes of the mesh. [default: 5; of a measure: rows of every size]"),
+        str | None,
+        typer.Option(metavar="N", help="Nodes, or 5-16 for sizes in turn. [default: 5; of a measure: rows of all]"),
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Play this seed only, and tell how it went.")] = None,
     seeds: Annotated[
@@ -377,14 +377,17 @@ def sim(
         measure.refuse_of_scenarios(seed, draw)
         raise typer.Exit(
             measure.run(
-                scenario, compare=compare, full=full, row=row, nodes=nodes, seeds=seeds, first=first, jobs=jobs,
-                plot=plot, as_json=json,
+                scenario, compare=compare, full=full, row=row, nodes=measure.size(nodes), seeds=seeds, first=first,
+                jobs=jobs, plot=plot, as_json=json,
             )
         )  # fmt: skip
     measure.refuse_of_measures(compare, full, row, plot)
     raise typer.Exit(
-        command.sim(scenario, nodes=nodes or 5, seed=seed, seeds=seeds, first=first, jobs=jobs, draw=draw, as_json=json)
-    )
+        command.sim(
+            scenario, nodes=command.sizes(nodes or "5"), seed=seed, seeds=seeds, first=first, jobs=jobs, draw=draw,
+            as_json=json,
+        )
+    )  # fmt: skip
 
 
 @app.command()

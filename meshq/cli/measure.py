@@ -58,6 +58,13 @@ def run(
     return exits.DONE if kept else exits.MISSED
 
 
+def size(text: str | None) -> int | None:
+    """The size that is asked for, if one is. Raises WrongUse."""
+    if text is not None and not text.isdecimal():
+        raise exits.WrongUse(f"--nodes {text!r}: a measure has rows of one size each, so give one number")
+    return None if text is None else int(text)
+
+
 def _no_row(name: str, rows: list[Row], nodes: int | None, title: str) -> str:
     if title:
         titles = ", ".join(f"{each.title!r}" for each in rows if nodes in (None, each.nodes))

@@ -49,8 +49,27 @@ def scenarios(*, as_json: bool) -> int:
     return exits.DONE
 
 
+class Sizes(NamedTuple):
+    """The sizes of the meshes that are played: seed after seed each in its turn."""
+
+    least: int
+    most: int
+
+    def of(self, seed: int) -> int:
+        """The size with a seed, whichever is played first."""
+        return self.least + (seed - 1) % (self.most - self.least + 1)
+
+
+def sizes(text: str) -> Sizes:
+    """One size, or the least and the most: ``5``, ``5-16``. Raises WrongUse."""
+    least, _, most = text.partition("-")
+    if not (least.isdecimal() and (most or least).isdecimal() and 2 <= int(least) <= int(most or least)):
+        raise exits.WrongUse(f"--nodes {text!r} is no size of a mesh: give a number from 2, or two as in 5-16")
+    return Sizes(int(least), int(most or least))
+
+
 def sim(
-    scenario: str, *, nodes: int, seed: int | None, seeds: int | None, first: int, jobs: int | None,
+    scenario: str, *, nodes: Sizes, seed: int | None, seeds: int | None, first: int, jobs: int | None,
     draw: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Play, tell, shrink and draw; the exit status. Raises WrongUse."""
@@ -72,7 +91,7 @@ def sim(
     return exits.DONE if failed is None else exits.MISSED
 
 
-def _wanted(scenario: str, nodes: int, seed: int | None, seeds: int | None, first: int) -> list[Job]:
+def _wanted(scenario: str, nodes: Sizes, seed: int | None, seeds: int | None, first: int) -> list[Job]:
     if seed is not None and (seeds is not None or first != 1):
         raise exits.WrongUse("--seed plays one seed, --seeds and --first several: give one or the other")
     names = NAMES if scenario == ALL else (scenario,)
@@ -81,7 +100,7 @@ def _wanted(scenario: str, nodes: int, seed: int | None, seeds: int | None, firs
         hint = f"did you mean {near[0]}? " if near else ""
         raise exits.WrongUse(f"there is no scenario {scenario!r}: {hint}`meshq sim --list` says what there is")
     played = range(first, first + (seeds or SEEDS)) if seed is None else (seed,)
-    return [Job(name, nodes, each) for name in names for each in played]
+    return [Job(name, nodes.of(each), each) for name in names for each in played]
 
 
 def _check_drawing(scenario: str, path: Path) -> None:

@@ -6,6 +6,7 @@ everything at Ctrl-C, which the processes themselves do not hear.
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -117,6 +118,7 @@ class Crew(Generic[J, R]):
 def _labour(work: Callable[[Any], Any], pipe: Connection) -> None:
     """What a process of the crew does until its pipe ends; a failure of ``work`` ends it with a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # what was imported stays: each run ends with a collection, which need not look at it
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             pipe.send(work(pipe.recv()))

@@ -19,13 +19,14 @@ def crowd(
     every_s: float = 0.2,
     habits: ConsumerHabits | None = None,
     delay_share: float = 0.0,
+    publishers: int | None = None,
 ) -> None:
-    """A publisher at every node, and ``consumers`` of each channel at nodes drawn by lot.
+    """A publisher at every node, or so many at nodes drawn by lot, and ``consumers`` of each channel.
 
     Where the level is disk, some publishers ask for another.
     """
     rng, levels = stage.rng("crowd"), stage.rng("levels")
-    for node in stage.names:
+    for node in stage.names if publishers is None else some(rng, stage.names, publishers):
         remote = rng.random() < 0.3
         level = levels.choice(("", "", "", "memory", "fsync")) if stage.level == "disk" else ""
         stage.publisher(

@@ -22,6 +22,23 @@ PORT: Final = 4155
 EVENTS_MAX: Final = 20_000
 
 
+class _Round:
+    """Counts turns for all who want to know of each so-many-th: they are many, and each turn would call each."""
+
+    __slots__ = ("_left", "_turns", "told")
+
+    def __init__(self, turns: int, told: list[Callable[[Host], None]]) -> None:
+        self._turns = self._left = turns
+        self.told = told
+
+    def __call__(self, host: Host) -> None:
+        self._left -= 1
+        if not self._left:
+            self._left = self._turns
+            for told in self.told:
+                told(host)
+
+
 class Fleet:
     """Hosts by name in one world. Nothing runs before ``start`` or ``start_all``."""
 
@@ -36,6 +53,7 @@ class Fleet:
         """What machines emitted: when, who, what."""
         self.on_event: list[Callable[[Host, Any], None]] = []
         self.on_turn: list[Callable[[Host], None]] = []
+        self._rounds: dict[int, _Round] = {}
         self._calms = 0
         self.on_change: list[Callable[[Host, Change], None]] = []
         """Told when a process starts, dies, stands still, goes on or ends."""
@@ -54,6 +72,13 @@ class Fleet:
         self.hosts[name] = host
         self.lookup[name] = [ip]
         return host
+
+    def every(self, turns: int, told: Callable[[Host], None]) -> None:
+        """Tell of each so-many-th turn of any host, counted from the beginning; whoever had it."""
+        if turns not in self._rounds:
+            self._rounds[turns] = _Round(turns, [])
+            self.on_turn.append(self._rounds[turns])
+        self._rounds[turns].told.append(told)
 
     def start_all(self) -> None:
         """Start every host that does not run."""

@@ -159,3 +159,13 @@ def mixed(stage: Stage) -> list[Fault]:
     stage.keep_at(rng.choice(("memory", "disk", "disk", "fsync")), rng.choice((0, 0, 30_000)))
     crowd(stage, consumers=rng.randint(1, 4), delay_share=0.05, every_s=0.5)
     return swarm.draw(rng, stage.names, swarm.kinds(rng), count=rng.randint(2, 10), within_s=10.0)
+
+
+@scenario("scattered", active_s=6.0)
+def scattered(stage: Stage) -> list[Fault]:
+    """Faults as in mixed, as many and closer together, in a mesh of which three nodes publish: a run of sixteen nodes
+    costs little more than one of five, so that thousands are played. Breaks what only goes wrong now and then."""
+    rng = stage.rng("scattered")
+    stage.keep_at(rng.choice(("memory", "disk", "disk", "fsync")), rng.choice((0, 0, 30_000)))
+    crowd(stage, consumers=rng.randint(1, 4), delay_share=0.05, every_s=0.3, publishers=3)
+    return swarm.draw(rng, stage.names, swarm.kinds(rng), count=rng.randint(2, 10), within_s=5.0)

@@ -55,6 +55,16 @@ def test_json_is_one_document_with_every_run(capfd: pytest.CaptureFixture[str]) 
     assert {"scenario", "nodes", "violations", "kinds", "trace", "faults", "virtual_s", "events"} < set(first)
 
 
+def test_sizes_come_in_turn_and_a_seed_always_has_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    def played(*arguments: str) -> list[tuple[int, int]]:
+        assert run(["sim", SHORT[0], "--nodes", "2-4", "--jobs", "1", "--json", *arguments]) == 0
+        return [(each["seed"], each["nodes"]) for each in json.loads(capfd.readouterr().out)["runs"]]
+
+    assert played("--seeds", "4") == [(1, 2), (2, 3), (3, 4), (4, 2)]
+    assert played("--seeds", "2", "--first", "3") == [(3, 4), (4, 2)]
+    assert played("--seed", "3") == [(3, 4)]
+
+
 @pure_only
 def test_a_failure_is_told_made_small_and_drawn(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with leases_vanish():
@@ -111,6 +121,10 @@ def test_where_nothing_failed_nothing_is_drawn_unless_it_is_one_seed(
         (["zzz"], "there is no scenario 'zzz': `meshq sim --list`"),
         (["mixed", "--seed", "1", "--seeds", "2"], "one or the other"),
         (["mixed", "--seed", "1", "--first", "2"], "one or the other"),
+        (["mixed", "--nodes", "1"], "give a number from 2, or two as in 5-16"),
+        (["mixed", "--nodes", "16-5"], "give a number from 2, or two as in 5-16"),
+        (["mixed", "--nodes", "five"], "give a number from 2, or two as in 5-16"),
+        (["detection", "--nodes", "5-16"], "so give one number"),
         (["mixed", "--seed", "1", "--draw", "nowhere/run.svg"], "there is no folder nowhere"),
         ([MEMBERSHIP, "--seed", "1", "--draw", "run.svg"], "can't be drawn"),
     ],

@@ -16,15 +16,12 @@ class Checker:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self._every = 1
-        self._turns = 0
 
     def watch(self, every: int) -> None:
         """Begin; ``look`` is called each ``every`` turns of any host."""
-        self._every = every
         kind = type(self)
         if kind.look is not Checker.look:
-            self.stage.fleet.on_turn.append(self._turned)
+            self.stage.fleet.every(every, self.look)
         if kind.event is not Checker.event:
             self.stage.fleet.on_event.append(self.event)
 
@@ -40,9 +37,3 @@ class Checker:
 
     def at_end(self, settled: bool) -> None:
         """Faults are long over; ``settled``: nothing is under way any more."""
-
-    def _turned(self, host: Host) -> None:
-        self._turns += 1
-        if self._turns >= self._every:
-            self._turns = 0
-            self.look(host)

@@ -31,8 +31,10 @@ class Newcomers(Checker):
 
     def look(self, host: Host) -> None:
         start = host.counters.starts
+        if self._served.get(host.name) == start:
+            return
         engine = self.stage.engine(host.name)
-        if engine is None or self._served.get(host.name) == start:
+        if engine is None:
             return
         due = self._due.get((host.name, start))
         if due is None:
