@@ -100,7 +100,7 @@ class Node:
         if self.machine is None:
             return
         try:
-            fields = strict.decode(packet.data)
+            fields = self._gossip.decode(packet.data)
         except RemoteProtocolError:
             self._gossip.counters.bad += 1
             return
@@ -163,8 +163,12 @@ class Gossip:
         config: Callable[[str], Config] = lambda name: Config(name=name),
         weather: Weather = LAN,
         share_from: int = SHARE_FROM,
+        machine: Callable[..., Membership] = Membership,
+        decode: Callable[[bytes], Any] = strict.decode,
     ) -> None:
         self.share_from = share_from
+        self.decode = decode
+        self._machine = machine
         self.world = World(seed)
         self.paths = Paths(weather)
         self.datagrams = Datagrams(self.world, self.paths)
@@ -306,7 +310,7 @@ class Gossip:
         node.starts += 1
         rng = self.world.rng("node", name, node.starts)
         epoch = Epoch(EPOCH_MS + int(self.world.now * 1000) + node.starts, rng.getrandbits(64))
-        node.machine = Membership(self._config(name), epoch, rng, bound=node.address, advertised=node.address)
+        node.machine = self._machine(self._config(name), epoch, rng, bound=node.address, advertised=node.address)
         self.datagrams.bind(node.address, node.datagram)
         return node
 

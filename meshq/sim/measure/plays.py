@@ -7,14 +7,18 @@ common. Latency is 2 +- 1 ms, as in the published grid.
 from __future__ import annotations
 
 import gc
+import resource
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
-from meshq.sim.gossip import PORT, Gossip, Node
+from meshq.sim.gossip import PORT, SHARE_FROM, Gossip, Node
+from meshq.sim.interest import Alike, Consuming
 from meshq.sim.measure.ailments import AILMENTS, Ward
 from meshq.sim.measure.cell import Cell, Outcome
 from meshq.sim.measure.watch import Watch
 from meshq.sim.network import Weather
+from meshq.wire import strict
 
 SEED: Final = "m0"
 SEEDED: Final = ("join", "start", "restart")
@@ -32,6 +36,10 @@ SETTLE_WITHIN_S: Final = 180.0
 PARTITION_S: Final = 600.0
 IDLE_S: Final = 60.0
 LOOK_S: Final = 0.1
+TOPICS, TOPICS_A_NODE = 5_000, 100
+SUBSCRIBING_S: Final = 10.0
+CALM_S: Final = 20.0
+"""After interest has been replicated: until its last news have been acknowledged and its heads have travelled."""
 RESTART_S: Final = 2.0
 """How long the processes of a mass restart are away."""
 
@@ -49,11 +57,16 @@ class Run:
 
     def __init__(self, job: Job) -> None:
         cell = self.cell = job.cell
+        self.alike = Alike() if cell.nodes >= SHARE_FROM else None
+        interested: dict[str, Any] = {}
+        if cell.play == "interest":
+            interested["machine"] = partial(Consuming, alike=self.alike)
+            interested["decode"] = strict.decode if self.alike is None else self.alike.decode
         weather = Weather(latency_s=LATENCY_S, jitter_s=JITTER_S, loss=cell.loss)
         seeds = (f"{SEED}:{PORT}",) if cell.play in SEEDED else ()
         self.gossip = Gossip(
             job.seed, cell.nodes, weather=weather,
-            config=lambda name: cell.config(job.profile, name, () if name == SEED else seeds),
+            config=lambda name: cell.config(job.profile, name, () if name == SEED else seeds), **interested,
         )  # fmt: skip
         self.world = self.gossip.world
         self.rng = self.world.rng("measure")
@@ -148,6 +161,66 @@ def idle(run: Run) -> Outcome:
     return run.verdicts()
 
 
+def interest(run: Run) -> Outcome:
+    """Each node begins to consume a hundred topics within ten seconds; then a minute in which nothing happens."""
+    run.open()
+    nodes, gossip = run.gossip.running, run.gossip
+    members = [node.machine.me for node in nodes if node.machine is not None]
+    for node in nodes:
+        assert isinstance(node.machine, Consuming)
+        node.machine.meet(node.now, members)
+    run.world.run_until(WARM_S)
+    before = _sent(gossip)
+    for node in nodes:
+        topics = run.rng.sample(range(TOPICS), TOPICS_A_NODE)
+        run.world.at(WARM_S + SUBSCRIBING_S * run.rng.random(), _consume, gossip, node, [f"t{each}" for each in topics])
+    run.world.run_until(WARM_S + SUBSCRIBING_S)
+    last = run.world.now
+    if not run.world.run_while(lambda: bool(_lacking(nodes)), within_s=SETTLE_WITHIN_S, check_s=LOOK_S):
+        return {}
+    outcome: Outcome = {"replicated_s": run.world.now - last, "pairs": _pairs(nodes)}
+    run.world.run_until(run.world.now + CALM_S)
+    outcome["bytes_a_pair"] = (_sent(gossip) - before) / len(nodes) / outcome["pairs"]
+    before = _sent(gossip)
+    run.world.run_until(run.world.now + IDLE_S)
+    routings = [node.machine.routing for node in nodes if isinstance(node.machine, Consuming)]
+    return (
+        run.verdicts()
+        | outcome
+        | {
+            "idle_bytes": (_sent(gossip) - before) / len(nodes) / IDLE_S,
+            "given_up": sum(each.counters.announces_given_up + each.counters.interest_refused for each in routings),
+            "rumours": gossip.dropped(),
+            "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+    )
+
+
+def _consume(gossip: Gossip, node: Node, topics: list[str]) -> None:
+    assert isinstance(node.machine, Consuming)
+    node.machine.consume(node.now, topics)
+    gossip.turn(node)
+
+
+def _sent(gossip: Gossip) -> int:
+    return gossip.counters.bytes + gossip.counters.stream_bytes
+
+
+def _pairs(nodes: list[Node]) -> int:
+    """What all of them consume."""
+    return sum(len(node.machine.routing._news) for node in nodes if isinstance(node.machine, Consuming))
+
+
+def _lacking(nodes: list[Node]) -> int:
+    """How many nodes do not know everything that the others consume; 1 of them is enough to know that."""
+    everything = _pairs(nodes)
+    for node in nodes:
+        assert isinstance(node.machine, Consuming)
+        if node.machine.routing._interest.pairs + len(node.machine.routing._news) != everything:
+            return 1
+    return 0
+
+
 def join(run: Run) -> Outcome:
     """One more node joins."""
     first, *others = run.gossip.nodes
@@ -215,7 +288,7 @@ def _three_of_ten(run: Run) -> list[Node]:
 
 PLAYS: Final[dict[str, Callable[[Run], Outcome]]] = {
     play.__name__: play
-    for play in (silent, slow_dies, reset, grid, watched, idle, join, leave, start, crash, restart, partition)
+    for play in (silent, slow_dies, reset, grid, watched, idle, interest, join, leave, start, crash, restart, partition)
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshq.membership.member import State
+from meshq.sim.measure import plays
 from meshq.sim.measure.ailments import AILMENTS
 from meshq.sim.measure.cell import OURS, REFERENCE, Cell
 from meshq.sim.measure.plays import PLAYS, Job, Run, play
@@ -59,3 +60,24 @@ def test_a_false_death_counts_once_however_many_hold_it() -> None:
 def test_the_end_of_one_who_ended_is_not_false() -> None:
     outcome = play(Job(Cell(play="silent", nodes=NODES), REFERENCE, 2))
     assert (outcome["suspicions"], outcome["deaths"]) == (0, 0)
+
+
+@pytest.mark.parametrize("share_from", [1, 1_000])
+def test_what_nodes_consume_is_known_to_all_and_costs_nothing_from_then_on(
+    share_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plays, "SHARE_FROM", share_from)
+    consuming, idle = (play(Job(Cell(play=name, nodes=6), OURS, 1)) for name in ("interest", "idle"))
+    assert consuming["pairs"] == 600
+    assert consuming["replicated_s"] < 2.0
+    assert consuming["given_up"] == consuming["rumours"] == 0
+    assert consuming["idle_bytes"] < 1.2 * idle["bytes_per_node_s"]
+
+
+def test_a_mesh_that_shares_what_is_alike_sends_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = []
+    for share_from in (1, 1_000):
+        monkeypatch.setattr(plays, "SHARE_FROM", share_from)
+        outcome = play(Job(Cell(play="interest", nodes=5), OURS, 2))
+        outcomes.append({name: value for name, value in outcome.items() if name != "megabytes"})
+    assert outcomes[0] == outcomes[1]
