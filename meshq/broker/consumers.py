@@ -16,8 +16,6 @@ from meshq.wire.frames import Span
 class Consumers:
     """Those of one broker, by number. Every verb sets the time."""
 
-    __slots__ = ("_consumers", "_registry", "_turn")
-
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._turn = registry.turn

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import meshq
+from meshq.cli.exits import REFUSED
 from meshq.client.keys import KeyReport
 from meshq.errors import Unconfirmed
 from meshq.launcher import Launcher, NodeProcess
@@ -113,9 +114,10 @@ def play(count: int, folder: Path) -> tuple[Traffic, list[str]]:
         events = [event for node in nodes for event in node.said()]
         suspected = [event for event in events if event["event"] in ("MemberSuspected", "MemberFailed")]
         assert not suspected, suspected
-        late = launcher.start("late", nodes[0].mesh, arguments=["--key", str(folder / "old")])
+        late = launcher.start("late", nodes[0].mesh, arguments=["--key", str(folder / "old")], wait=False)
+        assert late.wait() == REFUSED
         said = [
-            late.wait_event(lambda event: event["event"] == "SeedFailed" and old in event["reason"])["reason"],
+            late.log_tail(),
             nodes[0].wait_event(lambda event: event["event"] == "Trouble" and old in event["text"])["text"],
         ]
     assert set(traffic.got) == set(traffic.confirmed)

@@ -79,7 +79,7 @@ def forget_to_finish(stage: Stage) -> None:
     def wrapper(_finish: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *_: None
 
-    every(stage, "broker", "finish", wrapper)
+    every(stage, "broker.consumers", "finish", wrapper)
 
 
 def hand_twice(stage: Stage) -> None:
