@@ -115,7 +115,7 @@ class Lag:
         ping has been answered by now, if it was at all.
         """
         self._trips.append(took_s)
-        if self._trips_s() > self._view.settings.lag_threshold_s:
+        if self._trips_s() > self._explained_s():
             self.late(now, max(self._trips))
         self._hear_on(now, now - took_s)
 
@@ -133,6 +133,11 @@ class Lag:
         """Nobody answers any more: go on all the same."""
         if self._unheard:
             self._hear_on(now, self._unheard[0][0])
+
+    def _explained_s(self) -> float:
+        """How late answers may be without telling anything new: what the own packets showed is declared by them."""
+        threshold_s = self._view.settings.lag_threshold_s
+        return max(threshold_s, self._view.me.lag_ms / 1000) if self._read_s > threshold_s else threshold_s
 
     def _trips_s(self) -> float:
         """How late all of the last answers were at least; 0 when there are too few to tell."""

@@ -164,3 +164,15 @@ def test_answers_that_are_all_late_are_this_nodes_lag_where_there_are_enough_to_
         late += [(desk.now + 1.5, to, packet) for to, packet in desk.sent() if isinstance(packet, Ping)]
     assert desk.machine.me.lag_ms == lag_ms
     assert all(each.state is State.ALIVE for each in desk.machine.alive()) or others == 3
+
+
+def test_late_answers_tell_nothing_new_of_a_node_that_declares_what_its_own_packets_showed() -> None:
+    desk = Reader(others=9, settings=LAN)
+    desk.late_s = 2.5
+    desk.pass_time(10.0)
+    for took_s in (2.8, 3.4, 2.9):  # some of it on the way
+        desk.machine._lag.answered(desk.now, took_s)
+    assert desk.machine.me.lag_ms == 3000
+    for took_s in (3.2, 3.4, 3.3):
+        desk.machine._lag.answered(desk.now, took_s)
+    assert desk.machine.me.lag_ms == 6000
