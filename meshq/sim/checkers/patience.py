@@ -27,6 +27,8 @@ class Patience(Checker):
         self._told: dict[tuple[str, str], None] = {}
         """Who was declared dead by whom: who stood still hears of it when the others have long met the member again."""
         self._ended: dict[tuple[str, Epoch], None] = {}
+        self._dark: dict[str, Epoch] = {}
+        """Lives that ended with their host: silent, until it is up again and its kernel refuses what was for them."""
         stage.fleet.on_change.append(self._changed)
 
     def event(self, host: Host, event: Any) -> None:
@@ -43,8 +45,13 @@ class Patience(Checker):
                 self._told[event.name, event.by] = None
 
     def _changed(self, host: Host, change: Change) -> None:
+        name = self.stage.twins.get(host.name, host.name)
         if change in ("crashed", "stopped"):
-            self._ended[self.stage.twins.get(host.name, host.name), host.epoch] = None
+            self._ended[name, host.epoch] = None
+        elif change == "powered off":
+            self._dark[name] = host.epoch
+        elif change == "started" and name in self._dark:
+            self._ended[name, self._dark.pop(name)] = None
 
     def _check(self, host: Host, event: events.MemberFailed) -> None:
         now = self.stage.world.now
