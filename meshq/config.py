@@ -95,8 +95,8 @@ class MembershipConfig:
     """Whether the mesh spreads its probes, so that each member has one in every interval, or each node takes its own
     shuffled rounds."""
     extra_probe_every: int = 4
-    """In one of so many rounds a node probes another member besides, at random: 0: never. Probes that are spread rest
-    on views that agree."""
+    """In one of so many rounds a node probes another member besides, at random; of two others always both. 0: never.
+    Probes that are spread rest on views that agree."""
     loop_interval_s: float = 0.5
     """How often a node measures how late it reads, by a packet to its own socket; 0: never."""
     lag_threshold_s: float = 0.25

@@ -11,7 +11,15 @@ from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
-from meshq.config import BrokerConfig, Config, LinkConfig, MembershipConfig, RoutingConfig, membership_profile
+from meshq.config import (
+    DRAIN_TIMEOUT_S,
+    BrokerConfig,
+    Config,
+    LinkConfig,
+    MembershipConfig,
+    RoutingConfig,
+    membership_profile,
+)
 from meshq.errors import ConfigError
 
 ENVIRONMENT_PREFIX: Final = "MESHQ_"
@@ -38,7 +46,7 @@ _NODE: Final[dict[str, Any]] = {
     "key": "",
     "data": "",
     "memory": False,
-    "drain_timeout_s": 25.0,
+    "drain_timeout_s": DRAIN_TIMEOUT_S,
 }
 _YES: Final = frozenset(("1", "true", "yes", "on"))
 _NO: Final = frozenset(("0", "false", "no", "off"))

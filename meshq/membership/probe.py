@@ -94,12 +94,19 @@ class Prober:
             return
         if view.grace_until == inf:
             view.grace_until = now + settings.grace_s
-        names = [view.roster.next(view.round)]
-        if settings.extra_probe_every and (view.round + view.me.bucket) % settings.extra_probe_every == 0:
-            names += view.roster.pick(1, ())
-        for name in names:
-            if name is not None:
-                self.ask(now, view.members[name], judge=True)
+        turn = view.roster.next(view.round)
+        if turn is None:
+            return
+        for name in (turn, *(view.roster.pick(1, (turn,)) if self._extra() else ())):
+            self.ask(now, view.members[name], judge=True)
+
+    def _extra(self) -> bool:
+        """Whether one more than the one in turn is probed: now and then, and of two others always both.
+
+        Two nodes that take turns with a third, each by its own clock, may leave it alone for nearly two intervals.
+        """
+        every, others = self._view.settings.extra_probe_every, len(self._view.roster)
+        return every > 0 and (others == 2 or (self._view.round + self._view.me.bucket) % every == 0)
 
     def round_heard(self, number: int) -> None:
         """Another member is in that round of probes."""
