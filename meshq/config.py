@@ -43,6 +43,7 @@ ZERO_ALLOWED: Final = frozenset(
         "requeue_delay_max_s",
         "retained_bytes_max",
         "retained_memory_bytes_max",
+        "retransmit_min",
         "suspicion_mult",
         "suspicion_rest_s",
         "suspicion_spreads",
@@ -95,8 +96,8 @@ class MembershipConfig:
     """Whether the mesh spreads its probes, so that each member has one in every interval, or each node takes its own
     shuffled rounds."""
     extra_probe_every: int = 4
-    """In one of so many rounds a node probes another member besides, at random; of two others always both. 0: never.
-    Probes that are spread rest on views that agree."""
+    """In one of so many rounds a node probes another member besides, at random: 0: never. Probes that are spread rest
+    on views that agree."""
     loop_interval_s: float = 0.5
     """How often a node measures how late it reads, by a packet to its own socket; 0: never."""
     lag_threshold_s: float = 0.25
@@ -125,7 +126,9 @@ class MembershipConfig:
     gossip_fanout: int = 3
     """Members told in each of them."""
     retransmit_mult: int = 4
-    """Copies of a rumour per node: retransmit_mult * ceil(log10(N + 1))."""
+    """Copies of a rumour per node: retransmit_mult * ceil(log10(N + 1)) ..."""
+    retransmit_min: int = 8
+    """... and at least so many: of eight nodes that send four copies each, chance leaves one out in 1 of 70 cases."""
     refutation_share: float = 1.5
     """So many times as many of a refutation: lost refutations are what kills the living."""
     refutation_fanout: int = 6
@@ -168,6 +171,7 @@ _MEMBERLIST: Final[dict[str, Any]] = {
     "suspicion_rest_s": 0.0,
     "health_max": 8,
     "gossip_interval_s": 0.2,
+    "retransmit_min": 0,
     "refutation_share": 1.0,
     "refutation_fanout": 3,
     "accused_copies": 0,

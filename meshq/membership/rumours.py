@@ -13,6 +13,8 @@ from enum import IntEnum
 from math import ceil, log10
 from typing import Final
 
+from meshq.config import MembershipConfig
+
 _MISFITS_MAX: Final = 8
 """How many rumours that don't fit are passed over before a packet is called full."""
 _LEAST_BYTES: Final = 16
@@ -29,9 +31,12 @@ class Kind(IntEnum):
     HEAD = 4
 
 
-def copies(retransmit_mult: int, members: int) -> int:
-    """How often one node sends a rumour: retransmit_mult * ceil(log10(N + 1)). Source: memberlist util.go."""
-    return retransmit_mult * ceil(log10(members + 1))
+def copies(config: MembershipConfig, members: int) -> int:
+    """How often one node sends a rumour: retransmit_mult * ceil(log10(N + 1)), and retransmit_min at least.
+
+    Source: memberlist util.go; the least is ours.
+    """
+    return max(config.retransmit_min, config.retransmit_mult * ceil(log10(members + 1)))
 
 
 class Rumours:

@@ -138,7 +138,7 @@ class View:
         """Rumours for a packet that has ``base_bytes`` without them."""
         if not len(self.rumours):
             return []
-        return self.rumours.take(PACKET_BYTES_MAX - base_bytes, copies(self.settings.retransmit_mult, self.size))
+        return self.rumours.take(PACKET_BYTES_MAX - base_bytes, copies(self.settings, self.size))
 
     def spread(self, now: float, subject: str, kind: Kind, rumour: bytes) -> None:
         """Queue a rumour; the gossip timer runs while any waits. A refutation goes out with this turn."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from meshq.config import membership_profile
 from meshq.membership.rumours import Kind, Rumours, copies
 
 
@@ -11,7 +12,8 @@ from meshq.membership.rumours import Kind, Rumours, copies
     ("members", "times"), [(1, 4), (2, 4), (9, 4), (10, 8), (99, 8), (100, 12), (1_000, 16), (10_000, 20)]
 )
 def test_copies_grow_with_the_logarithm_of_the_mesh(members: int, times: int) -> None:
-    assert copies(4, members) == times
+    assert copies(membership_profile("memberlist"), members) == times
+    assert copies(membership_profile("lan"), members) == max(8, times)
 
 
 def test_a_rumour_is_sent_as_often_as_allowed_and_no_more() -> None:
