@@ -66,6 +66,6 @@ class Appeals:
         view.counters.appeals += 1
         rumours = [gossip.encode_claim(death)]
         digest = view.digest.value(now)
-        ping = gossip.ping(number, view.me.name, member.name, digest, member.head.version, view.round, rumours)
+        ping = gossip.ping(number, view.me.name, member.name, digest, member.head.version, view.round_before, rumours)
         view.out.append(StreamPacket(member.address, ping))
         view.timers.arm(("appeal", member.name), now + ANSWER_S)

@@ -162,7 +162,7 @@ class Membership:
         """Begin: ask the seeds, if there are any and nobody is known yet."""
         self._joining.start(now)
         self._lag.start(now)
-        self._prober.start(now)
+        self._prober.rounds.start(now)
         self._repair.start(now)
         self._rejoin.start(now)
 
@@ -309,7 +309,7 @@ class Membership:
             digest = own.digest.value(now) if packet.digest >= _LONG_DIGEST else 0
             self._answer_to(source, via, gossip.ack(packet.number, own.me.name, digest, ()))
             return
-        self._prober.round_heard(packet.round)
+        self._prober.rounds.heard(now, packet.round)
         for rumour in packet.rumours:
             own.hear(now, rumour, packet.source)
         rumours = self._for_sender(own.members.get(packet.source, sender), packet.head)

@@ -15,22 +15,16 @@ from typing import Final
 from meshq.machine.effects import Address, StreamPacket
 from meshq.membership.lag import Lag
 from meshq.membership.member import Member, State
-from meshq.membership.view import TimerKey, View
+from meshq.membership.rounds import Rounds
+from meshq.membership.view import View
 from meshq.wire import gossip
-from meshq.wire.gossip import ROUNDS
 
-NEXT: Final[TimerKey] = ("probe", 0)
 OPEN_MAX: Final = 256
 """Probes under way at once; beyond it no more are begun outside the rounds."""
 MISSED_MAX: Final = 64
 """Failed probes of which a late answer is still looked for."""
 _PING_BYTES: Final = 176
 """What a ping or an ack has at most without its rumours."""
-
-
-def later(one: int, other: int) -> bool:
-    """Whether round ``one`` comes after ``other``, both counted up to ROUNDS and on from 0."""
-    return 0 < (one - other) % ROUNDS < ROUNDS // 2
 
 
 class Probe:
@@ -40,15 +34,18 @@ class Probe:
     """
 
     __slots__ = (
-        "asked", "judge", "left", "member", "nacks", "number", "rounds", "sent_at", "step_s", "stretch", "watched",
+        "asked", "judge", "left", "member", "nacks", "number", "round", "rounds", "sent_at", "step_s", "stretch",
+        "watched",
     )  # fmt: skip
 
-    def __init__(self, number: int, member: Member, sent_at: float, stretch: int) -> None:
+    def __init__(self, number: int, member: Member, sent_at: float, stretch: int, round_: int) -> None:
         self.number = number
         self.member = member
         self.sent_at = sent_at
         self.stretch = stretch
         """What its waits are multiplied by: local health as it was when it began."""
+        self.round = round_
+        """What its pings tell of this node's rounds."""
         self.judge = False
         """Whether a failure counts against the member."""
         self.watched = False
@@ -70,6 +67,7 @@ class Prober:
     def __init__(self, view: View, lag: Lag) -> None:
         self._view = view
         self._lag = lag
+        self.rounds = Rounds(view)
         self._open: dict[int, Probe] = {}
         self._by_name: dict[str, int] = {}
         self._missed: dict[int, Probe] = {}
@@ -77,61 +75,43 @@ class Prober:
         self.settled: list[tuple[str, bool]] = []
         """Members asked by ``ask`` and whether they answered, for the caller to take."""
 
-    def start(self, now: float) -> None:
-        """Begin the rounds, at a random moment of the first interval so that nodes don't march in step."""
-        view = self._view
-        view.timers.arm(NEXT, now + view.settings.probe_interval_s * view.rng.random())
-
     def round(self, now: float) -> None:
-        """Probe the next member; the next round comes an interval later, whatever becomes of this one."""
+        """Probe who is in turn; the next round comes an interval later, whatever becomes of this one."""
         view = self._view
-        settings = view.settings
-        view.timers.arm(NEXT, now + settings.probe_interval_s * view.health.stretch)
-        view.round = (view.round + 1) % ROUNDS
-        if later(view.round_heard, view.round):
-            view.round = view.round_heard
+        turn = self.rounds.next(now)
         if not view.announced:
             return
         if view.grace_until == inf:
-            view.grace_until = now + settings.grace_s
-        turn = view.roster.next(view.round)
-        if turn is None:
-            return
-        for name in (turn, *(view.roster.pick(1, (turn,)) if self._extra() else ())):
-            self.ask(now, view.members[name], judge=True)
+            view.grace_until = now + view.settings.grace_s
+        if turn is not None:
+            self.ask(now, view.members[turn], judge=True, in_turn=True)
+        every = view.settings.extra_probe_every
+        if every and (view.round + view.me.bucket) % every == 0:
+            for name in view.roster.pick(1, ()):
+                self.ask(now, view.members[name], judge=True)
 
-    def _extra(self) -> bool:
-        """Whether one more than the one in turn is probed: now and then, and of two others always both.
-
-        Two nodes that take turns with a third, each by its own clock, may leave it alone for nearly two intervals.
-        """
-        every, others = self._view.settings.extra_probe_every, len(self._view.roster)
-        return every > 0 and (others == 2 or (self._view.round + self._view.me.bucket) % every == 0)
-
-    def round_heard(self, number: int) -> None:
-        """Another member is in that round of probes."""
-        if later(number, self._view.round_heard):
-            self._view.round_heard = number
-
-    def ask(self, now: float, member: Member, *, judge: bool = False, watched: bool = False) -> None:
+    def ask(
+        self, now: float, member: Member, *, judge: bool = False, watched: bool = False, in_turn: bool = False
+    ) -> None:
         """Probe this member, or join the probe that is under way.
 
-        With ``judge`` a failure is held against it; with ``watched`` the outcome is put into ``settled``.
+        With ``judge`` a failure is held against it; with ``watched`` the outcome is put into ``settled``; ``in_turn``:
+        its pings tell the round that has begun (see ``rounds``).
         """
         number = self._by_name.get(member.name)
         if number is None:
-            number = self._begin(now, member)
+            number = self._begin(now, member, self._view.round if in_turn else self._view.round_before)
         probe = self._open.get(number)
         if probe is not None:
             probe.judge |= judge
             probe.watched |= watched
 
-    def _begin(self, now: float, member: Member) -> int:
+    def _begin(self, now: float, member: Member, round_: int) -> int:
         view = self._view
         number = view.number()
         if len(self._open) >= OPEN_MAX or number in self._open:
             return -1
-        probe = Probe(number, member, now, view.health.stretch)
+        probe = Probe(number, member, now, view.health.stretch, round_)
         self._open[number] = probe
         self._by_name[member.name] = probe.number
         view.counters.probes += 1
@@ -142,7 +122,7 @@ class Prober:
     def _shoot(self, now: float, probe: Probe) -> None:
         """A direct ping, or one more."""
         member = self._view.members.get(probe.member.name, probe.member)
-        self._view.send(member.address, self.ping(now, member, probe.number))
+        self._view.send(member.address, self.ping(now, member, probe.number, probe.round))
 
     def _pace(self, now: float, probe: Probe, wait_s: float, shots: int) -> None:
         """Wait so long, with this many shots in it of which the first has left.
@@ -156,7 +136,7 @@ class Prober:
         probe.step_s = (wait_s * probe.stretch + late_s) / shots
         self._view.timers.arm(("wait", probe.number), now + probe.step_s)
 
-    def ping(self, now: float, member: Member, number: int) -> bytes:
+    def ping(self, now: float, member: Member, number: int, round_: int) -> bytes:
         """A ping with rumours; whoever is accused hears of it first (Lifeguard's buddy system)."""
         view = self._view
         if member.state is State.ALIVE or not view.settings.buddy:
@@ -165,7 +145,7 @@ class Prober:
             claim = member.claim(view.me.name)
             rumours = [claim, *view.piggyback(_PING_BYTES + len(claim))]
         return gossip.ping(
-            number, view.me.name, member.name, view.digest.value(now), member.head.version, view.round, rumours
+            number, view.me.name, member.name, view.digest.value(now), member.head.version, round_, rumours
         )
 
     def waited(self, now: float, number: int) -> None:
@@ -244,7 +224,7 @@ class Prober:
         self._again(now, probe)
         if settings.stream_probe and probe.rounds == 1:
             member = view.members.get(probe.member.name, probe.member)
-            view.out.append(StreamPacket(member.address, self.ping(now, member, probe.number)))
+            view.out.append(StreamPacket(member.address, self.ping(now, member, probe.number, probe.round)))
 
     def _again(self, now: float, probe: Probe) -> None:
         """A shot of the wait that is under way."""
@@ -313,7 +293,7 @@ class Relays:
         if number is None:
             number = self._begin(now, request, asker)
         if number in self._open:
-            view.send(target.address, self._prober.ping(now, target, number))
+            view.send(target.address, self._prober.ping(now, target, number, view.round_before))
 
     def _begin(self, now: float, request: gossip.PingReq, asker: Address) -> int:
         view = self._view

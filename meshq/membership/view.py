@@ -30,7 +30,7 @@ from meshq.membership.story import told
 from meshq.membership.suspicion import Suspicion, bounds, confirmations_wanted
 from meshq.names import RELEASE, Epoch
 from meshq.wire import gossip
-from meshq.wire.gossip import NO_HEAD, Claim, Head, News, Record
+from meshq.wire.gossip import NO_HEAD, ROUNDS, Claim, Head, News, Record
 from meshq.wire.prefix import PACKET_BYTES_MAX
 
 NUMBER_MAX: Final = (1 << 64) - 1
@@ -65,8 +65,7 @@ class View:
         self.grace_until = inf if self.settings.grace_s else 0.0
         """Until then this node, which came lately, allows everybody a lag: the slow have not told it yet."""
         self.round = 0
-        """Of probes; the mesh counts together."""
-        self.round_heard = 0
+        """Of probes, that has begun last; the mesh counts together."""
         self._urgent = False
         """The next gossip is this node's own refutation."""
         self.announced = False
@@ -117,6 +116,11 @@ class View:
         """The others that are alive or suspect; takes time in proportion to all that are known."""
         me = self.me
         return [member for member in self.members.values() if member.live and member is not me]
+
+    @property
+    def round_before(self) -> int:
+        """What pings out of turn tell of the rounds, so that nobody takes them for the beginning of this one."""
+        return (self.round - 1) % ROUNDS
 
     def number(self) -> int:
         """A number by which an answer is known, that outsiders can't guess."""

@@ -68,7 +68,8 @@ ROUNDS: Final = 1 << 32
 
 
 class Ping(NamedTuple):
-    """Are you there? ``head``: the version of the target's head that the source knows; ``round``: of its probes."""
+    """Are you there? ``head``: the version of the target's head that the source knows; ``round``: of its probes,
+    if the target's turn has come, else the one before."""
 
     number: int
     source: str

@@ -143,7 +143,7 @@ def test_a_refutation_carries_the_lag() -> None:
 def test_a_newcomer_allows_everybody_a_lag_for_its_first_seconds_and_memberlist_nothing() -> None:
     desk = Desk(others=9, settings="lan")
     assert desk.machine._view.allowance_s(desk.now, member(1)) == 3.0
-    desk.run(1.5)
+    desk.run(2.0)
     assert desk.machine._view.allowance_s(desk.now + 4.0, member(1)) == 3.0
     assert desk.machine._view.allowance_s(desk.now + 6.1, member(1)) == 0.0
     reference = Desk(others=9)

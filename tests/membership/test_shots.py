@@ -56,16 +56,6 @@ def test_a_probe_has_three_shots_then_asks_relays_twice_and_the_member_twice_mor
     assert len({to for _, to, packet in packets if isinstance(packet, PingReq)}) == 3
 
 
-def test_of_two_others_both_are_probed_in_each_interval() -> None:
-    """By turns, two nodes whose clocks differ would leave the third alone for nearly two intervals."""
-    desk = Desk(others=2, settings=LAN)
-    for _ in range(4):
-        asked = {(packet.target, packet.number) for _, _, packet in sent(desk, 0.9999) if isinstance(packet, Ping)}
-        assert {target for target, _ in asked} == {"m1", "m2"}
-        for target, number in asked:
-            desk.hear(gossip.ack(number, target, desk.machine.digest(), ()), desk.machine.members[target].address)
-
-
 def test_no_more_shots_are_sent_once_an_answer_has_come() -> None:
     desk = Desk(others=9, settings=LAN)
     ping = first_ping(desk)
@@ -84,7 +74,10 @@ def test_without_a_sign_of_life_of_any_relay_others_are_asked_and_then_some_answ
     packets = sent(desk, 0.65)
     assert of_probe(packets, ping.number, PingReq) == [0.3] * 3 + [0.45] * 3 + [0.6] * 3
     assert len({to for _, to, packet in packets if isinstance(packet, PingReq) and packet.number == ping.number}) == 6
-    [later] = [p for _, _, p in sent(desk, 0.36) if isinstance(p, Ping) and p.number != ping.number][:1]
+    before = {packet.number for _, _, packet in sent(desk, 0.26) if isinstance(packet, Ping)}
+    later = ping
+    while later.number in {ping.number, *before}:
+        later = first_ping(desk)
     assert held(desk, ping.target) is State.ALIVE
     desk.hear(gossip.ack(later.number, later.target, 0, ()), desk.machine.members[later.target].address)
     assert held(desk, ping.target) is State.SUSPECT
