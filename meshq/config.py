@@ -332,6 +332,8 @@ class LinkConfig:
     """A link without leases, messages or unacknowledged FINs for this long is closed."""
     write_buffer_bytes: int = 256 * KIB
     """Extents stay in the broker while the transport holds more than this."""
+    unread_bytes_max: int = 256 * MIB
+    """A peer for which more than this waits in the transport loses the stream: it does not read."""
     links_max: int = 4096
     """Streams from other nodes; beyond it a new one is refused."""
     clients_max: int = 4096

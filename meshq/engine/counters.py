@@ -21,7 +21,7 @@ class Counters:
     streams_refused: int = 0
     """Streams over the limits."""
     packets_dropped: int = 0
-    """Gossip packets for which no short stream was to be had; gossip repeats."""
+    """Gossip packets for which no short stream was to be had, or whose asker does not read; gossip repeats."""
 
 
 def as_map(counters: Any) -> dict[str, int]:

@@ -214,7 +214,7 @@ class Engine:
     def buffered(self, now: float, stream: int, size_bytes: int) -> None:
         """So much waits in the stream's transport; above the limit, messages stay in the broker."""
         self._now = now
-        self._reception.buffered(stream, size_bytes)
+        self._reception.buffered(now, stream, size_bytes)
 
     def resolved(self, now: float, query: int, addresses: list[Address]) -> None:
         """The addresses of a name; none when it does not resolve."""

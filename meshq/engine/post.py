@@ -110,8 +110,8 @@ class Post:
                     self.hearsay.send(now, to, packet)
             case ReplyPacket(via, packet):
                 stream = self._streams.get(via)
-                if stream is not None:
-                    self._streams.send(stream, Gossip(packet))
+                if stream is not None and not self._streams.reply(stream, Gossip(packet)):
+                    self._counters.packets_dropped += 1
 
     def tell(self, now: float, to: Address, packet: bytes) -> None:
         """News for a member: by datagram, or over a stream when none come through to it."""

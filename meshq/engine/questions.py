@@ -73,10 +73,10 @@ class Questions:
         answerer = self._kinds.get(ask.kind)
         if answerer is None:
             known = ", ".join(sorted(self._kinds))
-            self._streams.send(stream, Answer(ask.number, "UNKNOWN", f"no question {ask.kind[:32]!r}; known: {known}"))
+            self._reply(now, stream, Answer(ask.number, "UNKNOWN", f"no question {ask.kind[:32]!r}; known: {known}"))
             return
         if not self._carries(stream, ask.kind):
-            self._streams.send(stream, Answer(ask.number, "KEY", UNSEALED))
+            self._reply(now, stream, Answer(ask.number, "KEY", UNSEALED))
             return
         mesh = ask.arguments.get("mesh") is True
         try:
@@ -84,12 +84,12 @@ class Questions:
                 raise Overloaded(f"{FANS_MAX} questions to the whole mesh are open: ask again", limit="fans_max")
             value = answerer(now, ask.arguments)
         except MeshError as exc:
-            self._streams.send(stream, Answer(ask.number, exc.code, str(exc)))
+            self._reply(now, stream, Answer(ask.number, exc.code, str(exc)))
             return
         if mesh:
             self._fan_out(now, Fan(stream, ask, {self._config.name: value}), ask.deadline_ms)
         else:
-            self._streams.send(stream, Answer(ask.number, "", value))
+            self._reply(now, stream, Answer(ask.number, "", value))
 
     def answer(self, now: float, name: str, answer: Answer) -> None:
         """A member answers what we asked it for somebody."""
@@ -102,7 +102,7 @@ class Questions:
             del fan.missing[name]
             fan.results[name] = answer.value
         if len(fan.missing) == len(fan.refused):
-            self._finish(answer.number, fan)
+            self._finish(now, answer.number, fan)
 
     def link_up(self, now: float, name: str) -> None:
         """A link is up: send what waited for it."""
@@ -115,7 +115,7 @@ class Questions:
         for number in self._timers.due(now):
             fan = self._fans.get(number)
             if fan is not None:
-                self._finish(number, fan)
+                self._finish(now, number, fan)
 
     def deadline(self) -> float | None:
         """When ``tick`` has something to do."""
@@ -133,7 +133,7 @@ class Questions:
             else:
                 self._links.want(now, name)
         if not fan.missing:
-            self._finish(number, fan)
+            self._finish(now, number, fan)
 
     def _carries(self, stream: Stream, kind: str) -> bool:
         session = stream.session
@@ -147,7 +147,11 @@ class Questions:
             return
         self._links.send(name, Ask(number, fan.kind, fan.arguments, DEADLINE_MS_MAX))
 
-    def _finish(self, number: int, fan: Fan) -> None:
+    def _reply(self, now: float, stream: Stream, answer: Answer) -> None:
+        if not self._streams.reply(stream, answer):
+            self._streams.end(now, stream, "SLOW", "this connection asks and does not read the answers")
+
+    def _finish(self, now: float, number: int, fan: Fan) -> None:
         del self._fans[number]
         self._timers.cancel(number)
         missing, gather = list(fan.missing), self._gatherers.get(fan.kind)
@@ -156,6 +160,6 @@ class Questions:
                 gather(fan.results, missing, fan.arguments) if gather else {"nodes": fan.results, "missing": missing}
             )
         except MeshError as exc:
-            self._streams.send(fan.stream, Answer(fan.number, exc.code, str(exc)))
+            self._reply(now, fan.stream, Answer(fan.number, exc.code, str(exc)))
             return
-        self._streams.send(fan.stream, Answer(fan.number, "", value))
+        self._reply(now, fan.stream, Answer(fan.number, "", value))

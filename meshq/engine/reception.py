@@ -33,7 +33,7 @@ class Reception:
         roles: dict[str, Role],
         counters: Counters,
     ) -> None:
-        self._blocked_bytes = config.write_buffer_bytes
+        self._config = config
         self._keys = keys
         self._strangers = strangers
         self._streams = streams
@@ -68,13 +68,19 @@ class Reception:
             self._streams.end(now, stream, exc.code, str(exc))
         self._streams.touch(stream)
 
-    def buffered(self, number: int, size_bytes: int) -> None:
-        """So much waits in the stream's transport; above the limit, messages stay in the broker."""
+    def buffered(self, now: float, number: int, size_bytes: int) -> None:
+        """So much waits in the stream's transport: above one limit messages stay in the broker, above another the
+        peer, which does not read, loses the stream."""
         stream = self._streams.get(number)
-        if stream is not None:
-            stream.blocked = size_bytes >= self._blocked_bytes
-            if not stream.blocked:
-                self._doors.watchers.room(number)
+        if stream is None or stream.over:
+            return
+        stream.blocked = size_bytes >= self._config.write_buffer_bytes
+        if not stream.blocked:
+            stream.owed_bytes = 0
+            self._doors.watchers.room(number)
+        elif size_bytes > self._config.unread_bytes_max:
+            self._counters.streams_bad += 1
+            self._streams.end(now, stream, "SLOW", f"{size_bytes} bytes wait to be read here (unread_bytes_max)")
 
     def cut(self, now: float) -> None:
         """A key was removed: end what it had sealed."""

@@ -6,7 +6,7 @@ end of a turn. What a frame means is for the role that the stream has: ``links``
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from meshq.config import LinkConfig
 from meshq.engine.counters import Counters
@@ -15,6 +15,9 @@ from meshq.link.session import Session
 from meshq.machine.effects import Address, Close, Dial, Effect, Write
 from meshq.machine.timers import Timers
 from meshq.wire.frames import Frame, Hello
+
+REPLIES_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What may wait for a peer of answers that it does not read: a few tables of the largest mesh."""
 
 
 class Role(Protocol):
@@ -36,7 +39,7 @@ class Role(Protocol):
 class Stream:
     """One stream. ``session`` is None while a dial is under way, ``role`` until an accepted one is greeted."""
 
-    __slots__ = ("address", "blocked", "dialled", "name", "number", "over", "role", "session")
+    __slots__ = ("address", "blocked", "dialled", "name", "number", "over", "owed_bytes", "role", "session")
 
     def __init__(self, number: int, address: Address, role: Role | None, session: Session | None) -> None:
         self.number = number
@@ -46,6 +49,8 @@ class Stream:
         self.dialled = session is None
         self.name = ""
         self.blocked = False
+        self.owed_bytes = 0
+        """Of answers (``Streams.reply``) since the peer was last seen to read what it gets."""
         self.over = False
 
 
@@ -97,6 +102,18 @@ class Streams:
         if stream.session is not None and not stream.over:
             stream.session.send(frame)
             self._dirty[stream.number] = stream
+
+    def reply(self, stream: Stream, frame: Frame) -> bool:
+        """Queue what the peer has asked for; False, and nothing is queued, where too much of that is unread.
+
+        A request may be a thousand times shorter than its answer: who asks and does not read must not fill this node.
+        """
+        if stream.owed_bytes > REPLIES_BYTES_MAX:
+            return False
+        if stream.session is not None and not stream.over:
+            stream.owed_bytes += stream.session.reply(frame)
+            self._dirty[stream.number] = stream
+        return True
 
     def has_another_key(self, stream: Stream) -> bool:
         """Whether a dialled stream was turned away for its key, and the next dial there is made with one not tried."""
@@ -155,6 +172,8 @@ class Streams:
             chunks = stream.session.output(now) if stream.session is not None else []
             if chunks:
                 effects.append(Write(stream.number, chunks))
+            if not stream.blocked:
+                stream.owed_bytes = 0
             if stream.over and self._table.pop(stream.number, None) is not None:
                 effects.append(Close(stream.number))
         return effects

@@ -66,6 +66,14 @@ class Session:
         if not self.ended:
             self._out += encode_parts(frame)
 
+    def reply(self, frame: Frame) -> int:
+        """As ``send``, for what was asked for; how many bytes wait because of it."""
+        if self.ended:
+            return 0
+        chunks = encode_parts(frame)
+        self._out += chunks
+        return sum(map(len, chunks))
+
     def goodbye(self, code: str, text: str) -> None:
         """Queue the last frame; whatever comes later is ignored. Without a hello before it, it opens the stream."""
         if not self._greeted and not self.ended:
