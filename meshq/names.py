@@ -36,6 +36,9 @@ DEAD_CHARACTERS: Final = 40
 _QUEUE_NAME = re.compile(r"[.a-zA-Z0-9_-]+(#ephemeral)?")
 _NODE_NAME = re.compile(r"[.a-zA-Z0-9_-]+")
 
+COUNT_MAX = (1 << 53) - 1
+"""The highest milliseconds of an epoch, 285,000 years, and the highest incarnation."""
+
 
 class Epoch(NamedTuple):
     """One start of a node. A later start compares greater; ``nonce`` breaks ties between clocks."""

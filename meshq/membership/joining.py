@@ -235,8 +235,7 @@ class Joining:
         view = self._view
         self._mine[address] = None
         if address != view.me.address:
-            raised = view.me.incarnation + 1 if view.announced else view.me.incarnation
-            view.renew(now, Kind.JOIN, address=address, incarnation=raised)
+            view.renew(now, Kind.JOIN, address=address, incarnation=view.raised())
 
     def _announce(self, now: float, *, alone: bool) -> None:
         view = self._view

@@ -187,5 +187,4 @@ class Lag:
         step_s = max((s for s, at in zip(STEPS_S, self._evidence_at, strict=True) if now - at < held_s), default=0.0)
         if round(step_s * 1000) == view.me.lag_ms or view.me.state is not State.ALIVE or view.over:
             return
-        raised = view.me.incarnation + 1 if view.announced else view.me.incarnation
-        view.renew(now, Kind.REFUTATION, incarnation=raised, lag_ms=round(step_s * 1000))
+        view.renew(now, Kind.REFUTATION, incarnation=view.raised(), lag_ms=round(step_s * 1000))

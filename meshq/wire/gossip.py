@@ -43,6 +43,7 @@ from meshq.wire.rumours import (
     encode_news,
     encode_record,
     name_bytes,
+    read_count,
     read_flag,
     read_host_or_none,
     read_node,
@@ -334,7 +335,7 @@ def _read_join(fields: list[Any]) -> Join:
     if not read_port(port):
         raise ValueError("a joiner has a port")
     return Join(
-        read_whole(number), read_node(source), Epoch(read_whole(ms), read_whole(nonce)), read_host_or_none(host), port,
+        read_whole(number), read_node(source), Epoch(read_count(ms), read_whole(nonce)), read_host_or_none(host), port,
         read_host_or_none(reached_host), read_port(reached_port), read_flag(announced),
     )  # fmt: skip
 
@@ -342,7 +343,7 @@ def _read_join(fields: list[Any]) -> Join:
 def _read_welcome(fields: list[Any]) -> Welcome:
     _, number, source, observed, ms, nonce, last, records, options = fields
     read_options(options)
-    highest = Epoch(read_whole(ms), read_whole(nonce))
+    highest = Epoch(read_count(ms), read_whole(nonce))
     return Welcome(
         read_whole(number),
         read_node(source),
@@ -387,8 +388,8 @@ def _read_loop(fields: list[Any]) -> Loop:
 def _read_doubt(fields: list[Any]) -> Doubt:
     _, number, source, name, ms, nonce, incarnation, options = fields
     read_options(options)
-    epoch = Epoch(read_whole(ms), read_whole(nonce))
-    return Doubt(read_whole(number), read_node(source), read_node(name), epoch, read_whole(incarnation))
+    epoch = Epoch(read_count(ms), read_whole(nonce))
+    return Doubt(read_whole(number), read_node(source), read_node(name), epoch, read_count(incarnation))
 
 
 def _read_account(fields: list[Any]) -> Account:

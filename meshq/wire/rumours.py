@@ -19,7 +19,7 @@ from ipaddress import ip_address
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshq.errors import InvalidName
-from meshq.names import Epoch, check_node
+from meshq.names import COUNT_MAX, Epoch, check_node
 from meshq.wire import strict
 
 HOST_CHARACTERS_MAX: Final = 64
@@ -145,6 +145,16 @@ def read_whole(value: Any) -> int:
     raise ValueError("a whole number below 2^64 was expected")
 
 
+def read_count(value: Any) -> int:
+    """An epoch's milliseconds or an incarnation, COUNT_MAX at most, or ValueError.
+
+    Nodes count on from what they hear of themselves: a number at the end of its range would leave them nowhere to go.
+    """
+    if type(value) is int and 0 <= value <= COUNT_MAX:
+        return value
+    raise ValueError("an epoch or an incarnation is below 2^53")
+
+
 def read_port(value: Any) -> int:
     """A port, 0 included, or ValueError."""
     if type(value) is int and 0 <= value <= 65535:
@@ -175,10 +185,10 @@ def read_node(value: Any) -> str:
 
 
 def read_text(value: Any, characters_max: int) -> str:
-    """Text of limited length, or ValueError."""
-    if type(value) is str and len(value) <= characters_max:
+    """Text of limited length that moves no cursor, or ValueError."""
+    if type(value) is str and len(value) <= characters_max and value.isprintable():
         return value
-    raise ValueError(f"text of at most {characters_max} characters was expected")
+    raise ValueError(f"text of at most {characters_max} printable characters was expected")
 
 
 @lru_cache(maxsize=32768)
@@ -234,7 +244,7 @@ def _record(value: Any) -> Record:
         raise ValueError("a member has a host and a port")
     return Record(
         state, read_node(name), _known_own_host(host), port, read_port(http), read_port(nsq),
-        Epoch(read_whole(ms), read_whole(nonce)), read_whole(incarnation), read_whole(lag_ms),
+        Epoch(read_count(ms), read_whole(nonce)), read_count(incarnation), read_whole(lag_ms),
         read_text(version, VERSION_CHARACTERS_MAX), read_text(zone, ZONE_CHARACTERS_MAX),
         _head(head), read_options(options),
     )  # fmt: skip
@@ -245,8 +255,8 @@ def _claim(value: list[Any]) -> Claim:
         raise ValueError("a claim has 7 fields")
     kind, name, ms, nonce, incarnation, by, options = value
     read_options(options)
-    epoch = Epoch(read_whole(ms), read_whole(nonce))
-    return Claim(kind - _CLAIM, read_node(name), epoch, read_whole(incarnation), read_node(by))
+    epoch = Epoch(read_count(ms), read_whole(nonce))
+    return Claim(kind - _CLAIM, read_node(name), epoch, read_count(incarnation), read_node(by))
 
 
 def _news(value: list[Any]) -> News:
@@ -254,7 +264,7 @@ def _news(value: list[Any]) -> News:
         raise ValueError("news has 6 fields")
     _, name, ms, nonce, head, options = value
     read_options(options)
-    return News(read_node(name), Epoch(read_whole(ms), read_whole(nonce)), _head(head))
+    return News(read_node(name), Epoch(read_count(ms), read_whole(nonce)), _head(head))
 
 
 def read_rumours(value: Any) -> list[Rumour]:

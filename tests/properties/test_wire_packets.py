@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshq.errors import RemoteProtocolError
-from meshq.names import Epoch
+from meshq.names import COUNT_MAX, Epoch
 from meshq.wire import gossip, interest, strict
 from meshq.wire.prefix import PACKET_BYTES_MAX
 from meshq.wire.rumours import Claim, Head, News, Record, encode_claim, encode_news, encode_record
 from tests.properties.strategies import mutated, plain, text
 
 whole = st.one_of(st.integers(0, 30), st.integers(0, 2**64 - 1))
+counts = st.one_of(st.integers(0, 30), st.integers(0, COUNT_MAX))
 small = st.one_of(st.integers(0, 30), st.integers(0, 2**63 - 1))
 nodes = st.text("abc.-_9", min_size=1, max_size=64)
 names = st.builds(
@@ -22,14 +23,14 @@ names = st.builds(
 )
 hosts = st.one_of(st.ip_addresses(v=4, network="10.0.0.0/8"), st.ip_addresses(v=6, network="fd00::/8")).map(str)
 ports = st.integers(1, 65535)
-epochs = st.builds(Epoch, whole, whole)
+epochs = st.builds(Epoch, counts, whole)
 heads = st.builds(Head, whole, whole, whole, whole, whole)
 options = st.dictionaries(text, whole, max_size=2)
 records = st.builds(
-    Record, st.integers(0, 3), nodes, hosts, ports, ports, ports, epochs, whole, whole, st.text("1.", max_size=32),
+    Record, st.integers(0, 3), nodes, hosts, ports, ports, ports, epochs, counts, whole, st.text("1.", max_size=32),
     st.text("ab", max_size=64), heads, options,
 )  # fmt: skip
-claims = st.builds(Claim, st.integers(1, 3), nodes, epochs, whole, nodes)
+claims = st.builds(Claim, st.integers(1, 3), nodes, epochs, counts, nodes)
 news = st.builds(News, nodes, epochs, heads)
 rumours = st.one_of(records.map(encode_record), claims.map(encode_claim), news.map(encode_news))
 gossips = st.one_of(
@@ -47,7 +48,7 @@ gossips = st.one_of(
     st.builds(gossip.answer, whole, nodes, whole, st.booleans(), st.lists(records.map(encode_record), max_size=4)),
     st.builds(gossip.rows, nodes, st.lists(records.map(encode_record), max_size=4)),
     st.builds(gossip.loop, whole, nodes),
-    st.builds(gossip.Doubt, whole, nodes, nodes, epochs, whole).map(gossip.doubt),
+    st.builds(gossip.Doubt, whole, nodes, nodes, epochs, counts).map(gossip.doubt),
     st.builds(gossip.account, whole, nodes, st.lists(rumours, max_size=4)),
 )
 

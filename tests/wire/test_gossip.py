@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from meshq.errors import RemoteProtocolError
-from meshq.names import Epoch
+from meshq.names import COUNT_MAX, Epoch
 from meshq.wire import gossip, strict
 from meshq.wire.gossip import Answer, Ask, Claim, Head, Join, News, Record, Refusal, Rows, Welcome
 from meshq.wire.prefix import PACKET_BYTES_MAX
@@ -80,7 +80,8 @@ def test_a_packet_is_the_array_that_is_drawn(encoded: bytes, drawn: list[Any], p
 
 def test_the_longest_rumour_fits_into_every_packet() -> None:
     record = Record(
-        0, "n" * 64, "fd00:1111:2222:3333:4444:5555:6666:7777", 65_535, 65_535, 65_535, Epoch(BIG, BIG), BIG, BIG,
+        0, "n" * 64, "fd00:1111:2222:3333:4444:5555:6666:7777", 65_535, 65_535, 65_535, Epoch(COUNT_MAX, BIG),
+        COUNT_MAX, BIG,
         "v" * 32, "\N{GRINNING FACE}" * 64, Head(BIG, BIG, BIG, BIG, BIG), {"k": b"o" * 500},
     )  # fmt: skip
     packet = gossip.ping(BIG, "s" * 64, "t" * 64, BIG, BIG, gossip.ROUNDS - 1, [gossip.encode_record(record)])
@@ -94,6 +95,14 @@ def test_options_of_later_versions_are_carried_by_records_and_let_pass_elsewhere
     rows = gossip.decode(strict.encode([11, "a", [[*RECORD_ROW[:-1], {"new": {"x": [1]}}]], {}]))
     assert isinstance(rows, Rows)
     assert rows.records[0].options == {"new": {"x": [1]}}
+
+
+@pytest.mark.parametrize(
+    "claim", [Claim(1, "m", Epoch(COUNT_MAX + 1, 0), 0, "m"), Claim(1, "m", EPOCH, COUNT_MAX + 1, "m")]
+)
+def test_numbers_that_leave_a_node_no_higher_one_are_refused(claim: Claim) -> None:
+    with pytest.raises(RemoteProtocolError, match="below 2"):
+        gossip.decode(gossip.gossip("m", [gossip.encode_claim(claim)]))
 
 
 def test_kinds_of_later_versions_are_nothing() -> None:
@@ -124,7 +133,8 @@ def test_what_is_not_as_drawn_is_refused(fields: Any) -> None:
 
 @pytest.mark.parametrize(
     ("at", "value"),
-    [(0, 4), (2, "0.0.0.0"), (2, "::"), (2, "seed.example.net"), (2, 5), (3, 0), (3, 65_536), (6, -1), (8, 1 << 64),
+    [(0, 4), (2, "0.0.0.0"), (2, "::"), (2, "seed.example.net"), (2, 5), (3, 0), (3, 65_536), (6, -1),
+     (6, COUNT_MAX + 1), (8, 1 << 64),
      (9, -1), (10, "v" * 33), (11, "z" * 65), (12, [1, 2, 3, 4]), (12, [1, 2, 3, 4, -1]), (13, None),
      (13, {"k": "x" * 600}), (13, {1: 2})],
 )  # fmt: skip
