@@ -20,8 +20,8 @@ from meshq.membership.addresses import loopback, numeric
 from meshq.wire.keyring import PLAIN, Keyring, Secrecy, read_key
 from meshq.wire.prefix import Datagrams, Prefix
 
-CUT_S: Final = 1.0
-"""How long streams outlive the key that sealed them."""
+CUT_S: Final = 5.0
+"""How long streams outlive the key that sealed them: longer than whoever had it removed waits to hear who did so."""
 REFUSALS_MAX: Final = 1024
 """Addresses at which a key was refused; of further ones the oldest is forgotten: it begins with the key in use."""
 CHANGES: Final = ("keys_add", "keys_use", "keys_remove")
