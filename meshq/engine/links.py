@@ -292,6 +292,8 @@ class Links:
         for what in ("beat", "idle"):
             self._timers.cancel((what, name))
         leases = self._broker.session_ended(now, name)
+        if name not in self._membership.members:  # nobody would have the broker forget a peer that never was a member
+            self._broker.peer_forgotten(now, name)
         self._emit(events.LinkDown(name, reason, leases))
         if reason in ("reset", "eof"):
             self._membership.path_evidence(now, name, False)

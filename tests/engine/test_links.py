@@ -8,6 +8,7 @@ from meshq.config import LinkConfig
 from meshq.machine import events
 from meshq.wire.frames import Confirmed, Deliver, Subscribed
 from tests.engine.cast import Cast, Talker
+from tests.engine.peer import Peer
 from tests.pure import pure_only
 
 
@@ -150,3 +151,12 @@ def test_a_node_whose_clock_went_back_begins_with_a_later_epoch_than_the_mesh_re
     confirmed = publisher.expect(Confirmed)
     assert confirmed.log.epoch_ms == cast.engine("n2").epoch.ms > before.ms
     consumer.expect(Deliver)
+
+
+def test_peers_that_never_were_members_leave_nothing_in_the_broker() -> None:
+    engine = Peer("node", name="ghost0").engine
+    for number in range(1, 20):
+        ghost = Peer("node", name=f"ghost{number}", engine=engine)
+        assert engine.links.get(ghost.name) is not None
+        ghost.lost()
+    assert list(engine.broker._registry.peers) == ["ghost0"], "its link is up"
