@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from meshq.cli.out import many
+from meshq.cli.out import many, printable
 from meshq.machine import events
 from meshq.machine.events import Event
 from meshq.machine.settings import shown
 
 
 def sentence(event: Event) -> str:
-    """One line without a time."""
+    """One line without a time. What peers said of themselves moves no cursor."""
+    return printable(_told(event).encode())
+
+
+def _told(event: Event) -> str:
     match event:
         case events.MemberJoined():
             return f"{event.name} joined at {event.address}"

@@ -27,3 +27,9 @@ def test_a_seed_that_cannot_be_reached_says_why_and_when_it_is_tried_again() -> 
 def test_a_link_that_held_nothing_does_not_speak_of_leases() -> None:
     assert sentence(LinkDown("b", "idle", 0)) == "link to b down: idle"
     assert "12 leases came back" in sentence(LinkDown("b", "reset", 12))
+
+
+def test_what_a_peer_says_of_itself_moves_no_cursor() -> None:
+    said = sentence(SeedFailed("10.0.0.1", "no\x1b]0;owned\x07\x1b[2J\nn2 joined", 0.5))
+    assert said.isprintable()
+    assert "n2 joined" in said
