@@ -382,7 +382,7 @@ class Config:
             _check_numbers(group, getattr(self, group))
         for what, wrong in (
             ("label: give 1 to 64 characters", not 0 < len(self.label) <= 64),
-            ("zone: give at most 64 characters", len(self.zone) > 64),
+            ("zone: give at most 64 printable characters", len(self.zone) > 64 or not self.zone.isprintable()),
             (f"broker.level: give one of {', '.join(LEVELS)}", self.broker.level not in LEVELS),
             (
                 "membership.probe_timeout_s must be less than probe_interval_s",

@@ -44,9 +44,8 @@ class Admission:
             self._refuse(join, "FULL", view.me.address, via)
         elif join.announced or holder is None or not _elsewhere(holder, join, observed) or self._accused(holder):
             self._welcome(join, observed, via)
-        elif len(self._contested) < CONTESTED_MAX or join.source in self._contested:
+        elif self._may_wait(join) and self._prober.ask(now, holder, watched=True):
             self._contested[join.source] = (join, observed, via)
-            self._prober.ask(now, holder, watched=True)
 
     def settled(self, name: str, answered: bool) -> None:
         """The holder of a name has answered a probe, or not."""
@@ -60,14 +59,21 @@ class Admission:
         else:
             self._welcome(join, observed, via)
 
+    def paused(self) -> None:
+        """This node stood still: nobody waits for these any more; who still wants to join asks again."""
+        self._contested.clear()
+
     def _asked_by_namesake(self, now: float, join: Join, source: Address, via: int) -> None:
         view = self._view
         if join.epoch == view.me.epoch:
             self._refuse(join, "SELF", view.me.address, via)
-        elif join.announced and join.epoch > view.me.epoch:
+        elif join.announced:  # whoever of both is the earlier one finds so in the other's table, and stops
             self._welcome(join, plain_host(source[0]), via)
         else:
             self._refuse(join, "NAME", view.me.address, via)
+
+    def _may_wait(self, join: Join) -> bool:
+        return len(self._contested) < CONTESTED_MAX or join.source in self._contested
 
     def _accused(self, holder: Member) -> bool:
         """Whether several hold the member for gone already."""

@@ -38,6 +38,9 @@ class Appeals:
     def waits(self, now: float, member: Member, death: Claim) -> bool:
         """Whether this death has to wait; asks the accused if nobody has yet."""
         if member.name in self._waiting:
+            before, number = self._waiting[member.name]
+            if death.incarnation > before.incarnation:
+                self._waiting[member.name] = (death, number)
             return True
         if now - self.heard_at(member.name) > FRESH_S or len(self._waiting) >= OPEN_MAX:
             return False

@@ -446,4 +446,5 @@ class Membership:
         self._prober.paused()
         self._relays.paused()
         self._trials.paused()
+        self._admission.paused()
         self._view.postpone(by_s)

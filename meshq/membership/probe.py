@@ -92,8 +92,8 @@ class Prober:
 
     def ask(
         self, now: float, member: Member, *, judge: bool = False, watched: bool = False, in_turn: bool = False
-    ) -> None:
-        """Probe this member, or join the probe that is under way.
+    ) -> bool:
+        """Probe this member, or join the probe that is under way; False when too many are.
 
         With ``judge`` a failure is held against it; with ``watched`` the outcome is put into ``settled``; ``in_turn``:
         its pings tell the round that has begun (see ``rounds``).
@@ -105,6 +105,7 @@ class Prober:
         if probe is not None:
             probe.judge |= judge
             probe.watched |= watched
+        return probe is not None
 
     def _begin(self, now: float, member: Member, round_: int) -> int:
         view = self._view
@@ -274,7 +275,8 @@ class Relays:
 
     OPEN_MAX: Final = 256
     NACK_SHARE: Final = 0.8
-    WAIT_MS_MAX: Final = 60_000
+    WAIT_MS_MAX: Final = 15_000
+    """Longer than a member that calls itself slow is waited for: nobody holds a place here longer."""
 
     def __init__(self, view: View, prober: Prober) -> None:
         self._view = view

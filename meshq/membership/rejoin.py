@@ -34,7 +34,11 @@ class Rejoin:
         view.timers.arm(NEXT, now + view.settings.rejoin_interval_s * view.rng.random())
 
     def period(self, now: float) -> None:
-        """Try somebody, unless chance leaves it to others."""
+        """Try somebody, unless chance leaves it to others.
+
+        Of the dead rather one of the latest: the chance of the n-th last falls with n, so that many who are gone for
+        good do not hide the few that a partition took.
+        """
         view = self._view
         view.timers.arm(NEXT, now + view.settings.rejoin_interval_s)
         if view.rng.random() * view.size >= 1 or not view.announced:
@@ -42,7 +46,7 @@ class Rejoin:
         dead = [name for name in view.gone if view.members[name].state is State.DEAD]
         seeds = self._joining.seeds if self._joining.joined else []
         if dead and (not seeds or view.rng.random() < 0.5):
-            self._try(now, view.rng.choice(dead))
+            self._try(now, dead[-int((len(dead) + 1) ** view.rng.random())])
         elif seeds:
             self._joining.contact(now, view.rng.choice(seeds))
 

@@ -28,12 +28,11 @@ from meshq.membership.roster import EvenRoster, Roster
 from meshq.membership.rumours import Kind, Rumours, copies
 from meshq.membership.story import told
 from meshq.membership.suspicion import Suspicion, bounds, confirmations_wanted
-from meshq.names import RELEASE, Epoch
+from meshq.names import COUNT_MAX, RELEASE, Epoch
 from meshq.wire import gossip
 from meshq.wire.gossip import NO_HEAD, ROUNDS, Claim, Head, News, Record
 from meshq.wire.prefix import PACKET_BYTES_MAX
 
-NUMBER_MAX: Final = (1 << 64) - 1
 TimerKey: TypeAlias = tuple[str, int | str]
 Effect: TypeAlias = (
     SendPacket | StreamPacket | ReplyPacket | Resolve | Emit | Stop
@@ -184,8 +183,9 @@ class View:
     def hear_record(self, now: float, record: Record, by: str, *, spread: bool = True, table: bool = False) -> bool:
         """Take in a record, as a rumour or as a row of ``by``'s table.
 
-        True when this view holds a later account, which the other should hear. A dead row is taken as an
-        accusation by its sender, so that it can be refuted (memberlist mergeState); a left one is taken as it is.
+        True when this view holds a later account, which the other should hear. A dead row of a member that lives here
+        is taken as an accusation by its sender, so that it can be refuted (memberlist mergeState); whoever is gone here
+        stays so, and may refute too; a left one is taken as it is.
         """
         if record.name == self.me.name:
             return self._hear_of_self(now, record)
@@ -193,11 +193,13 @@ class View:
         if known is None:
             self._meet(now, record, by, spread=spread, table=table)
             return False
-        if table and record.state == State.DEAD and (known.live or known.epoch < record.epoch):
+        if record.state <= State.SUSPECT and not known.live and self._full():
+            return False
+        accused = table and record.state in (State.SUSPECT, State.DEAD)
+        if accused and known.live:
             record = record._replace(state=int(State.SUSPECT))
         heard = _precedence(record)
         if heard > known.precedence:
-            accused = record.state == State.SUSPECT and table
             self._hold(now, known, _joined(record, known, now), by, spread=spread)
             if accused:
                 self.tell_accused(self.members[record.name], by)
@@ -278,10 +280,14 @@ class View:
         if self.announced:
             self.spread(now, self.me.name, Kind.HEAD, gossip.encode_news(News(self.me.name, self.me.epoch, head)))
 
+    def raised(self) -> int:
+        """The next incarnation of this node; before it is announced none is needed."""
+        return min(self.me.incarnation + 1, COUNT_MAX) if self.announced else self.me.incarnation
+
     def raise_epoch(self, now: float, heard: Epoch) -> None:
         """Start above an epoch that the mesh remembers for this name; only before this one was announced."""
         if not self.announced and heard > self.me.epoch:
-            epoch = Epoch(min(heard.ms + 1, NUMBER_MAX), self.me.epoch.nonce)
+            epoch = Epoch(min(heard.ms + 1, COUNT_MAX), self.me.epoch.nonce)
             self.renew(now, Kind.JOIN, epoch=epoch)
             self.out.append(EpochRaised(epoch))
 
@@ -297,10 +303,14 @@ class View:
             if table:
                 self._remember(member_of(record, now))
             return
-        if self.size >= self.settings.members_max:
-            self.counters.refused += 1
-            return
-        self._hold(now, None, member_of(record, now), by, spread=spread)
+        if not self._full():
+            self._hold(now, None, member_of(record, now), by, spread=spread)
+
+    def _full(self) -> bool:
+        """Whether nobody else can be taken in; counted."""
+        full = self.size >= self.settings.members_max
+        self.counters.refused += full
+        return full
 
     def _hold(self, now: float, before: Member | None, after: Member, by: str, *, spread: bool = True) -> None:
         """Replace one account by a later one, with everything that follows."""
@@ -413,7 +423,8 @@ class View:
         """Outbid the accusation. Source: SWIM, section 4.2; memberlist state.go refute."""
         self.counters.refutations += 1
         self.health.accused()
-        self.renew(now, Kind.REFUTATION, incarnation=min(max(self.me.incarnation, accused) + 1, NUMBER_MAX))
+        incarnation = min(max(self.me.incarnation, accused) + 1, COUNT_MAX)
+        self.renew(now, Kind.REFUTATION, incarnation=incarnation)
 
     def _yield(self, now: float, record: Record) -> None:
         """A later start of this name exists: begin above it, or, running already, make way for it."""

@@ -105,6 +105,10 @@ class Mesh:
             node.on.start(self.now)
             self._turn(node)
 
+    def lived_at(self, address: Address) -> None:
+        """A member was there before the run: who sends there does nothing wrong."""
+        self._at.setdefault(address, Node("gone", address[0]))
+
     def start(self, name: str, seeds: tuple[str, ...] = (), *, host: str = "", epoch_ms: int = 0) -> Node:
         """Start a node, at its host or at another one."""
         node = self._boot(name, seeds, host=host, epoch_ms=epoch_ms)

@@ -218,6 +218,19 @@ def test_a_contested_name_whose_holder_is_silent_is_given_away() -> None:
     assert [type(answer).__name__ for answer in answers] == ["Welcome"]
 
 
+def test_joins_that_waited_for_a_holder_while_the_node_stood_still_are_asked_again() -> None:
+    desk = Desk(others=3)
+    desk.hear(join_of("m2", number=8), ("10.0.9.9", 40_000), 6)
+    desk.machine.effects()
+    desk.now += 20.0
+    desk.tick()
+    desk.machine.effects()
+    desk.hear(join_of("m2", number=9), ("10.0.9.9", 40_001), 7)
+    [ping] = [packet for to, packet in desk.sent() if to == member(2).address]
+    desk.hear(gossip.ack(ping.number, "m2", 0, ()), member(2).address)
+    assert [reply.number for reply in desk.replied()] == [9]
+
+
 def test_a_name_that_several_hold_for_gone_is_given_away_at_once() -> None:
     desk = Desk(others=9)
     for by in (3, 4):

@@ -13,9 +13,10 @@ from meshq.config import MembershipConfig
 from meshq.errors import ConfigError, Fenced
 from meshq.machine.events import Alone, MemberFailed, MemberJoined, MemberLeft, MemberSuspected, SeedFailed
 from meshq.membership.effects import EpochRaised, HeadChanged
-from meshq.membership.member import State
+from meshq.membership.member import Member, State
+from meshq.names import Epoch
 from meshq.wire.gossip import Head
-from tests.membership.mesh import EPOCH_MS, Mesh
+from tests.membership.mesh import EPOCH_MS, PORT, Mesh
 
 SEEDS = range(1, 1 + int(os.environ.get("MESHQ_MESH_SEEDS", "3")))
 
@@ -101,6 +102,40 @@ def test_a_partition_of_ten_minutes_heals_by_itself(one: int, other: int, seed: 
     mesh.run(30)
     assert mesh.agreed()
     assert {node.name: node.on.me.epoch for node in mesh.running} == epochs
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_partition_heals_though_many_are_gone_for_good(seed: int) -> None:
+    """Two thousand names that were in the mesh once, the newest first: the few that a partition took are among them."""
+    mesh = Mesh(seed)
+    mesh.full(4)
+    for number in range(2_000):
+        address = (f"10.9.{number // 250}.{number % 250 + 1}", PORT)
+        mesh.lived_at(address)
+        gone = Member(f"old{number}", address, Epoch(5, number), state=State.DEAD)
+        for node in mesh.running:
+            node.on._view._remember(gone)
+    mesh.run(2)
+    mesh.separate(["n0", "n1"], ["n2", "n3"])
+    mesh.run(40)
+    mesh.heal()
+    mesh.run_until(mesh.agreed, 120)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_two_nodes_of_one_name_that_began_alone_the_earlier_one_stops(seed: int) -> None:
+    """Its seed was not there at first, and then is a node of its own name."""
+    mesh = Mesh(seed)
+    mesh.names["n9"] = []
+    low = mesh.start("web", ("n9",))
+    mesh.run(5)
+    assert low.on.alone
+    mesh.nodes["web at first"] = mesh.nodes.pop("web")
+    high = mesh.start("web", host="10.0.9.9")
+    mesh.names["n9"] = [high.address]
+    mesh.run(60)
+    assert isinstance(low.stopped, Fenced)
+    assert high.stopped is None
 
 
 @pytest.mark.parametrize("seed", SEEDS)

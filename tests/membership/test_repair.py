@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from meshq.config import membership_profile
-from meshq.machine.effects import ReplyPacket, SendPacket, StreamPacket
+from meshq.machine.effects import Emit, ReplyPacket, SendPacket, StreamPacket
 from meshq.machine.events import MemberFailed, MemberSuspected
 from meshq.membership.member import State
 from meshq.membership.repair import period_s
@@ -16,7 +17,7 @@ from meshq.membership.tables import parts
 from meshq.names import Epoch
 from meshq.wire import gossip
 from meshq.wire.gossip import Claim
-from tests.membership.desk import EPOCH, Desk, member
+from tests.membership.desk import EPOCH, Desk, held, member
 
 
 @pytest.mark.parametrize(
@@ -121,6 +122,33 @@ def test_a_death_that_the_other_does_not_hold_is_taken_as_an_accusation() -> Non
     exchanged(asker, other)
     assert asker.machine.members["m2"].state is State.SUSPECT
     assert asker.machine.members["m3"].state is State.LEFT
+
+
+@pytest.mark.parametrize("state", [State.DEAD, State.LEFT])
+def test_the_death_of_a_later_start_of_one_who_is_gone_brings_nobody_back(state: State) -> None:
+    """It started again and died where this view did not reach."""
+    desk = Desk(others=3)
+    by = "m1" if state is State.LEFT else "m2"
+    claim = Claim(int(state), "m1", EPOCH, 0, by)
+    desk.hear(gossip.gossip(by, [gossip.encode_claim(claim)]), member(int(by[1:])).address)
+    desk.machine.effects()
+    row = member(1, state=State.DEAD, epoch=Epoch(2_000, 1)).row
+    desk.hear(gossip.rows("m3", [row]), ("10.0.1.3", 4_000), 3)
+    effects = desk.machine.effects()
+    assert not [effect for effect in effects if isinstance(effect, Emit)]
+    assert desk.machine.members["m1"].epoch == Epoch(2_000, 1)
+    assert held(desk) is State.DEAD
+    told = [gossip.decode(e.packet) for e in effects if isinstance(e, SendPacket) and e.to == member(1).address]
+    assert told == [gossip.Gossip("home", [Claim(State.DEAD, "m1", Epoch(2_000, 1), 0, "m3")])], "it may refute"
+
+
+def test_nobody_comes_back_to_a_mesh_that_is_full() -> None:
+    desk = Desk(settings=replace(membership_profile("lan"), members_max=5))
+    for state, epoch in ((State.DEAD, EPOCH), (State.ALIVE, Epoch(2_000, 1))):
+        rows = [member(number, state=state, epoch=epoch).row for number in range(1, 41)]
+        desk.hear(gossip.rows("m1", rows), ("10.0.1.1", 4_000), 3)
+    assert len(desk.machine.alive()) + 1 == 5
+    assert desk.machine.counters.refused == 36
 
 
 def test_the_accused_of_a_table_is_told_at_once() -> None:
