@@ -74,6 +74,8 @@ class Consumer(Client):
         self._known = False
         self._flow = 0
         self._left = 0
+        self._leaving = 0
+        """The flow that it has asked to end: what it says of it from then on comes too late."""
         self._most = habits.messages
         self._first: dict[LogId, int] = {}
         self.out_of_order = 0
@@ -178,6 +180,7 @@ class Consumer(Client):
     def _unsubscribe(self, flow: int) -> None:
         if flow == self._flow and self.up and self.behaving:
             self._session.unsubscribe(flow)
+            self._leaving = flow
             self._left += 1
             self.in_hand = 0
             self._flush()
@@ -259,7 +262,7 @@ class Consumer(Client):
 
     def _requeue(self, flow: int, log: LogId, start: int, names: list[bytes]) -> None:
         delay_ms = self._rng.randrange(self.habits.requeue_ms_max)
-        self._ledger.requeued(names, self.channel, delay_ms / 1000, self)
+        self._ledger.requeued(names, self.channel, delay_ms / 1000, self if flow != self._leaving else None)
         self._session.requeue(flow, log, start, start + len(names), delay_ms, "requeue")
         self._done(len(names))
 

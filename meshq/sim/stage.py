@@ -168,9 +168,9 @@ class Stage:
         for host in self.fleet.hosts.values():
             host.stores = self.fleet.stores
 
-    def operator(self, node: str) -> Operator:
+    def operator(self, node: str, *, name: str = "") -> Operator:
         """One who changes the keys of the mesh."""
-        operator = Operator(self.fleet, self.ledger, f"a{len(self.admins) + 1}", node)
+        operator = Operator(self.fleet, self.ledger, name or f"a{len(self.admins) + 1}", node)
         self.admins.append(operator)
         return operator
 

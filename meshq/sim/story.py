@@ -16,6 +16,7 @@ from meshq.sim.clients import Client
 from meshq.sim.consumer import ConsumerHabits
 from meshq.sim.faults import Fault, Partition
 from meshq.sim.fleet import Fleet
+from meshq.sim.operator import Operator
 from meshq.sim.publisher import PublisherHabits
 from meshq.sim.scenario import Scenario
 from meshq.sim.stage import Level, Stage
@@ -48,10 +49,11 @@ class Consuming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Administering:
-    """An administrator."""
+    """An administrator, or one who changes keys."""
 
     node: str
     name: str
+    operator: bool = False
 
 
 Part: TypeAlias = Publishing | Consuming | Administering
@@ -174,7 +176,9 @@ def drawn(scenario: Scenario, nodes: int, seed: int) -> Story:
                 )
                 for one in stage.consumers
             ),
-            *(Administering(node=one.node, name=one.name) for one in stage.admins),
+            *(
+                Administering(node=one.node, name=one.name, operator=isinstance(one, Operator)) for one in stage.admins
+            ),
         ),
         plan=tuple(plan),
         acts=tuple(_act(stage, *act) for act in stage.acts if not _is_coming(act[1])),
@@ -213,7 +217,7 @@ def _enter(stage: Stage, part: Part) -> Client:
                 name=part.name, late_s=part.late_s, remote=part.remote, roaming=part.roaming,
             )  # fmt: skip
         case Administering():
-            return stage.admin(part.node, name=part.name)
+            return (stage.operator if part.operator else stage.admin)(part.node, name=part.name)
 
 
 def _without(fault: Fault, gone: Sequence[str]) -> Fault | None:

@@ -132,6 +132,8 @@ def _calls(story: Story) -> Iterator[str]:
 def _enters(part: Part) -> str:
     told = {each.name: found for each in fields(part) if (found := getattr(part, each.name)) != _default(each)}
     verb = {Consuming: "consumer", Administering: "admin"}.get(type(part), "publisher")
+    if told.pop("operator", False):
+        verb = "operator"
     values = [told.pop(each) for each in ("node", "topic", "channel", "habits") if each in told]
     return code(Written(f"stage.{verb}", told, *values))
 

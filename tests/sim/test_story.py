@@ -14,7 +14,7 @@ from meshq.sim.stage import Stage
 from meshq.sim.story import Administering, Consuming, Publishing, Unwritable, drawn
 
 
-@pytest.mark.parametrize("name", ["mixed", "one-credit", "resumed", "deferred-over-restarts"])
+@pytest.mark.parametrize("name", ["mixed", "one-credit", "resumed", "deferred-over-restarts", "rotating"])
 def test_a_drawn_story_leaves_the_trace_of_its_scenario(name: str) -> None:
     short = replace(SCENARIOS[name], active_s=1.5, settle_s=2.0)
     story = drawn(short, 3, 2)
