@@ -97,7 +97,7 @@ class Engine:
         membership, routing, broker = self.membership, self.routing, self.broker
         self._opening = Opening(config, membership, routing, emit)
         self._streams = streams = Streams(config.link, keys, counters)
-        strangers, greeting = Strangers(emit), Greeting(config, membership)
+        strangers, greeting = Strangers(emit), Greeting(config, membership, keys)
         self.links = links = Links(config, rng, streams, greeting, membership, broker, emit)
         hearsay = Hearsay(streams, greeting, counters)
         self._post = Post(

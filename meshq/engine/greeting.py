@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from meshq.config import Config
+from meshq.engine.keys import Keys
 from meshq.errors import InvalidName, RemoteProtocolError
 from meshq.machine.effects import Address
 from meshq.membership.membership import Membership
 from meshq.names import check_node
 from meshq.wire.frames import NO_OPTIONS, VERSION, Hello
+from meshq.wire.keyring import REMOVED
 
 ROLES = ("node", "client", "gossip")
 PEERS_TOLD_MAX = 16
@@ -21,15 +23,17 @@ PEERS_TOLD_MAX = 16
 class Greeting:
     """The hellos of one node."""
 
-    def __init__(self, config: Config, membership: Membership) -> None:
+    def __init__(self, config: Config, membership: Membership, keys: Keys) -> None:
         self._config = config
+        self._keys = keys
         self._membership = membership
 
     def hello(self, role: str, observed: Address) -> Hello:
         """What to say to a peer that we see at ``observed``."""
         me = self._membership.me
         addresses = {"mesh": list(me.address), "observed": list(observed)}
-        return self._say(role, addresses, NO_OPTIONS)
+        removed = self._keys.removed
+        return self._say(role, addresses, {REMOVED: removed} if removed else NO_OPTIONS)
 
     def welcome(self, peer: Hello, observed: Address) -> Hello:
         """The answer to an accepted hello; a client is told its credit and where else to go."""

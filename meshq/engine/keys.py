@@ -3,7 +3,8 @@
 Decides that a node without keys has nothing of all this: it sends and takes plain bytes, and loads no cipher. A change
 is one of three verbs, kept in the key file at once; that all nodes make it in the right order is for whoever asks them
 all (``meshq.client.keys``). A key is told to a stream only that is sealed itself. Streams that a removed key had sealed
-end a second later: whoever has that key has nothing of them any more, and the answers on their way are through.
+end some seconds later: whoever has that key has nothing of them any more, and the answers on their way are through.
+Names of removed keys are told to peers in every sealed hello, so that a node that was away drops them as well.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from meshq.link.guard import Guard
 from meshq.machine import events
 from meshq.machine.effects import Address, Effect, KeepKeys
 from meshq.membership.addresses import loopback, numeric
-from meshq.wire.keyring import PLAIN, Keyring, Secrecy, read_key
+from meshq.wire.keyring import PLAIN, REMOVED_MAX, Keyring, Secrecy, read_key
 from meshq.wire.prefix import Datagrams, Prefix
 
 CUT_S: Final = 5.0
 """How long streams outlive the key that sealed them: longer than whoever had it removed waits to hear who did so."""
 REFUSALS_MAX: Final = 1024
 """Addresses at which a key was refused; of further ones the oldest is forgotten: it begins with the key in use."""
+KEY_NAME_MAX: Final = 16
 CHANGES: Final = ("keys_add", "keys_use", "keys_remove")
 """Questions that only a sealed stream may ask, or be asked over."""
 
@@ -39,7 +41,8 @@ class Keys:
         self._emit = emit
         self.on_cut: Callable[[float], None]
         """Told when streams that are barred now are to end."""
-        self._cut_at: float | None = None
+        self._lingering: dict[str, float] = {}
+        """Until when streams of a removed key go on, by its name."""
         self._refusals: dict[Address, int] = {}
         self.datagrams: Datagrams = Prefix(config.label)
         if secrecy is not None:
@@ -103,9 +106,26 @@ class Keys:
             return False
         return ring.find(key) is None if key else role != "client" or not is_local(host)
 
+    def lingers(self, key: str) -> bool:
+        """Whether a stream that this key seals, or none, may go on for a while though the key was removed."""
+        return (key or PLAIN.name) in self._lingering
+
     def allows(self, kind: str, role: str, key: str) -> bool:
         """Whether a stream may carry such a question; between nodes that still speak in plain, any but a key itself."""
         return kind not in CHANGES or bool(key) or (role == "node" and kind != "keys_add")
+
+    @property
+    def removed(self) -> list[str]:
+        """The names of the keys that this mesh has removed, as far as they are known here."""
+        return list(self.ring.removed) if self.ring is not None else []
+
+    def heard_removed(self, now: float, names: Any, sealed_by: str) -> None:
+        """A peer, over a stream that this key seals, says which keys the mesh has removed: they go here too."""
+        ring = self.ring
+        if ring is None or not isinstance(names, list) or not all(type(name) is str for name in names):
+            return
+        after = ring.after([name[:KEY_NAME_MAX] for name in names[-REMOVED_MAX:]], sealed_by)
+        self._change(now, after)
 
     # what may be asked
 
@@ -132,13 +152,15 @@ class Keys:
 
     def tick(self, now: float) -> None:
         """The streams of a key that was removed have had their time."""
-        if self._cut_at is not None and now >= self._cut_at:
-            self._cut_at = None
+        over = [name for name, until in self._lingering.items() if now >= until]
+        for name in over:
+            del self._lingering[name]
+        if over:
             self.on_cut(now)
 
     def deadline(self) -> float | None:
         """When ``tick`` has something to do."""
-        return self._cut_at
+        return min(self._lingering.values(), default=None)
 
     def _have(self) -> Keyring:
         if self.ring is None:
@@ -153,8 +175,9 @@ class Keys:
             self._sealing.change(ring)
             self._refusals.clear()
             self._keep(ring)
-            if len(ring.keys) < len(before.keys):
-                self._cut_at = now + CUT_S
+            for key in before.keys:
+                if key not in ring.keys:
+                    self._lingering[key.name] = now + CUT_S
         return self.told(now, {})
 
     def _keep(self, ring: Keyring) -> None:

@@ -16,7 +16,7 @@ from meshq.engine.strangers import Strangers
 from meshq.engine.streams import Role, Stream, Streams
 from meshq.errors import RemoteProtocolError
 from meshq.wire.frames import Hello
-from meshq.wire.keyring import WANTED
+from meshq.wire.keyring import REMOVED, WANTED
 
 
 class Reception:
@@ -87,7 +87,9 @@ class Reception:
         for stream in self._streams.all():
             session = stream.session
             peer = session.peer if session is not None else None
-            if session is not None and peer is not None and self._keys.bars(peer.role, session.key, stream.address[0]):
+            if session is None or peer is None or self._keys.lingers(session.key):
+                continue
+            if self._keys.bars(peer.role, session.key, stream.address[0]):
                 self._streams.end(now, stream, "KEY", "the key of this stream was removed")
 
     def _greet(self, now: float, stream: Stream, hello: Hello) -> None:
@@ -98,4 +100,6 @@ class Reception:
         if stream.role is None:
             stream.session.welcome(self._greeting.welcome(hello, stream.address))
             stream.role = self._roles[hello.role]
+        if REMOVED in hello.options and hello.role != "client":
+            self._keys.heard_removed(now, hello.options[REMOVED], stream.session.key)
         stream.role.greeted(now, stream, hello)

@@ -4,9 +4,11 @@
     mq1_ki0l...        the first line is in use: what a node sends is sealed with it
     mq1_9bXq...        what is sealed with any of them is taken
     plain              in place of a key: what is not sealed is taken too (and sent so, where it is in use)
+    removed 1f0c93aa   the name of a key that this mesh has removed: who was away meanwhile hears of it
 
 A ring is changed in steps that never part two nodes: a key is added everywhere, then used, then the old one removed.
-With ``plain`` as the old one the same steps lead from a mesh without keys to one with.
+With ``plain`` as the old one the same steps lead from a mesh without keys to one with. A key that was removed stays so:
+a node that was away with it drops it as soon as it meets one that was there.
 
 Decides nothing about sealing (``sealing``, ``link.secure``), files (the runtime) or which node has which key.
 """
@@ -25,7 +27,10 @@ from meshq.machine.rng import Entropy
 SECRET_BYTES: Final = 32
 KEYS_MAX: Final = 8
 """Keys of one ring; a rotation needs two."""
+REMOVED_MAX: Final = 32
+"""Names of removed keys that a ring remembers, the latest."""
 PREFIX: Final = "mq1_"
+REMOVED: Final = "removed"
 NAME_BYTES: Final = 4
 WANTED: Final = "this mesh wants a key: use --key with a copy of the mesh's key file"
 """What is said to whoever comes without."""
@@ -76,13 +81,14 @@ def read_key(text: str) -> Key:
 
 
 class Keyring:
-    """The keys of one node, the one in use first. A value: changes give a new ring."""
+    """The keys of one node, the one in use first, and the names of those removed. A value: changes give a new ring."""
 
-    __slots__ = ("keys",)
+    __slots__ = ("keys", "removed")
 
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(self, keys: Iterable[Key], removed: Iterable[str] = ()) -> None:
         """Raises ConfigError unless there is a key beside ``PLAIN``, none twice, and not too many."""
         self.keys = tuple(keys)
+        self.removed = tuple(dict.fromkeys(removed))[-REMOVED_MAX:]
         numbers = {key.number for key in self.keys}
         if not numbers - {0}:
             raise ConfigError("no key: make one with `meshq keys generate`")
@@ -95,7 +101,7 @@ class Keyring:
         return f"<Keyring {' '.join(key.name for key in self.keys)}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Keyring) and other.keys == self.keys
+        return isinstance(other, Keyring) and (other.keys, other.removed) == (self.keys, self.removed)
 
     @property
     def in_use(self) -> Key:
@@ -117,26 +123,37 @@ class Keyring:
         return next((key for key in self.keys if key.name == name), None)
 
     def add(self, key: Key) -> Keyring:
-        """With ``key`` accepted as well. Raises ConfigError when the ring has no room for it."""
-        return self if key in self.keys else Keyring((*self.keys, key))
+        """With ``key`` accepted as well. Raises ConfigError when it was removed, or the ring has no room for it."""
+        if key in self.keys:
+            return self
+        if key.name in self.removed:
+            raise ConfigError(f"key {key.name} was removed from this mesh: generate another")
+        return Keyring((*self.keys, key), self.removed)
 
     def use(self, name: str) -> Keyring:
         """With what is sent sealed by the key of that name. Raises ConfigError when there is none."""
         key = self._known(name)
-        return Keyring((key, *(other for other in self.keys if other != key)))
+        return Keyring((key, *(other for other in self.keys if other != key)), self.removed)
 
     def remove(self, name: str) -> Keyring:
         """Without that key; one that is not there is removed already. Raises ConfigError for the one in use."""
-        key = self.find(name)
-        if key is None:
-            return self
-        if key == self.in_use:
+        if name == self.in_use.name:
             raise ConfigError(f"key {name} is in use: use another first (`meshq keys use KEY`)")
-        return Keyring(other for other in self.keys if other != key)
+        return Keyring((key for key in self.keys if key.name != name), (*self.removed, name))
+
+    def after(self, removed: Iterable[str], sealed_by: str) -> Keyring:
+        """Without the keys of these names, which others have removed: so says a peer whose words a key of this ring has
+        sealed. That one is used from now on if the one in use is among them; it is no reason to drop itself.
+        """
+        names = [name for name in removed if name not in self.removed]
+        if not names or sealed_by in (*names, *self.removed) or self.find(sealed_by) is None:
+            return self
+        ring = self.use(sealed_by) if self.in_use.name in names else self
+        return Keyring((key for key in ring.keys if key.name not in names), (*self.removed, *names))
 
     def text(self) -> str:
         """As a file holds it."""
-        return "".join(f"{key.text()}\n" for key in self.keys)
+        return "".join([*(f"{key.text()}\n" for key in self.keys), *(f"{REMOVED} {name}\n" for name in self.removed)])
 
     def _known(self, name: str) -> Key:
         key = self.find(name)
@@ -155,15 +172,19 @@ class Secrecy(NamedTuple):
 def read_keyring(text: str, where: str) -> Keyring:
     """The ring that ``text`` holds, by lines or commas. Raises ConfigError with the place, never with the text."""
     keys: list[Key] = []
+    removed: list[str] = []
     for number, line in enumerate(text.replace(",", "\n").splitlines(), 1):
         word = line.partition("#")[0].strip()
         if not word:
+            continue
+        if word.startswith(f"{REMOVED} "):
+            removed.append(word.removeprefix(REMOVED).strip())
             continue
         try:
             keys.append(read_key(word))
         except ConfigError as exc:
             raise ConfigError(f"{where}, line {number}: {exc}") from None
     try:
-        return Keyring(keys)
+        return Keyring(keys, removed)
     except ConfigError as exc:
         raise ConfigError(f"{where}: {exc}") from None

@@ -92,6 +92,25 @@ def _bodies(consumer: Talker) -> set[Any]:
     return {body for frame in consumer.all(Deliver) for body in bodies.decode(frame.body)}
 
 
+def test_who_was_away_with_both_keys_drops_the_one_that_was_removed_meanwhile() -> None:
+    """Its file has the old key first. Were it let in with it, whoever has the removed key would be in again."""
+    cast = Cast(NAMES, keys=dict.fromkeys(NAMES, Keyring([ONE, TWO]))).start()
+    boss = operator(cast, TWO)
+    boss.expect_up()
+    cast.fleet.crash("n3")
+    cast.until(lambda: not cast.engine("n1").membership.members["n3"].live, within_s=20.0)
+    for kind, key in (("keys_use", TWO), ("keys_remove", ONE)):
+        assert set(keys(ask(cast, boss, kind, key=key.name))) == {"n1", "n2"}
+    cast.fleet.restart("n3")
+    cast.until(lambda: cast.engine("n1").membership.members["n3"].live, within_s=10.0)
+    cast.run(CUT_S + 1.0)
+    assert keys(ask(cast, boss, "keys")) == everywhere(TWO)
+    assert kept(cast, "n3").keys == (TWO,)
+    intruder = operator(cast, ONE)
+    cast.until(lambda: intruder.over)
+    assert intruder.expect(Goodbye).code == "KEY"
+
+
 def test_who_has_a_key_removed_hears_of_it_over_that_key_though_a_node_is_slow() -> None:
     """An operator's copy of the key file is from before the rotation: with its stream its report would be lost."""
     cast = Cast(NAMES, keys=dict.fromkeys(NAMES, Keyring([TWO, ONE]))).start()

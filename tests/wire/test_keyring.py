@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshq.errors import ConfigError
-from meshq.wire.keyring import KEYS_MAX, PLAIN, Key, Keyring, read_key, read_keyring
+from meshq.wire.keyring import KEYS_MAX, PLAIN, REMOVED_MAX, Key, Keyring, read_key, read_keyring
 
 ONE, TWO = Key(bytes(range(32))), Key(bytes(32))
 
@@ -62,8 +62,8 @@ def test_a_rotation_adds_uses_and_removes() -> None:
     assert ring.add(TWO) == ring
     ring = ring.use(TWO.name)
     assert ring.keys == (TWO, ONE)
-    assert ring.remove(ONE.name) == Keyring([TWO])
-    assert ring.remove("00000000") == ring
+    assert ring.remove(ONE.name) == Keyring([TWO], [ONE.name])
+    assert ring.remove("00000000") == Keyring([TWO, ONE], ["00000000"])
 
 
 def test_the_key_in_use_stays_and_an_unknown_one_is_not_used() -> None:
@@ -81,3 +81,37 @@ def test_a_mesh_without_keys_gets_one_in_the_same_steps() -> None:
     with pytest.raises(ConfigError):
         ring.remove(ONE.name)
     assert not ring.use(ONE.name).remove("plain").takes_plain
+
+
+def test_a_removed_key_is_remembered_and_does_not_come_back() -> None:
+    ring = Keyring([TWO, ONE]).remove(ONE.name).remove(ONE.name)
+    assert ring.removed == (ONE.name,)
+    assert read_keyring(ring.text(), "file") == ring
+    assert read_keyring(ring.text().replace("\n", ","), "variable") == ring
+    with pytest.raises(ConfigError, match=f"key {ONE.name} was removed from this mesh"):
+        ring.add(ONE)
+
+
+def test_of_removed_keys_the_latest_are_remembered() -> None:
+    ring = Keyring([ONE])
+    for number in range(2 * REMOVED_MAX):
+        ring = ring.remove(f"{number:08}")
+    assert ring.removed == tuple(f"{number:08}" for number in range(REMOVED_MAX, 2 * REMOVED_MAX))
+
+
+def test_who_hears_of_a_removal_over_another_key_of_its_own_uses_that_one() -> None:
+    three = Key(bytes([3]) * 32)
+    away = Keyring([ONE, TWO, three])
+    after = away.after([ONE.name], TWO.name)
+    assert after == Keyring([TWO, three], [ONE.name])
+    assert after.after([ONE.name], TWO.name) == after
+    assert away.after([three.name], TWO.name) == Keyring([ONE, TWO], [three.name])
+    assert Keyring([PLAIN, ONE]).after(["plain"], ONE.name) == Keyring([ONE], ["plain"])
+
+
+def test_a_removal_told_over_the_removed_key_or_over_none_of_the_ring_changes_nothing() -> None:
+    ring = Keyring([ONE, TWO])
+    assert ring.after([ONE.name], ONE.name) == ring
+    assert ring.after([ONE.name], "") == ring
+    assert ring.after([ONE.name], "00000000") == ring
+    assert Keyring([ONE], [TWO.name]).after([ONE.name], TWO.name).keys == (ONE,)

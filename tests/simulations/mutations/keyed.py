@@ -62,8 +62,8 @@ def streams_outlive_their_key(right: Code, strike: Strike) -> Code:
     """Streams that a removed key had sealed go on."""
 
     def tick(keys: Keys, now: float) -> None:
-        if keys._cut_at is not None and now >= keys._cut_at:
-            keys._cut_at = None
+        for name in [name for name, until in keys._lingering.items() if now >= until]:
+            del keys._lingering[name]
             strike()
 
     return tick
