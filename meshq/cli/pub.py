@@ -13,11 +13,12 @@ from meshq.cli import client, out
 from meshq.cli.exits import WrongUse
 from meshq.cli.lines import Lines
 from meshq.cli.worker import Worker
-from meshq.client import Mesh, connect
+from meshq.client import Mesh, Receipt, connect
 from meshq.config import BrokerConfig
-from meshq.errors import MeshError, PartlyPublished
+from meshq.errors import MeshError, PartlyPublished, Unconfirmed
 from meshq.names import LEVELS
 
+STDIN: Final = 0
 BATCH_MESSAGES: Final = 256
 OUTSTANDING: Final = 32
 """Batches published and not yet confirmed; what they hold is what the command may have in memory."""
@@ -34,7 +35,7 @@ def pub(
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """Publish ``bodies``, or standard input for a single ``-``; prints what was confirmed, whatever happens.
+    """Publish ``bodies``, or standard input for a single ``-``; prints what was confirmed and what is in doubt.
 
     ``wishes`` are keywords of ``Mesh.publish_many``.
     """
@@ -65,6 +66,8 @@ class _Publishing:
         self._progress = sys.stderr.isatty()
         self._connected = False
         self.confirmed = 0
+        self.unconfirmed = 0
+        """Sent, but the answer never came."""
         self.level = ""
         self.duplicate = False
 
@@ -82,7 +85,7 @@ class _Publishing:
         reader = Worker("stdin")
         try:
             async with asyncio.TaskGroup() as group:
-                while chunk := await reader.call(lambda: os.read(0, CHUNK_BYTES)):
+                while chunk := await reader.call(lambda: os.read(STDIN, CHUNK_BYTES)):
                     await self._spread(group, mesh, self._lines.feed(chunk))
                 await self._spread(group, mesh, self._lines.end())
         except* MeshError as found:
@@ -100,15 +103,30 @@ class _Publishing:
             self._slots.release()
 
     async def _publish(self, mesh: Mesh, bodies: list[bytes]) -> None:
+        publishing = mesh.publish_many(self._topic, bodies, **self._wishes, timeout_s=self._timeout_s)
+        answer = asyncio.create_task(publishing, name="answer")
         try:
-            receipt = await mesh.publish_many(self._topic, bodies, **self._wishes, timeout_s=self._timeout_s)
-        except PartlyPublished as exc:
-            self.confirmed += exc.confirmed
+            await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            await mesh.close()  # gives what was sent a second to be answered, and sends nothing more
+            await asyncio.wait((answer,))
             raise
-        self.confirmed += receipt.count
-        self.level = receipt.level
-        self.duplicate = receipt.duplicate
-        self._show_progress()
+        finally:
+            self._count(answer, len(bodies))
+
+    def _count(self, answer: asyncio.Task[Receipt], messages: int) -> None:
+        match answer.exception():
+            case None:
+                receipt = answer.result()
+                self.confirmed += receipt.count
+                self.level = receipt.level
+                self.duplicate = receipt.duplicate
+                self._show_progress()
+            case Unconfirmed():
+                self.unconfirmed += messages
+            case PartlyPublished(confirmed=confirmed, __cause__=cause):
+                self.confirmed += confirmed
+                self.unconfirmed += messages - confirmed if isinstance(cause, Unconfirmed) else 0
 
     def _show_progress(self) -> None:
         now = time.monotonic()
@@ -120,19 +138,28 @@ class _Publishing:
         """Say what was confirmed; people need not be told that a refused publish was not."""
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-        if not self._connected or not (done or self.confirmed or as_json):
+        if not self._connected or not (done or self.confirmed or self.unconfirmed or as_json):
             return
         seconds = time.monotonic() - self._began
         empty = self._lines.empty
         if as_json:
             rate = round(self.confirmed / seconds) if seconds else 0
-            counts = {"confirmed": self.confirmed, "empty": empty, "level": self.level, "duplicate": self.duplicate}
-            out.document({"topic": self._topic, **counts, "seconds": round(seconds, 3), "messages_per_s": rate})
+            counts = {"confirmed": self.confirmed, "unconfirmed": self.unconfirmed, "empty": empty}
+            kept = {"level": self.level, "duplicate": self.duplicate}
+            spent = {"seconds": round(seconds, 3), "messages_per_s": rate}
+            out.document({"topic": self._topic, **counts, **kept, **spent})
             return
         skipped = f"; {empty:,} empty line{'s' if empty > 1 else ''} left out" if empty else ""
         held = ", held in memory only" if self.level == "memory" else ""
         known = ", published before under this id" if self.duplicate else ""
-        print(f"{self.confirmed:,} confirmed{held}{known}{skipped}")
+        print(f"{self.confirmed:,} confirmed{held}{known}{skipped}{self._doubt()}")
+
+    def _doubt(self) -> str:
+        if not self.unconfirmed:
+            return ""
+        more = " more" if self.confirmed else ""
+        were = "was" if self.unconfirmed == 1 else "were"
+        return f"; {self.unconfirmed:,}{more} {were} sent and may or may not be published"
 
 
 def _first(group: BaseExceptionGroup[MeshError]) -> MeshError:
