@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +48,21 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return run_loop(_until_signal(main))
     except ConfigError as exc:
         raise WrongUse(str(exc)) from exc
+
+
+@contextmanager
+def talkative() -> Iterator[None]:
+    """Have the client say on standard error when it loses its node and when it has one again, which it logs."""
+    log, handler = logging.getLogger("meshq.client"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("meshq: %(message)s"))
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 async def _until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -38,7 +38,8 @@ def sub(
         raise MeshError("standard output is closed: messages would go nowhere")
     work = _Consuming(topic, channel, count, idle_s, json_lines, read_start(start))
     sys.stdout.flush()
-    client.run(lambda: work.run(client.addresses(nodes), max_in_flight))
+    with client.talkative():
+        client.run(lambda: work.run(client.addresses(nodes), max_in_flight))
 
 
 class _Consuming:

@@ -225,7 +225,7 @@ class Connection:
         self.trouble = str(error)
         if self.ended is not None:
             return
-        _log.info("left %s: %s", self.node, error)
+        _log.info("lost %s: %s; trying again", self.node, error)
         self._book.put_last(session.address)
         for desk in self._desks:
             desk.lost(error)
