@@ -22,6 +22,8 @@ A refusal crosses a socket as ``(code, text, limit)``; ``refusal`` turns it back
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class MeshError(Exception):
     """The root. ``code`` is the short word under which the error crosses a socket."""
@@ -81,8 +83,15 @@ class StoreTrouble(MeshError):
     code = "STORE"
 
 
+EXCEEDS: Final = "EXCEEDS"
+"""The publish alone is above the limit: it is not tried again."""
+
+
 class Overloaded(MeshError):
-    """A limit said no and nothing was published. ``limit`` is the setting that said it."""
+    """A limit said no and nothing was published. ``limit`` is the setting that said it.
+
+    Codes: FULL, STARTING, DRAINING, which pass; EXCEEDS, which does not.
+    """
 
     code = "FULL"
 
@@ -147,6 +156,7 @@ _BY_CODE: dict[str, type[MeshError]] = {
     "LEVEL": LevelUnavailable,
     "STORE": StoreTrouble,
     "FULL": Overloaded,
+    EXCEEDS: Overloaded,
     "STARTING": Overloaded,
     "DRAINING": Overloaded,
     "DELETED": ChannelDeleted,

@@ -19,7 +19,7 @@ from meshq.broker.gathering import Publishing
 from meshq.broker.log import Log
 from meshq.broker.sizes import Sizes
 from meshq.broker.topic import Topic
-from meshq.errors import Overloaded
+from meshq.errors import EXCEEDS, Overloaded
 from meshq.machine.ranges import Ranges
 from meshq.machine.settings import DROP_OLDEST, ChannelSettings, TopicSettings
 
@@ -31,6 +31,9 @@ class Bound(NamedTuple):
     """A limit that somebody set: of a topic, or of one of its channels."""
 
     whose: str
+    """What is counted: a channel, or the topic while it has none."""
+    owner: str
+    """What was set."""
     command: str
     setting: str
     most: int
@@ -45,20 +48,44 @@ def apply(topic: Topic) -> None:
 
 
 def check(topic: Topic, publishing: Publishing) -> None:
-    """Raises Overloaded, with nothing changed, when the publish would go above a limit that refuses."""
-    gathering = topic.gathering
-    messages = gathering.messages + publishing.messages
-    size_bytes = gathering.size_bytes + len(publishing.body)
-    for channel in _places(topic, publishing.traits.channels):
-        for bound in _bounds(topic, channel):
-            counted = messages if bound.setting == "messages_max" else size_bytes
-            if not bound.drops and (there := _amount(topic, channel, bound)) + counted > bound.most:
-                what = "messages" if bound.setting == "messages_max" else "bytes"
-                raise Overloaded(
-                    f"{bound.whose} has {there:,.0f} unfinished {what} at this node, and its {bound.setting} is "
-                    f"{bound.most:,}: add consumers, or `{bound.command} {bound.setting}=N`",
-                    limit=bound.setting,
-                )
+    """Raises Overloaded, with nothing changed, when the publish would go above a limit that refuses.
+
+    EXCEEDS when no consumer could ever help: the publish alone is above it.
+    """
+    places = _places(topic, publishing.traits.channels)
+    refusing = [(place, bound) for place in places for bound in _bounds(topic, place) if not bound.drops]
+    for _, bound in refusing:
+        _check_alone(bound, publishing)
+    for place, bound in refusing:
+        _check_room(topic, place, bound, publishing)
+
+
+def _check_alone(bound: Bound, publishing: Publishing) -> None:
+    counted, what = _counted(bound, publishing.messages, len(publishing.body))
+    if counted > bound.most:
+        raise Overloaded(
+            f"the publish has {counted:,} {what}, and {bound.setting} of {bound.owner} is {bound.most:,}: "
+            f"publish less at once, or `{bound.command} {bound.setting}=N`",
+            limit=bound.setting,
+            code=EXCEEDS,
+        )
+
+
+def _check_room(topic: Topic, channel: Channel | None, bound: Bound, publishing: Publishing) -> None:
+    gathering, there = topic.gathering, _amount(topic, channel, bound)
+    messages, size_bytes = gathering.messages + publishing.messages, gathering.size_bytes + len(publishing.body)
+    counted, what = _counted(bound, messages, size_bytes)
+    if there + counted > bound.most:
+        its = "its" if bound.owner == bound.whose else "the topic's"
+        raise Overloaded(
+            f"{bound.whose} has {there:,.0f} unfinished {what} at this node, and {its} {bound.setting} is "
+            f"{bound.most:,}: add consumers, or `{bound.command} {bound.setting}=N`",
+            limit=bound.setting,
+        )
+
+
+def _counted(bound: Bound, messages: int, size_bytes: int) -> tuple[int, str]:
+    return (messages, "messages") if bound.setting == "messages_max" else (size_bytes, "bytes")
 
 
 def trim(topic: Topic) -> None:
@@ -79,23 +106,21 @@ def _places(topic: Topic, channels: tuple[str, ...]) -> list[Channel | None]:
 
 
 def _bounds(topic: Topic, channel: Channel | None) -> Iterator[Bound]:
-    settings: TopicSettings | ChannelSettings = topic.settings
-    command = f"meshq topics configure {topic.name}"
-    whose = f"topic {topic.name}"
-    yield from _of(settings, whose if channel is None else f"channel {channel.key.channel} of {whose}", command)
+    owner, command = f"topic {topic.name}", f"meshq topics configure {topic.name}"
+    whose = owner if channel is None else f"channel {channel.key.channel} of {owner}"
+    yield from _of(topic.settings, whose, owner, command)
     if channel is not None:
         name = channel.key.channel
-        yield from _of(
-            channel.settings, f"channel {topic.name}/{name}", f"meshq channels configure {topic.name} {name}"
-        )
+        owner, command = f"channel {topic.name}/{name}", f"meshq channels configure {topic.name} {name}"
+        yield from _of(channel.settings, owner, owner, command)
 
 
-def _of(settings: TopicSettings | ChannelSettings, whose: str, command: str) -> Iterator[Bound]:
+def _of(settings: TopicSettings | ChannelSettings, whose: str, owner: str, command: str) -> Iterator[Bound]:
     drops = settings.full == DROP_OLDEST
     if settings.messages_max:
-        yield Bound(whose, command, "messages_max", settings.messages_max, drops)
+        yield Bound(whose, owner, command, "messages_max", settings.messages_max, drops)
     if settings.bytes_max:
-        yield Bound(whose, command, "bytes_max", settings.bytes_max, drops)
+        yield Bound(whose, owner, command, "bytes_max", settings.bytes_max, drops)
 
 
 # how much there is

@@ -141,6 +141,15 @@ class Batch:
             self.body = None
         return bool(self.items)
 
+    def split(self, sequence: int) -> Batch:
+        """The second half of its messages, with those who wait for them, as a batch of its own."""
+        rest = Batch(sequence, self.topic, self.wishes, self.timeout_s, self.retry, self.deadline)
+        half = len(self.items) // 2
+        rest.items, self.items = self.items[half:], self.items[:half]
+        rest.futures, self.futures = self.futures[half:], self.futures[:half]
+        rest.refused = self.refused
+        return rest
+
     def confirm(self, frame: Confirmed) -> None:
         """Every message is kept: tell each caller its number."""
         topic, log, number, level = self.topic, frame.log, frame.first, frame.level

@@ -210,8 +210,9 @@ class Mesh:
     ) -> Receipt:
         """Publish messages in order, each bytes or ``(bytes, headers)``; one receipt for all.
 
-        ``headers`` are for those that bring none, ``id`` is for the whole call. Raises what ``publish`` raises. Up to
-        256 messages of 256 KiB together are published all or none; of more, some may be when others are refused:
+        ``headers`` are for those that bring none, ``id`` is for the whole call. Raises what ``publish`` raises, and at
+        once Overloaded (EXCEEDS) for more than a limit of the topic or a channel lets in at any time. Up to 256
+        messages of 256 KiB together are published all or none; of more, some may be when others are refused:
         PartlyPublished.
         """
         wished = wishes(delay_s, level, ttl_s, id, channels, key, priority)

@@ -31,7 +31,7 @@ from meshq.client.connection import Connection, again
 from meshq.client.receipts import Receipt
 from meshq.client.session import LiveSession
 from meshq.config import BrokerConfig
-from meshq.errors import InvalidMessage, MeshError, Overloaded, Unconfirmed, Unreachable, refusal
+from meshq.errors import EXCEEDS, InvalidMessage, MeshError, Overloaded, Unconfirmed, Unreachable, refusal
 from meshq.machine.rng import Rng
 from meshq.names import check_topic
 from meshq.wire import bodies
@@ -219,7 +219,10 @@ class Publisher:
         if batch is None:
             return False
         error = refusal(frame.code, frame.text, frame.limit)
-        if isinstance(error, Overloaded):
+        if frame.code == EXCEEDS and batch.call is None and len(batch.items) > 1:
+            self._halve(batch)
+            return True
+        if isinstance(error, Overloaded) and frame.code != EXCEEDS:
             batch.refused = error
             if frame.code == "DRAINING":
                 self._connection.move_on()
@@ -340,6 +343,13 @@ class Publisher:
         if pause.timer is None and pause.probe is None:
             pause.attempts += 1
             pause.timer = self._loop.call_later(self._wait(pause.attempts), self._ask_again, pause)
+
+    def _halve(self, batch: Batch) -> None:
+        """Too much at once, of callers that know nothing of each other: ask for each half alone."""
+        rest = batch.split(next(self._numbers))
+        self._waiting.extendleft((rest, batch))
+        self._watch(batch.deadline)
+        self._connection.schedule()
 
     def _ask_again(self, pause: Pause) -> None:
         pause.timer = None

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from meshq.client import Mesh
 from meshq.errors import (
+    EXCEEDS,
     Closed,
     InvalidMessage,
     InvalidName,
@@ -209,6 +210,8 @@ def meaning(error: MeshError) -> tuple[int, str]:
             return meaning(cause)
         case Overloaded() if error.code == "DRAINING":
             return 503, "EXITING"
+        case Overloaded() if error.code == EXCEEDS:
+            return 413, EXCEEDS
         case Overloaded() | StoreTrouble():
             return 503, error.code
         case LevelUnavailable():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshq.broker.sizes import STEPS_MAX, Sizes
-from meshq.errors import Overloaded
+from meshq.errors import EXCEEDS, Overloaded
 from tests.broker.test_emptying import Kept
 from tests.broker.test_settings import configure, handed, stats
 
@@ -28,6 +28,23 @@ def test_a_publish_above_a_channels_limit_is_refused_and_names_it_until_somethin
     node.publish(b"4")
     assert node.broker.counters.refused == 2
     assert node.broker.counters.published == 4
+
+
+def test_a_publish_that_is_above_a_limit_alone_is_refused_for_good_and_told_whose_limit_it_is() -> None:
+    node = Kept()
+    node.channel("c")
+    configure(node, messages_max=3)
+    with pytest.raises(Overloaded, match=r"5 messages, and messages_max of topic t is 3: .*`meshq topics conf") as no:
+        node.gather(*[b"x"] * 5)
+    assert (no.value.code, no.value.limit) == (EXCEEDS, "messages_max")
+    node.publish(b"1", b"2", b"3")
+    with pytest.raises(Overloaded, match=r"channel c of topic t has 3 .*, and the topic's messages_max is 3") as full:
+        node.gather(b"4")
+    assert full.value.code == "FULL"
+    configure(node, "c", bytes_max=100)
+    with pytest.raises(Overloaded, match=r"bytes_max of channel t/c is 100: .*`meshq channels conf") as no:
+        node.gather(b"x" * 200)
+    assert (no.value.code, no.value.limit) == (EXCEEDS, "bytes_max")
 
 
 def test_what_is_published_in_one_turn_counts_together() -> None:

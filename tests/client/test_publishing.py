@@ -10,6 +10,7 @@ import pytest
 from meshq.client.mesh import Mesh
 from meshq.config import LinkConfig
 from meshq.errors import (
+    EXCEEDS,
     Closed,
     InvalidMessage,
     InvalidName,
@@ -24,6 +25,7 @@ from meshq.link.session import Session
 from meshq.machine.effects import Address
 from meshq.names import Epoch, LogId
 from meshq.runtime.contract import StreamOwner
+from meshq.wire import bodies
 from meshq.wire.frames import VERSION, Confirmed, Hello, Publish
 from tests.client.nodes import Lan, on_loop, silent, until
 
@@ -255,6 +257,30 @@ async def test_a_refusal_that_will_not_pass_is_raised_at_once() -> None:
         with pytest.raises(LevelUnavailable):
             await mesh.publish("t", b"x", level="disk")
     assert len(node.all(Publish)) == 1
+
+
+@on_loop
+async def test_more_than_a_limit_ever_lets_in_is_refused_at_once() -> None:
+    lan = Lan()
+    node = lan.node()
+    node.on_publish = lambda frame: node.refuse(frame, EXCEEDS, "messages_max")
+    async with lan.mesh() as mesh:
+        with pytest.raises(Overloaded) as caught:
+            await mesh.publish_many("t", [b"x"] * 5)
+    assert (caught.value.code, caught.value.limit) == (EXCEEDS, "messages_max")
+    assert len(node.all(Publish)) == 1
+
+
+@on_loop
+async def test_publishes_that_shared_a_frame_are_asked_for_in_parts_when_together_they_are_too_much() -> None:
+    lan = Lan()
+    node = lan.node()
+    node.on_publish = lambda frame: node.confirm(frame) if frame.messages < 3 else node.refuse(frame, EXCEEDS)
+    async with lan.mesh() as mesh:
+        await asyncio.gather(*(mesh.publish("t", b"%d" % number) for number in range(5)))
+    assert [frame.messages for frame in node.all(Publish)] == [5, 2, 3, 1, 2]
+    taken = [frame for frame in node.all(Publish) if frame.messages < 3]
+    assert [body for frame in taken for body in bodies.decode(frame.body)] == [b"0", b"1", b"2", b"3", b"4"]
 
 
 @on_loop

@@ -219,10 +219,11 @@ def test_a_full_node_answers_503_full_and_goes_on_when_there_is_room() -> None:
         (StoreTrouble("database or disk is full"), (503, "STORE")),
         (Overloaded("full", limit="memory_bytes_max"), (503, "FULL")),
         (Overloaded("leaving", code="DRAINING"), (503, "EXITING")),
+        (Overloaded("at once", limit="messages_max", code="EXCEEDS"), (413, "EXCEEDS")),
         (MeshError("a fault"), (500, "INTERNAL_ERROR")),
     ],
 )
-def test_what_a_full_node_refuses_is_a_503_under_a_name_of_its_own(error: MeshError, said: tuple[int, str]) -> None:
+def test_what_a_node_refuses_has_a_status_and_a_name_of_its_own(error: MeshError, said: tuple[int, str]) -> None:
     assert meaning(error) == said
 
 
