@@ -9,6 +9,8 @@ from typing import Any, Final
 from meshq.cli import out
 from meshq.cli.views import ask
 
+NOTHING: Final = "NONE"
+"""The finding that nothing waits."""
 _COLUMNS: Final = ("ID", "STATE", "WHERE", "AGE", "ATTEMPTS", "BYTES", "BODY")
 
 
@@ -34,15 +36,20 @@ def peek(nodes: Sequence[str] | None, topic: str, channel: str, *, limit: int, w
 
 
 def why(nodes: Sequence[str] | None, topic: str, channel: str, *, as_json: bool) -> None:
-    """For each channel what was found, worst first, and what to do."""
+    """A block for each channel: what was found, worst first, and what to do."""
     found: Mapping[str, Any] = ask(nodes, lambda mesh: mesh.why(topic, channel or None))
     if as_json:
         out.document(found)
         return
-    for answer in found["answers"]:
-        about = f"{topic} {answer['channel']}: " if answer["channel"] else ""
-        for finding in answer["findings"]:
-            print(f"{about}{finding['text']}\n    {finding['next']}")
+    print("\n\n".join(_block(topic, answer) for answer in found["answers"]))
+
+
+def _block(topic: str, answer: Mapping[str, Any]) -> str:
+    """What was found of one channel. That nothing waits is not said below a reason why something may."""
+    about = f"{topic} {answer['channel']}: " if answer["channel"] else ""
+    worst, *others = answer["findings"]
+    said = [worst, *(finding for finding in others if finding["why"] != NOTHING)]
+    return "\n".join(f"{about}{finding['text']}\n    {finding['next']}" for finding in said)
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:

@@ -70,12 +70,18 @@ def test_a_node_that_was_killed_is_named_as_one_that_may_hold_more(
     nodes: list[NodeProcess], capfd: pytest.CaptureFixture[str]
 ) -> None:
     run(["sub", "orders", "billing", "--idle-exit", "0.05"])
+    run(["sub", "orders", "shipping", "--idle-exit", "0.05"])
+    assert run(["why", "orders"]) == 0
+    blocks = capfd.readouterr().out.split("\n\n")
+    assert [block.partition(": nothing waits")[0] for block in blocks] == ["orders billing", "orders shipping"]
     nodes[2].kill()
     end = time.monotonic() + WITHIN_S
-    while whys(capfd, "orders") != ["NODE_DEAD", "NONE"] and time.monotonic() < end:
+    while whys(capfd, "orders") != ["NODE_DEAD", "NONE"] * 2 and time.monotonic() < end:
         time.sleep(0.1)
     assert run(["why", "orders"]) == 0
-    assert "orders billing: in-3 is held dead" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert said.startswith("orders billing: in-3 is held dead")
+    assert "nothing waits" not in said, "it may, at the dead node"
 
 
 def test_what_there_is_to_see_from_the_first_message_on(
