@@ -89,6 +89,9 @@ def parse(text: str) -> Address:
 
 
 def _split(text: str) -> tuple[str, str]:
+    scheme, slashes, _ = text.partition("://")
+    if slashes:
+        raise ConfigError(f"seed {text!r}: leave out {scheme}://, a seed is a host or host:port")
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or not numeric(host) or (rest and not rest.startswith(":")) or rest == ":":

@@ -68,6 +68,9 @@ def split_address(text: str, port: int = MESH_PORT) -> Address:
     """``host``, ``host:port``, ``::1`` or ``[::1]:port`` as (host, port); ConfigError when it is none of them."""
     if not isinstance(text, str):
         raise ConfigError(f"{text!r:.64} is no address: write 'host' or 'host:port'")
+    scheme, slashes, _ = text.partition("://")
+    if slashes:
+        raise ConfigError(f"{text!r} is no address: leave out {scheme}://, and write host or host:port")
     host, found = text, ""
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")

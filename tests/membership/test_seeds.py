@@ -51,6 +51,11 @@ def test_anything_else_is_refused_with_the_seed_in_the_text(text: str) -> None:
         parse(text)
 
 
+def test_a_scheme_is_to_be_left_out() -> None:
+    with pytest.raises(ConfigError, match="leave out http://, a seed is"):
+        parse("http://localhost:14155")
+
+
 def test_the_waits_double_up_to_their_limit() -> None:
     seed = Seed(0, "a", 0.5)
     assert [seed.rest(15.0) for _ in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]

@@ -54,6 +54,11 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         split_address(text)
 
 
+def test_a_scheme_is_to_be_left_out() -> None:
+    with pytest.raises(ConfigError, match="is no address: leave out tcp://"):
+        split_address("tcp://localhost:4155")
+
+
 def test_addresses_are_shown_as_they_are_read() -> None:
     for text in ("10.0.0.1:80", "[::1]:80"):
         assert show_address(split_address(text)) == text
