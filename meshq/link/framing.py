@@ -72,7 +72,7 @@ class Framing:
                 return 0
             if data.startswith(SEALED_MAGIC):
                 raise RemoteProtocolError(
-                    "yours seals with a key, this node has none: start this one with --key too, or yours without",
+                    "sealed with a key, this node has none: leave --key (MESHQ_KEY) out, or start it with one too",
                     code="KEY",
                 )
             ours = "this is a meshq port: the stream does not begin as a link does"

@@ -284,7 +284,7 @@ def test_a_name_that_is_in_use_is_refused_with_its_holder(
     ("flags", "why"),
     [
         (["--label", "other"], "this mesh has the label 'meshq', yours is 'other': give both the same"),
-        (["--key", "FILE"], "this node has none: start this one with --key too, or yours without"),
+        (["--key", "FILE"], "this node has none: leave --key (MESHQ_KEY) out, or start it with one too"),
     ],
 )
 def test_a_node_that_its_seed_refuses_ends_with_the_reason_and_what_to_do(
