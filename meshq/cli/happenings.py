@@ -1,11 +1,14 @@
-"""What happened in the mesh, as a line for people. Pure."""
+"""What happened in the mesh, as a line for people. Pure, but for the time zone."""
 
 from __future__ import annotations
+
+import time
+from typing import Any
 
 from meshq.cli.out import many, printable
 from meshq.machine import events
 from meshq.machine.events import Event
-from meshq.machine.settings import shown
+from meshq.machine.settings import channel_settings, shown
 
 
 def sentence(event: Event) -> str:
@@ -42,7 +45,7 @@ def _told(event: Event) -> str:
             return f"channel {event.topic}/{event.channel} deleted"
         case events.Configured():
             what = f"channel {event.topic}/{event.channel}" if event.channel else f"topic {event.topic}"
-            return f"{what} is set: {shown(event.settings) or 'as new'}"
+            return f"{what} {_set(event.settings)}"
         case events.Draining():
             return f"draining for at most {event.timeout_s:g} s: {many(event.messages, 'message')} not finished"
         case events.Leaving(messages=0):
@@ -67,3 +70,13 @@ def _told(event: Event) -> str:
             return event.text
         case events.Lost():
             return f"{event.count:,} events were not shown: there were too many at once"
+
+
+def _set(settings: dict[str, Any]) -> str:
+    """How it is set now, and when it was emptied, which is told as a setting as well."""
+    own, emptied_ns = shown(settings), channel_settings(settings).emptied_ns
+    text = f"is set: {own}" if own else "is set as by default"
+    if not emptied_ns:
+        return text
+    at = time.strftime("%m-%d %H:%M:%S", time.localtime(emptied_ns // 1_000_000_000))
+    return f"{text}; it was emptied at {at}"

@@ -16,7 +16,7 @@ from meshq.cli.start import ONCE, read_start
 from meshq.errors import ConfigError
 from meshq.machine.settings import Plain, What, check, shown
 
-_PAST = {"configure": "is set", "pause": "is paused", "resume": "goes on", "delete": "is deleted"}
+_PAST = {"pause": "is paused", "resume": "goes on", "delete": "is deleted"}
 
 
 def do(
@@ -106,4 +106,7 @@ def _sentence(verb: str, topic: str, channel: str | None, answer: dict[str, Any]
         if answer["created"]:
             return f"{name} is created"
         return f"{name} was there" + ("; it is set" if given else "")
-    return f"{name} {_PAST[verb]}" + (f": {shown(answer['settings']) or 'as new'}" if verb == "configure" else "")
+    if verb == "configure":
+        own = shown(answer["settings"])
+        return f"{name} is set: {own}" if own else f"{name} is set as by default"
+    return f"{name} {_PAST[verb]}"

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from meshq.cli.happenings import sentence
-from meshq.machine.events import Event, LinkDown, SeedFailed
+from meshq.machine.events import Configured, Event, LinkDown, SeedFailed
 
 EXAMPLES: dict[str, Any] = {"str": "thing", "int": 3, "float": 1.5, "bool": True, "dict[str, Any]": {}}
 
@@ -27,6 +27,14 @@ def test_a_seed_that_cannot_be_reached_says_why_and_when_it_is_tried_again() -> 
 def test_a_link_that_held_nothing_does_not_speak_of_leases() -> None:
     assert sentence(LinkDown("b", "idle", 0)) == "link to b down: idle"
     assert "12 leases came back" in sentence(LinkDown("b", "reset", 12))
+
+
+def test_what_is_set_is_told_as_it_is_then_and_when_it_was_emptied() -> None:
+    assert sentence(Configured("t", "c", {"paused": False})) == "channel t/c is set as by default"
+    assert sentence(Configured("t", "", {"paused": True})) == "topic t is set: paused"
+    said = sentence(Configured("t", "c", {"attempts_max": 3, "emptied_ns": 10**18}))
+    assert said.startswith("channel t/c is set: attempts_max=3; it was emptied at 09-0")
+    assert sentence(Configured("t", "c", {"emptied_ns": "never"})) == "channel t/c is set as by default"
 
 
 def test_what_a_peer_says_of_itself_moves_no_cursor() -> None:

@@ -87,6 +87,7 @@ def test_a_limit_set_at_one_node_refuses_at_the_other_and_names_the_way_out(
     told = said(capfd, "topics", "configure", "small", "messages_max=", "full=drop_oldest")
     assert told == "topic small is set: full=drop_oldest ttl_s=3600\n"
     assert document(capfd, "topics", "configure", "small", "ttl_s=")["settings"] == {"full": "drop_oldest"}
+    assert said(capfd, "topics", "configure", "small", "full=") == "topic small is set as by default\n"
 
 
 def test_what_is_emptied_at_one_node_is_gone_at_both(
