@@ -28,11 +28,23 @@ Channel = Annotated[str | None, typer.Argument(metavar="CHANNEL", help="Only wha
 Limit = Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most so many.")]
 
 
+OfTopic = Annotated[
+    str, typer.Argument(metavar="[TOPIC]", help="None: how many there are, of every topic that has any.")
+]
+
+
 @app.command("list")
-def list_(topic: Topic, channel: Channel = None, limit: Limit = 100, node: Nodes = None, json: Json = False) -> None:
-    """A line for each dead letter."""
+def list_(
+    topic: OfTopic = "", channel: Channel = None, limit: Limit = 100, node: Nodes = None, json: Json = False
+) -> None:
+    """A line for each dead letter of a topic, or for each topic that has any."""
     from meshq.cli import out
 
+    if not topic:
+        from meshq.cli.views import dead_letters
+
+        dead_letters(node, as_json=json)
+        return
     letters = _with(node, topic, channel, lambda found: found.list(limit))
     if json:
         out.document([_document(letter) for letter in letters])

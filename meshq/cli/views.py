@@ -12,7 +12,7 @@ from meshq.cli.sources import load
 from meshq.errors import MeshError
 from meshq.machine.form import COMPILED, FORM
 from meshq.machine.settings import shown
-from meshq.names import RELEASE
+from meshq.names import RELEASE, dead_topic, is_dead_topic
 
 T = TypeVar("T")
 
@@ -90,9 +90,35 @@ def stats(nodes: Sequence[str] | None, *, local: bool, as_json: bool) -> None:
     for name, each in sorted(asked.items()):
         if each["health"] != "OK":
             out.say(f"meshq: {name}: the store has trouble: {each['health']}")
-    if not local and found["missing"]:
-        holds = "it holds" if len(found["missing"]) == 1 else "they hold"
-        out.say(f"meshq: no answer from {', '.join(found['missing'])}: what {holds} is not counted")
+    if not local:
+        _say_missing(found["missing"])
+
+
+def dead_letters(nodes: Sequence[str] | None, *, as_json: bool) -> None:
+    """How many dead letters each topic has, over all nodes that answered; none where there are none."""
+    found = ask(nodes, lambda mesh: mesh.stats(mesh=True))
+    counts = dead(found["nodes"].values())
+    if as_json:
+        out.document([{"topic": topic, "dead_letters": count} for topic, count in counts.items()])
+    elif counts:
+        rows = [(topic, out.number(count)) for topic, count in counts.items()]
+        out.table(("TOPIC", "DEAD LETTERS"), rows, right=("DEAD LETTERS",))
+    else:
+        print("no dead letters")
+    _say_missing(found["missing"])
+
+
+def dead(nodes: Any) -> dict[str, int]:
+    """The topics that have dead letters, and how many; of a topic that is gone under the name that keeps them."""
+    counts: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for topic in (topic for node in nodes for topic in node["topics"]):
+        name = topic["topic"]
+        if not is_dead_topic(name):
+            names[dead_topic(name)] = name
+        elif topic["messages"]:
+            counts[name] = counts.get(name, 0) + topic["messages"]
+    return dict(sorted((names.get(name, name), count) for name, count in counts.items()))
 
 
 def retained(nodes: Any) -> dict[str, tuple[int, int]]:
@@ -205,6 +231,12 @@ def _reason(why: str) -> str:
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _say_missing(missing: Sequence[str]) -> None:
+    if missing:
+        holds = "it holds" if len(missing) == 1 else "they hold"
+        out.say(f"meshq: no answer from {', '.join(missing)}: what {holds} is not counted")
 
 
 def _shown(value: Any) -> str:

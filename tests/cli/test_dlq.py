@@ -9,7 +9,9 @@ import pytest
 
 import meshq
 from meshq.cli import run
+from meshq.cli.views import dead
 from meshq.launcher import Launcher, NodeProcess
+from meshq.names import dead_topic
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,10 @@ def test_a_poison_message_beside_busy_and_stuck_consumers_ends_in_the_dead_lette
     (letter,) = json.loads(capfd.readouterr().out)
     assert (letter["channel"], letter["reason"], letter["attempts"]) == ("billing", "attempts", 3)
     assert (letter["first_error"], letter["body"], letter["origin"]) == ('ValueError("can\'t be")', "poison", "dlq-1")
+    assert run(["dlq", "list", "--json", "--node", nodes[1].mesh]) == 0
+    assert {"topic": "orders", "dead_letters": 1} in json.loads(capfd.readouterr().out)
+    assert run(["dlq", "list"]) == 0
+    assert ["orders", "1"] in [line.split() for line in capfd.readouterr().out.splitlines()]
     assert run(["dlq", "list", "orders"]) == 0
     table = capfd.readouterr().out
     assert "billing" in table
@@ -69,6 +75,13 @@ def test_a_poison_message_beside_busy_and_stuck_consumers_ends_in_the_dead_lette
     assert sorted(capfd.readouterr().out.split()) == ["poison", "stuck"]
     assert run(["dlq", "list", "orders"]) == 0
     assert capfd.readouterr().out == "no dead letters of orders\n"
+
+
+def test_topics_with_dead_letters_are_counted_over_all_nodes_and_told_by_a_name_that_can_be_asked_for() -> None:
+    long = "x" * 64
+    kept = [("orders", 5), ("orders.dead", 2), (dead_topic(long), 1), (long, 0), ("gone.dead", 1), ("none.dead", 0)]
+    node = {"topics": [{"topic": name, "messages": messages} for name, messages in kept]}
+    assert dead([node, node]) == {"gone.dead": 2, "orders": 4, long: 2}
 
 
 def test_purge_throws_dead_letters_away(node: NodeProcess, capfd: pytest.CaptureFixture[str]) -> None:
