@@ -85,12 +85,34 @@ class JsonTalk:
         self._journal.say(json.dumps(fields, separators=(",", ":")))
 
 
+class Known:
+    """The names that a node learns until it serves: they were there, none of them is news."""
+
+    def __init__(self) -> None:
+        self.topics: set[str] = set()
+        self.channels: set[tuple[str, str]] = set()
+
+    def heard(self, event: Event) -> bool:
+        """Whether the event only says what exists, and how it is set."""
+        match event:
+            case events.TopicCreated(topic):
+                self.topics.add(topic)
+            case events.ChannelCreated(topic, channel):
+                self.channels.add((topic, channel))
+            case events.Configured():
+                pass
+            case _:
+                return False
+        return True
+
+
 class PeopleTalk:
     """Sentences with a time of day."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._data = ""
+        self._known: Known | None = Known()
 
     def ready(self, ready: Ready) -> None:
         """What a person wants to know of a node that just started."""
@@ -106,6 +128,7 @@ class PeopleTalk:
             say(f"  messages are kept in {ready.data}, level {ready.level}")
         else:
             say("  messages are kept in memory only: they end with this process")
+        self._tell_known()
         if ready.key == "plain":
             say("  has a key ready and sends plain: `meshq keys use KEY` seals, once every node has it")
         elif ready.key:
@@ -117,7 +140,8 @@ class PeopleTalk:
         match event:
             case events.LinkUp() | events.LinkDown(leases=0):
                 return
-        self._say(sentence(event))
+        if self._known is None or not self._known.heard(event):
+            self._say(sentence(event))
 
     def draining(self, timeout_s: float) -> None:
         """The node was told to stop."""
@@ -134,6 +158,12 @@ class PeopleTalk:
             self._say("start it again to have them delivered; what was published at level memory went with it")
         else:
             self._say(f"left the mesh: {many(messages_left, 'message')} that nobody had consumed went with it")
+
+    def _tell_known(self) -> None:
+        known, self._known = self._known, None
+        if known is not None and known.topics:
+            text = f"{many(len(known.topics), 'topic')} and {many(len(known.channels), 'channel')}"
+            self._journal.say(f"  knows {text} of the mesh")
 
     def _say(self, text: str) -> None:
         self._journal.say(f"{time.strftime('%H:%M:%S')} {text}")

@@ -22,6 +22,11 @@ def spoken(talk: type[JsonTalk | PeopleTalk], *acts: str) -> list[str]:
                 say.ready(READY)
             case "joined":
                 say.happened(events.MemberJoined("b", "10.0.0.6:4155", 1))
+            case "born":
+                say.happened(events.TopicCreated("orders", 1))
+                say.happened(events.ChannelCreated("orders", "billing", 1))
+                say.happened(events.ChannelCreated("orders", "shipping", 1))
+                say.happened(events.Configured("orders", "billing", {"paused": True}))
             case "stopped":
                 say.stopped(0)
             case "left behind":
@@ -49,6 +54,24 @@ def test_people_are_told_how_others_join_what_is_kept_and_who_is_served() -> Non
     assert "messages are kept in memory only" in text
     assert "private addresses only" in text
     assert "moved by 100" in text
+
+
+def test_names_that_were_there_before_the_node_are_one_line_and_those_that_come_later_one_each() -> None:
+    before = spoken(PeopleTalk, "joined", "born", "ready")
+    assert before[-2:] == [
+        "  knows 1 topic and 2 channels of the mesh",
+        "  other nodes join with: meshq join 10.0.0.5:4255",
+    ]
+    assert "b joined at 10.0.0.6:4155" in before[0]
+    assert "created" not in "".join(before)
+    later = spoken(PeopleTalk, "ready", "born")
+    assert "knows" not in "".join(later)
+    assert [line.split(maxsplit=1)[1] for line in later[-4:]] == [
+        "topic orders created",
+        "channel orders/billing created",
+        "channel orders/shipping created",
+        "channel orders/billing is set: paused",
+    ]
 
 
 def test_people_are_told_how_many_messages_went_with_the_node() -> None:
