@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meshq.cli import bench, dlq, keys, queues
+from meshq.cli import bench, dlq, flags, keys, queues
 from meshq.cli.options import Json, Nodes
 
 app = typer.Typer(
@@ -33,7 +33,9 @@ Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="1 to 64 of a-z A-Z 
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Every channel of a topic gets every message.")]
 Seeds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="SEED", help="Nodes to join: HOST, HOST:PORT or [IPV6]:PORT. None: a new mesh."),
+    typer.Argument(
+        metavar="SEED", help="Nodes to join: HOST, HOST:PORT or [IPV6]:PORT. None: a new mesh.", callback=flags.seeds
+    ),
 ]
 Name = Annotated[str, typer.Option(metavar="NAME", help="Unique name of the node. [default: host name and port]")]
 Bind = Annotated[
@@ -50,23 +52,18 @@ HttpNames = Annotated[
     ),
 ]
 Advertise = Annotated[str, typer.Option(metavar="HOST[:PORT]", help="The address that other nodes use.")]
-
-
-def _named(label: str | None) -> str | None:
-    if label == "":
-        raise typer.BadParameter("a label has 1 to 64 characters; leave it out for meshq")
-    return label
-
-
 Label = Annotated[
     str | None,
     typer.Option(
-        metavar="LABEL", help="Meshes of different labels don't hear each other. [default: meshq]", callback=_named
+        metavar="LABEL", help="Meshes of different labels don't hear each other. [default: meshq]", callback=flags.label
     ),
 ]
 Zone = Annotated[str, typer.Option(metavar="ZONE", help="Messages prefer consumers of the same zone.")]
 Profile = Annotated[
-    str, typer.Option(metavar="PROFILE", help="Timing of membership: lan, wan or local. [default: lan]")
+    str,
+    typer.Option(
+        metavar="PROFILE", help="Timing of membership: lan, wan or local. [default: lan]", callback=flags.profile
+    ),
 ]
 Open = Annotated[bool, typer.Option("--open", help="Listen on public addresses too.")]
 Key = Annotated[
@@ -78,12 +75,18 @@ Data = Annotated[
 Memory = Annotated[bool, typer.Option("--memory", help="Keep messages in memory only.")]
 MemoryMax = Annotated[
     str,
-    typer.Option(metavar="SIZE", help="Memory for messages; more stays on disk, or is refused. [default: 256MB]"),
+    typer.Option(
+        metavar="SIZE",
+        help="Memory for messages; more stays on disk, or is refused. [default: 256MB]",
+        callback=flags.size,
+    ),
 ]
 Level = Annotated[
     str,
     typer.Option(
-        metavar="LEVEL", help="When a publish is confirmed: held in memory, on disk, or after fsync. [default: disk]"
+        metavar="LEVEL",
+        help="When a publish is confirmed: held in memory, on disk, or after fsync. [default: disk]",
+        callback=flags.level,
     ),
 ]
 DrainTimeout = Annotated[
@@ -126,9 +129,9 @@ def join(
     """
     from meshq.cli.join import join as command
 
-    flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, key, drain_timeout)
-    flags |= {"profile": profile} | _store_flags(data, memory, memory_max, level)
-    raise typer.Exit(command(flags, config, json_lines=json))
+    given = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, key, drain_timeout)
+    given |= {"profile": profile} | _store_flags(data, memory, memory_max, level)
+    raise typer.Exit(command(given, config, json_lines=json))
 
 
 @app.command()
@@ -159,9 +162,9 @@ def config(
     """
     from meshq.cli.views import config as command
 
-    flags = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, key, drain_timeout)
-    flags |= {"profile": profile} | _store_flags(data, memory, memory_max, level)
-    command(flags, config, as_json=json)
+    given = _flags(seeds, name, bind, port, http_port, http_name, advertise, label, zone, open_, key, drain_timeout)
+    given |= {"profile": profile} | _store_flags(data, memory, memory_max, level)
+    command(given, config, as_json=json)
 
 
 @app.command()
@@ -339,12 +342,14 @@ def sim(
         str | None,
         typer.Option(metavar="N", help="Nodes, or 5-16 for sizes in turn. [default: 5; of a measure: rows of all]"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Play this seed only, and tell how it went.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Play this seed only, and tell how it went.")
+    ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="How many seeds. [default: 20; of a measure: by row]"),
     ] = None,
-    first: Annotated[int, typer.Option(metavar="N", help="The first of them.")] = 1,
+    first: Annotated[int, typer.Option(metavar="N", min=1, help="The first of them.")] = 1,
     jobs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processes that play side by side. [default: one per core]")
     ] = None,

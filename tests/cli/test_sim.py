@@ -121,6 +121,8 @@ def test_where_nothing_failed_nothing_is_drawn_unless_it_is_one_seed(
         (["zzz"], "there is no scenario 'zzz': `meshq sim --list`"),
         (["mixed", "--seed", "1", "--seeds", "2"], "one or the other"),
         (["mixed", "--seed", "1", "--first", "2"], "one or the other"),
+        (["mixed", "--seed", "-1"], "greater than or equal to 1"),
+        (["mixed", "--first", "0"], "greater than or equal to 1"),
         (["mixed", "--nodes", "1"], "give a number from 2, or two as in 5-16"),
         (["mixed", "--nodes", "16-5"], "give a number from 2, or two as in 5-16"),
         (["mixed", "--nodes", "five"], "give a number from 2, or two as in 5-16"),
