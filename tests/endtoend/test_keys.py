@@ -80,7 +80,7 @@ async def rotate(nodes: list[NodeProcess], files: list[Path]) -> Traffic:
         await until(lambda: len(traffic.got) == len(traffic.confirmed))
         consumer.cancel()
     assert removed == KeyReport({node.name: [new.name] for node in nodes}, [])
-    assert [read_key_file(file) for file in files] == [Keyring([new])] * len(files)
+    assert [read_key_file(file).keys for file in files] == [(new,)] * len(files)
     return traffic
 
 
