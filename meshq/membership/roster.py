@@ -50,6 +50,9 @@ class Roster:
     def __len__(self) -> int:
         return len(self._names)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._at
+
     def fill(self, names: list[str], places: dict[str, int]) -> None:
         """Start with ``names``; ``places`` says where in the list each stands. Both are kept, not copied."""
         self._names, self._at, self._done = names, places, 0
@@ -119,6 +122,9 @@ class EvenRoster:
 
     def __len__(self) -> int:
         return len(self._names) - 1
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name != self._me and self._find(name)[1]
 
     def fill(self, names: list[str], places: dict[str, int]) -> None:
         """Start with ``names``; where each stands doesn't matter here."""

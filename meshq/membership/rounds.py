@@ -60,8 +60,8 @@ class Rounds:
         view.round = self._number
         if not self._even:
             target = view.roster.next(view.round)
-        elif target is None or not view.members[target].live:
-            target = None
+        elif target not in view.roster:
+            target = None  # it went meanwhile, or there was nobody
         self._least = begins + LEAST_SHARE * view.settings.probe_interval_s
         self._plan(now, (view.round + 1) % ROUNDS, begins + interval_s)
         return target

@@ -10,6 +10,7 @@ import pytest
 
 from meshq.config import membership_profile
 from meshq.machine.effects import Address
+from meshq.membership.member import State
 from meshq.membership.membership import Membership
 from meshq.membership.rounds import NEXT, ahead
 from meshq.sim.gossip import Gossip
@@ -107,6 +108,17 @@ def test_a_node_that_stood_still_does_not_make_up_for_the_rounds_that_it_missed(
     before = desk.machine.counters.probes
     desk.run(1.99 * INTERVAL_S)
     assert desk.machine.counters.probes - before <= 5
+
+
+def test_who_is_forgotten_before_its_turn_is_passed_over() -> None:
+    desk = Desk(others=2, settings=replace(LAN, dead_max=0))
+    desk.run(10.0)
+    for name in ("m1", "m2"):
+        claim = member(int(name[1:]), state=State.LEFT).claim(name)
+        desk.hear(gossip.gossip(name, [claim]), member(int(name[1:])).address)
+    assert list(desk.machine.members) == ["home"]
+    desk.run(5.0)
+    assert due(desk) > desk.now
 
 
 def test_rounds_are_counted_on_from_0() -> None:
