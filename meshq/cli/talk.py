@@ -113,6 +113,8 @@ class PeopleTalk:
         self._journal = journal
         self._data = ""
         self._known: Known | None = Known()
+        self._key = ""
+        """In use now, where it has changed since the start."""
 
     def ready(self, ready: Ready) -> None:
         """What a person wants to know of a node that just started."""
@@ -129,10 +131,11 @@ class PeopleTalk:
         else:
             say("  messages are kept in memory only: they end with this process")
         self._tell_known()
-        if ready.key == "plain":
+        key = self._key or ready.key
+        if key == "plain":
             say("  has a key ready and sends plain: `meshq keys use KEY` seals, once every node has it")
-        elif ready.key:
-            say(f"  sealed with key {ready.key}: who has it not is not let in")
+        elif key:
+            say(f"  sealed with key {key}: who has it not is not let in")
         say(f"  other nodes join with: meshq join {ready.mesh}{' --key FILE' if ready.key else ''}")
 
     def happened(self, event: Event) -> None:
@@ -140,6 +143,8 @@ class PeopleTalk:
         match event:
             case events.LinkUp() | events.LinkDown(leases=0):
                 return
+            case events.KeysChanged(in_use=key):
+                self._key = key
         if self._known is None or not self._known.heard(event):
             self._say(sentence(event))
 

@@ -27,6 +27,8 @@ def spoken(talk: type[JsonTalk | PeopleTalk], *acts: str) -> list[str]:
                 say.happened(events.ChannelCreated("orders", "billing", 1))
                 say.happened(events.ChannelCreated("orders", "shipping", 1))
                 say.happened(events.Configured("orders", "billing", {"paused": True}))
+            case "rekeyed":
+                say.happened(events.KeysChanged("526184bc", ""))
             case "stopped":
                 say.stopped(0)
             case "left behind":
@@ -72,6 +74,11 @@ def test_names_that_were_there_before_the_node_are_one_line_and_those_that_come_
         "channel orders/shipping created",
         "channel orders/billing is set: paused",
     ]
+
+
+def test_the_key_that_is_told_is_the_one_that_the_node_uses_by_then() -> None:
+    """It may have heard of the removal of the one in its file before it was ready."""
+    assert "  sealed with key 526184bc: who has it not is not let in" in spoken(PeopleTalk, "rekeyed", "ready")
 
 
 def test_people_are_told_how_many_messages_went_with_the_node() -> None:
