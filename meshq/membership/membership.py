@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from meshq.config import Config
 from meshq.machine.effects import Address, ReplyPacket
+from meshq.machine.events import Trouble
 from meshq.machine.rng import Rng
 from meshq.machine.timers import Timers
 from meshq.membership.admission import Admission
@@ -40,6 +41,8 @@ from meshq.wire.gossip import Head, News, Rumour
 
 PAUSE_S: Final = 1.0
 """A deadline served later than this is a pause of this node itself."""
+TOLD_S: Final = 3.0
+"""A longer pause is told of: others may have held this node dead meanwhile."""
 GOODBYES: Final = 8
 """Members told at once of a leave, twice as nobody may be left to repeat it; the rest hears by rumour."""
 _ACK_BYTES: Final = 176
@@ -443,6 +446,10 @@ class Membership:
     def _resume(self, by_s: float) -> None:
         """This node stood still: what it did not hear meanwhile says nothing, and suspects get the time back."""
         self._view.counters.pauses += 1
+        if by_s > TOLD_S:
+            self._view.emit(
+                Trouble(f"this node stood still for {by_s:.0f} s: others may hold it dead until they hear it")
+            )
         self._prober.paused()
         self._relays.paused()
         self._trials.paused()

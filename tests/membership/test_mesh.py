@@ -11,7 +11,7 @@ import pytest
 
 from meshq.config import MembershipConfig
 from meshq.errors import ConfigError, Fenced
-from meshq.machine.events import Alone, MemberFailed, MemberJoined, MemberLeft, MemberSuspected, SeedFailed
+from meshq.machine.events import Alone, MemberFailed, MemberJoined, MemberLeft, MemberSuspected, SeedFailed, Trouble
 from meshq.membership.effects import EpochRaised, HeadChanged
 from meshq.membership.member import Member, State
 from meshq.names import Epoch
@@ -263,6 +263,8 @@ def test_a_paused_node_comes_back(pause_s: float, seed: int) -> None:
     assert mesh.run_until(mesh.agreed, 20) < 8
     assert not mesh.nodes["n4"].told(MemberFailed)
     assert mesh.nodes["n4"].on.counters.pauses == 1 or pause_s < 2
+    told = [event.text.split(":")[0] for event in mesh.nodes["n4"].told(Trouble)]
+    assert told == ([] if pause_s < 2 else ["this node stood still for 30 s"])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
