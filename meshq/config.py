@@ -127,8 +127,8 @@ class MembershipConfig:
     """Members told in each of them."""
     retransmit_mult: int = 4
     """Copies of a rumour per node: retransmit_mult * ceil(log10(N + 1)) ..."""
-    retransmit_min: int = 8
-    """... and at least so many: of eight nodes that send four copies each, chance leaves one out in 1 of 70 cases."""
+    retransmit_min: int = 12
+    """... and at least so many: with 8, chance leaves one of fifty nodes out in 1 of 60 cases; with 12, of 3,000."""
     refutation_share: float = 1.5
     """So many times as many of a refutation: lost refutations are what kills the living."""
     refutation_fanout: int = 6

@@ -13,7 +13,7 @@ from meshq.membership.rumours import Kind, Rumours, copies
 )
 def test_copies_grow_with_the_logarithm_of_the_mesh(members: int, times: int) -> None:
     assert copies(membership_profile("memberlist"), members) == times
-    assert copies(membership_profile("lan"), members) == max(8, times)
+    assert copies(membership_profile("lan"), members) == max(12, times)
 
 
 def test_a_rumour_is_sent_as_often_as_allowed_and_no_more() -> None:

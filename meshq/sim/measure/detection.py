@@ -10,10 +10,10 @@ from meshq.sim.measure.table import Row
 
 SILENT: Final = (
     # nodes, seeds, seeds of --full, goals: first p50 and p99, then known to all after the first
-    (3, 40, 200, 4.4, 5.2, None),
-    (8, 40, 200, 4.5, 5.5, None),
-    (32, 40, 200, 5.0, 6.0, None),
-    (128, 20, 200, 5.5, 6.5, None),
+    (3, 200, 200, 4.4, 5.2, None),
+    (8, 200, 200, 4.5, 5.5, None),
+    (32, 200, 200, 5.0, 6.0, None),
+    (128, 40, 200, 5.5, 6.5, None),
     (512, 4, 200, None, None, None),
     (1_000, 3, 20, 6.0, 7.0, 0.5),
     (4_000, 1, 5, None, None, None),
