@@ -34,14 +34,14 @@ class Rejoin:
         view.timers.arm(NEXT, now + view.settings.rejoin_interval_s * view.rng.random())
 
     def period(self, now: float) -> None:
-        """Try somebody, unless chance leaves it to others.
+        """Try somebody, unless it is another's turn.
 
         Of the dead rather one of the latest: the chance of the n-th last falls with n, so that many who are gone for
         good do not hide the few that a partition took.
         """
         view = self._view
         view.timers.arm(NEXT, now + view.settings.rejoin_interval_s)
-        if view.rng.random() * view.size >= 1 or not view.announced:
+        if not view.announced or not self._in_turn():
             return
         dead = [name for name in view.gone if view.members[name].state is State.DEAD]
         seeds = self._joining.seeds if self._joining.joined else []
@@ -49,6 +49,17 @@ class Rejoin:
             self._try(now, dead[-int((len(dead) + 1) ** view.rng.random())])
         elif seeds:
             self._joining.contact(now, view.rng.choice(seeds))
+
+    def _in_turn(self) -> bool:
+        """By the rounds of probes, which the mesh counts together, one node after the other; else about one, by chance.
+
+        By chance alone one interval in seven has nobody.
+        """
+        view, settings = self._view, self._view.settings
+        if not settings.even_probes:
+            return view.rng.random() * view.size < 1
+        interval = int(view.round * settings.probe_interval_s / settings.rejoin_interval_s)
+        return interval % view.size == view.roster.place
 
     def settled(self, now: float, name: str, answered: bool) -> None:
         """A dead member has answered after all: compare views with it."""

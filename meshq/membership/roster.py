@@ -50,6 +50,11 @@ class Roster:
     def __len__(self) -> int:
         return len(self._names)
 
+    @property
+    def place(self) -> int:
+        """Nobody's: such a list has no order that others share."""
+        return 0
+
     def __contains__(self, name: object) -> bool:
         return name in self._at
 
@@ -122,6 +127,11 @@ class EvenRoster:
 
     def __len__(self) -> int:
         return len(self._names) - 1
+
+    @property
+    def place(self) -> int:
+        """This node's own in the order of names, this node's among them."""
+        return self._find(self._me)[0]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name != self._me and self._find(name)[1]
