@@ -149,7 +149,7 @@ def test_a_refutation_goes_to_six_at_once_and_has_half_as_many_copies_more() -> 
     desk.hear(gossip.gossip("m1", [claim]), member(1).address)
     told = [(at, to) for at, to, p in sent(desk, 2.0) if _refuted(p)]
     assert len({to for at, to in told if at == 0}) == 6
-    assert len(told) == 4 * 2 * 1.5
+    assert len(told) == LAN.retransmit_min * LAN.refutation_share
 
 
 def _refuted(packet: Any) -> bool:
