@@ -78,17 +78,17 @@ class Prober:
     def round(self, now: float) -> None:
         """Probe who is in turn; the next round comes an interval later, whatever becomes of this one."""
         view = self._view
-        turn = self.rounds.next(now)
+        name, in_turn = self.rounds.next(now)
         if not view.announced:
             return
         if view.grace_until == inf:
             view.grace_until = now + view.settings.grace_s
-        if turn is not None:
-            self.ask(now, view.members[turn], judge=True, in_turn=True)
+        if name is not None:
+            self.ask(now, view.members[name], judge=True, in_turn=in_turn)
         every = view.settings.extra_probe_every
         if every and (view.round + view.me.bucket) % every == 0:
-            for name in view.roster.pick(1, ()):
-                self.ask(now, view.members[name], judge=True)
+            for other in view.roster.pick(1, ()):
+                self.ask(now, view.members[other], judge=True)
 
     def ask(
         self, now: float, member: Member, *, judge: bool = False, watched: bool = False, in_turn: bool = False

@@ -47,8 +47,9 @@ class Rounds:
         self._least = now
         self._plan(now, 1, now + self._view.settings.probe_interval_s * self._view.rng.random())
 
-    def next(self, now: float) -> str | None:
-        """It is time to probe: who is in turn; None when there is nobody. The round after this is planned.
+    def next(self, now: float) -> tuple[str | None, bool]:
+        """It is time to probe: whom, None when there is nobody, and whether its turn was planned: else it stands in for
+        one who is gone, or came since. The round after this is planned.
 
         After a time in which this node stood still it counts from now, and does not make up for what it missed.
         """
@@ -58,13 +59,12 @@ class Rounds:
         late = now - self._begins - place_s >= interval_s
         begins = self._begins if self._even and not late else now - place_s
         view.round = self._number
-        if not self._even:
+        planned = target in view.roster
+        if not planned:
             target = view.roster.next(view.round)
-        elif target not in view.roster:
-            target = None  # it went meanwhile, or there was nobody
         self._least = begins + LEAST_SHARE * view.settings.probe_interval_s
         self._plan(now, (view.round + 1) % ROUNDS, begins + interval_s)
-        return target
+        return target, planned
 
     def heard(self, now: float, number: int) -> None:
         """A member in that round of its own probes this node, whose place in it says when the round began.
