@@ -54,7 +54,9 @@ gossips = st.one_of(
 
 ages = st.integers(0, 2**40)
 consumers = st.integers(0, interest.CONSUMERS_MAX)
-settings = st.dictionaries(st.text("ab", max_size=5), st.tuples(small, st.one_of(small, text)), max_size=3)
+words = st.text(st.characters(codec="utf-8"), max_size=7)
+"""With its name and its stamp a setting has 48 bytes at most; a character has up to four."""
+settings = st.dictionaries(st.text("ab", max_size=5), st.tuples(small, st.one_of(small, words)), max_size=3)
 topics = st.builds(interest.Record, names, st.just(""), st.integers(1, 2**31 - 1), st.booleans(), ages, settings)
 generations = st.builds(interest.channel_generation, st.integers(1, 2**31 - 1), st.integers(1, interest.LIFE_MAX))
 channels = st.builds(interest.Record, names, names, generations, st.booleans(), ages, settings)
