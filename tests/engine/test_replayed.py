@@ -7,6 +7,7 @@ from meshq.machine.events import MemberSuspected
 from meshq.wire.frames import Confirmed, Subscribed
 from meshq.wire.keyring import Key, Keyring
 from tests.engine.cast import Cast
+from tests.pure import pure_only
 
 NAMES = ("n1", "n2", "n3", "n4")
 
@@ -46,6 +47,7 @@ def again(cast: Cast, sent: list[tuple[bytes, Address]]) -> None:
         cast.fleet.hosts["n1"].call("datagram", data, source)
 
 
+@pure_only
 def test_a_member_takes_nothing_twice() -> None:
     cast, sent = recorded()
     engine = cast.engine("n1")
@@ -58,6 +60,7 @@ def test_a_member_takes_nothing_twice() -> None:
     assert engine.membership.counters.packets - packets <= 2  # what others sent in that millisecond
 
 
+@pure_only
 def test_a_member_that_forgot_what_it_got_comes_to_the_same_view() -> None:
     cast, sent = recorded()
     cast.fleet.hosts["n1"].crash()

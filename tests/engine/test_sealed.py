@@ -12,6 +12,7 @@ from meshq.machine.events import Trouble
 from meshq.wire.frames import Confirmed, Deliver, Goodbye, Hello, Subscribed
 from meshq.wire.keyring import PLAIN, WANTED, Key, Keyring, Secrecy
 from tests.engine.cast import Cast
+from tests.pure import pure_only
 
 ONE, TWO = Key(bytes([1]) * 32), Key(bytes([2]) * 32)
 NAMES = ("n1", "n2", "n3")
@@ -46,6 +47,7 @@ def overheard(cast: Cast) -> list[bytes]:
     return heard
 
 
+@pure_only
 def test_messages_cross_a_sealed_mesh_and_nothing_of_them_is_seen_on_the_way() -> None:
     cast = Cast(NAMES, keys=dict.fromkeys(NAMES, Keyring([ONE]))).start()
     heard = overheard(cast)
