@@ -307,13 +307,16 @@ class Links:
             self._whole(link.name)
 
     def _look_closer(self, now: float, name: str, reason: str) -> None:
-        """A dial failed. Refused after the link broke: a crash, if no ping is answered; else nothing follows."""
+        """A dial failed. Refused after the link broke: a crash, if no ping is answered; else nothing follows.
+
+        Taken in and cut off at once: the kernel of a process that is dying does so; the next dial will tell.
+        """
         broken = self._broken.get(name)
         if broken is None:
             return
         if reason == "refused":
             self._timers.arm(("crash", name), max(now, broken.since + CRASH_CONFIRM_S))
-        else:
+        elif reason not in ("reset", "eof"):
             self._whole(name)
 
     def _whole(self, name: str) -> None:

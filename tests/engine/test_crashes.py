@@ -8,6 +8,7 @@ import pytest
 
 from meshq.machine import events
 from meshq.membership.member import State
+from meshq.sim.ends import End
 from meshq.wire import gossip
 from meshq.wire.frames import Deliver, Subscribed
 from meshq.wire.gossip import Claim
@@ -59,6 +60,27 @@ def test_a_process_that_crashes_is_known_to_be_dead_everywhere_within_a_second()
     assert cast.fleet.world.now - crashed < 1.0
     assert len(told(cast, events.MemberFailed)) == len(others)
     assert cast.engine("n1").membership.counters.crashes == 1
+
+
+def test_a_dial_that_a_dying_process_cuts_off_leaves_the_word_to_the_next_one() -> None:
+    """The kernel still takes a connection in for it, and resets it as the process ends."""
+    cast, _ = linked()
+    streams, refused = cast.fleet.streams, cast.fleet.streams._refused
+    cut: dict[str, None] = {}
+
+    def dying(end: End) -> None:
+        if end.host in cut:
+            refused(end)
+        else:
+            cut[end.host] = None
+            end.over("reset")
+
+    streams._refused = dying  # type: ignore[method-assign]
+    cast.fleet.crash("n2")
+    began = cast.fleet.world.now
+    cast.until(lambda: all(state(cast, name) is State.DEAD for name in NAMES if name != "n2"))
+    assert cut
+    assert cast.fleet.world.now - began < 1.0
 
 
 def test_a_link_that_is_reset_is_no_death() -> None:
