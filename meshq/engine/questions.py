@@ -149,7 +149,7 @@ class Questions:
 
     def _reply(self, now: float, stream: Stream, answer: Answer) -> None:
         if not self._streams.reply(stream, answer):
-            self._streams.end(now, stream, "SLOW", "this connection asks and does not read the answers")
+            self._streams.end(now, stream, "SLOW", "answers to this connection are unread: read them before you ask on")
 
     def _finish(self, now: float, number: int, fan: Fan) -> None:
         del self._fans[number]

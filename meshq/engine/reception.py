@@ -80,7 +80,8 @@ class Reception:
             self._doors.watchers.room(number)
         elif size_bytes > self._config.unread_bytes_max:
             self._counters.streams_bad += 1
-            self._streams.end(now, stream, "SLOW", f"{size_bytes} bytes wait to be read here (unread_bytes_max)")
+            why = f"{size_bytes:,} bytes wait to be read here: read what comes, or raise link.unread_bytes_max"
+            self._streams.end(now, stream, "SLOW", why)
 
     def cut(self, now: float) -> None:
         """A key was removed: end what it had sealed."""
